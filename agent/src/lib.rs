@@ -1,0 +1,10 @@
+//! The daemon of one store, and its command line.
+//!
+//! What lives here: configuration, the journal, the link to headquarters, prices and labels, the LAN
+//! console, and the tasks that tie drivers and rules together. What may not: registers (drivers),
+//! judgement (rules), message layouts (proto).
+//!
+//! Start reading at `run.rs`, which shows the whole machine.
+#![forbid(unsafe_code)]
+
+pub mod view;

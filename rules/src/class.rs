@@ -1,0 +1,46 @@
+//! Classes of equipment: what a device is for, whatever its make.
+
+/// What a device is for. A class decides which points rules may expect and which rules apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Chilled cabinet, 0 to 5 °C.
+    Chiller,
+    /// Freezer cabinet, −18 °C or colder.
+    Freezer,
+    /// Walk-in cold room.
+    ColdRoom,
+    /// Energy meter.
+    Meter,
+    /// Relay module that switches lights.
+    Light,
+    /// Air conditioner.
+    AirConditioner,
+}
+
+impl Class {
+    /// All of them, for error messages and tables.
+    pub const ALL: [Self; 6] =
+        [Self::Chiller, Self::Freezer, Self::ColdRoom, Self::Meter, Self::Light, Self::AirConditioner];
+
+    /// As written in config files and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chiller => "chiller",
+            Self::Freezer => "freezer",
+            Self::ColdRoom => "cold_room",
+            Self::Meter => "meter",
+            Self::Light => "light",
+            Self::AirConditioner => "air_conditioner",
+        }
+    }
+
+    /// The class of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    /// Whether it keeps goods cold.
+    pub fn is_refrigeration(self) -> bool {
+        matches!(self, Self::Chiller | Self::Freezer | Self::ColdRoom)
+    }
+}

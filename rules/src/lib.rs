@@ -1,0 +1,22 @@
+//! Decisions, and the words they are made in.
+//!
+//! What lives here: the vocabulary every other crate speaks ([`Reading`], [`Sample`], [`Condition`]),
+//! the detectors, the alarm lifecycle, the light schedule, and [`Site`], which ties them together.
+//! What may not: I/O, clocks, threads, randomness, allocation. Time comes in as [`Now`]; every state
+//! machine is `step(now, input)`, so a week of store life is tested in a second.
+//!
+//! Start reading at [`Site`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod class;
+mod condition;
+mod reading;
+mod time;
+mod unit;
+
+pub use class::Class;
+pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity};
+pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
+pub use time::{Millis, Mono, Now, Utc};
+pub use unit::Unit;
