@@ -9,12 +9,18 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod alarm;
+mod cause;
 mod class;
 mod condition;
+pub mod detect;
 mod reading;
+pub mod schedule;
 mod time;
 mod unit;
 
+pub use alarm::{Alarm, AlarmInput, AlarmState};
+pub use cause::Cause;
 pub use class::Class;
 pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity};
 pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
