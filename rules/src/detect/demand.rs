@@ -14,7 +14,7 @@ const BUCKETS: usize = WINDOW_MAX as usize + 1;
 pub struct DemandConfig {
     /// Contracted power, W.
     pub limit: f64,
-    /// Clears below limit × (1 − this); 0 to below 1. 0.05 is customary here.
+    /// Clears below limit × (1 − this); 0 to below 1; 0.05 is this project's choice.
     pub hysteresis: f64,
     /// The utility's window in minutes, 15 or 30 as a rule; 1 to 60 (anything else is brought there).
     pub window_min: u8,

@@ -175,6 +175,11 @@ impl TemperatureLimit {
         self.defrost_since.is_some_and(|defrost| defrost <= since) || self.is_overdue(now.mono)
     }
 
+    /// Which side of the limit is wrong.
+    pub fn direction(&self) -> Direction {
+        self.config.direction
+    }
+
     /// Whether the device defrosts, as far as is known.
     pub fn is_defrosting(&self) -> bool {
         self.defrost_since.is_some()
