@@ -6,4 +6,5 @@
 //! Start reading at [`profile::Profile`].
 #![forbid(unsafe_code)]
 
+pub mod modbus;
 pub mod profile;
