@@ -213,6 +213,17 @@ fn a_label_tells_only_what_it_knows() {
 }
 
 #[test]
+fn a_gap_in_telemetry() {
+    let gap = v1::Gap { first_seq: 3, from_ms: 1_795_305_600_000, to_ms: -1 };
+    let expected = json!({ "first_seq": "3", "from_ms": "1795305600000", "to_ms": "-1" });
+    agrees(
+        "Envelope",
+        &envelope(v1::Stream::Telemetry, Body::Gap(gap)),
+        &envelope_json("STREAM_TELEMETRY", "gap", expected),
+    );
+}
+
+#[test]
 fn an_acknowledgement() {
     let ack = v1::Ack {
         journal: 1,
