@@ -1,0 +1,254 @@
+//! What we encode, Google's protobuf for Python decodes to the same values, and the other way round.
+//!
+//! The expected values are written out here as protobuf JSON, so that a mistake made alike in our
+//! encoder and decoder shows. Python is `$STOREWARDEN_PYTHON`, or `python3`.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use storewarden_proto::prost::Message;
+use storewarden_proto::v1::{self, envelope::Body};
+
+/// Sends `requests` to `decode.py` and returns its answers.
+fn ask_python(requests: &[Value]) -> Vec<Value> {
+    let package = env!("CARGO_MANIFEST_DIR");
+    let python = std::env::var("STOREWARDEN_PYTHON").unwrap_or_else(|_| "python3".into());
+    let mut child = Command::new(&python)
+        .args([format!("{package}/tests/decode.py"), format!("{package}/proto")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {python}: {error}; run ./scripts/test"));
+    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    // Python that ends early closes the pipe; its own words, below, say more than the broken pipe.
+    let written = child.stdin.take().expect("stdin is piped").write_all(lines.as_bytes());
+    let output = child.wait_with_output().expect("its output can be read");
+    assert!(
+        output.status.success() && written.is_ok(),
+        "{python} could not answer:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answers: Vec<Value> = String::from_utf8(output.stdout)
+        .expect("JSON is UTF-8")
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("one JSON value a line"))
+        .collect();
+    assert_eq!(answers.len(), requests.len());
+    answers
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex digits"))
+        .collect()
+}
+
+/// Checks both directions for one kind of message.
+fn agrees<M: Message + Default + PartialEq + std::fmt::Debug>(name: &str, ours: &M, expected: &Value) {
+    let answers = ask_python(&[
+        json!({ "decode": name, "hex": hex(&ours.encode_to_vec()) }),
+        json!({ "encode": name, "json": expected }),
+    ]);
+    assert_eq!(&answers[0], expected, "Python reads our {name} otherwise");
+    let theirs = unhex(answers[1]["hex"].as_str().expect("decode.py answers hex"));
+    assert_eq!(
+        &M::decode(theirs.as_slice()).expect("Python encodes the contract"),
+        ours,
+        "we read Python's {name} otherwise"
+    );
+}
+
+fn envelope(stream: v1::Stream, body: Body) -> v1::Envelope {
+    v1::Envelope {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        boot: u64::MAX,
+        stream: stream.into(),
+        seq: 9_007_199_254_740_993,
+        journal: 0x0123_4567_89ab_cdef,
+        committed_ms: 1_795_305_600_123,
+        body: Some(body),
+    }
+}
+
+/// The JSON of [`envelope`], with a body added. 64-bit integers are strings in protobuf JSON.
+fn envelope_json(stream: &str, body: &str, value: Value) -> Value {
+    let mut json = json!({
+        "chain": "kaixin",
+        "store": "0042",
+        "boot": "18446744073709551615",
+        "stream": stream,
+        "seq": "9007199254740993",
+        "journal": "81985529216486895",
+        "committed_ms": "1795305600123",
+    });
+    json[body] = value;
+    json
+}
+
+#[test]
+fn an_alert_with_evidence() {
+    let fact =
+        |quantity: &str, value, unit: &str| v1::Fact { quantity: quantity.into(), value, unit: unit.into() };
+    let alert = v1::Alert {
+        alarm: 7,
+        device: "freezer-2".into(),
+        device_name: "冰柜 2".into(),
+        condition: "too_warm".into(),
+        priority: "high".into(),
+        state: v1::AlarmState::ActiveUnacknowledged.into(),
+        at_ms: 1_795_305_600_000,
+        since_ms: -1,
+        cause: "compressor does not run".into(),
+        evidence: vec![fact("air temperature", -11.25, "°C"), fact("power", 0.0, "W")],
+        by: String::new(),
+    };
+    let expected = json!({
+        "alarm": "7",
+        "device": "freezer-2",
+        "device_name": "冰柜 2",
+        "condition": "too_warm",
+        "priority": "high",
+        "state": "ALARM_STATE_ACTIVE_UNACKNOWLEDGED",
+        "at_ms": "1795305600000",
+        "since_ms": "-1",
+        "cause": "compressor does not run",
+        "evidence": [
+            { "quantity": "air temperature", "value": -11.25, "unit": "°C" },
+            { "quantity": "power", "unit": "W" },
+        ],
+    });
+    agrees(
+        "Envelope",
+        &envelope(v1::Stream::Alert, Body::Alert(alert)),
+        &envelope_json("STREAM_ALERT", "alert", expected),
+    );
+}
+
+#[test]
+fn telemetry_with_steps_both_ways() {
+    let run =
+        |quality: v1::Quality, count, exception| v1::QualityRun { quality: quality.into(), count, exception };
+    let telemetry = v1::Telemetry {
+        series: vec![v1::Series {
+            device: "chiller-1".into(),
+            point: "air_temperature".into(),
+            unit: "°C".into(),
+            first_ms: 1_795_305_600_000,
+            // A clock may be set back between two readings.
+            step_ms: vec![1_000, -3_600_000, 0, 4_294_967_296],
+            value: vec![2.5, -0.125, 0.0, 1e-300, 5.0],
+            quality: vec![
+                run(v1::Quality::Good, 2, 0),
+                run(v1::Quality::Exception, 1, 2),
+                run(v1::Quality::Stale, 2, 0),
+            ],
+        }],
+    };
+    let expected = json!({ "series": [{
+        "device": "chiller-1",
+        "point": "air_temperature",
+        "unit": "°C",
+        "first_ms": "1795305600000",
+        "step_ms": ["1000", "-3600000", "0", "4294967296"],
+        "value": [2.5, -0.125, 0.0, 1e-300, 5.0],
+        "quality": [
+            { "quality": "QUALITY_GOOD", "count": 2 },
+            { "quality": "QUALITY_EXCEPTION", "count": 1, "exception": 2 },
+            { "quality": "QUALITY_STALE", "count": 2 },
+        ],
+    }] });
+    agrees(
+        "Envelope",
+        &envelope(v1::Stream::Telemetry, Body::Telemetry(telemetry)),
+        &envelope_json("STREAM_TELEMETRY", "telemetry", expected),
+    );
+}
+
+#[test]
+fn a_label_tells_only_what_it_knows() {
+    let shown = |rf_dbm, battery_mv, temperature_c| v1::LabelShown {
+        label: "3A00B1C2".into(),
+        item: "milk-1l".into(),
+        price_minor: 1_280,
+        currency: "CNY".into(),
+        batch: 12,
+        image: vec![0x00, 0xff, 0x80],
+        proof: v1::Proof::Refreshed.into(),
+        at_ms: 1_795_305_600_000,
+        reason: String::new(),
+        rf_dbm,
+        battery_mv,
+        temperature_c,
+    };
+    let mut expected = json!({
+        "label": "3A00B1C2",
+        "item": "milk-1l",
+        "price_minor": "1280",
+        "currency": "CNY",
+        "batch": "12",
+        "image": "AP+A",
+        "proof": "PROOF_REFRESHED",
+        "at_ms": "1795305600000",
+    });
+    let check = |label, json| {
+        agrees(
+            "Envelope",
+            &envelope(v1::Stream::PriceResult, Body::LabelShown(label)),
+            &envelope_json("STREAM_PRICE_RESULT", "label_shown", json),
+        );
+    };
+    check(shown(None, None, None), expected.clone());
+    // Zero degrees is a measurement and must not read as "not told".
+    expected["rf_dbm"] = json!(-71);
+    expected["temperature_c"] = json!(0);
+    check(shown(Some(-71), None, Some(0)), expected);
+}
+
+#[test]
+fn a_gap_in_telemetry() {
+    let gap = v1::Gap { first_seq: 3, from_ms: 1_795_305_600_000, to_ms: -1 };
+    let expected = json!({ "first_seq": "3", "from_ms": "1795305600000", "to_ms": "-1" });
+    agrees(
+        "Envelope",
+        &envelope(v1::Stream::Telemetry, Body::Gap(gap)),
+        &envelope_json("STREAM_TELEMETRY", "gap", expected),
+    );
+}
+
+#[test]
+fn an_acknowledgement() {
+    let ack = v1::Ack {
+        journal: 1,
+        streams: vec![
+            v1::StreamAck { stream: v1::Stream::Alert.into(), seq: 300 },
+            v1::StreamAck { stream: v1::Stream::Telemetry.into(), seq: 0 },
+        ],
+    };
+    let expected = json!({
+        "journal": "1",
+        "streams": [{ "stream": "STREAM_ALERT", "seq": "300" }, { "stream": "STREAM_TELEMETRY" }],
+    });
+    agrees("Ack", &ack, &expected);
+}
+
+#[test]
+fn a_signed_batch_keeps_the_bytes_that_were_signed() {
+    // The inner bytes are no message at all: a reader must hand them on untouched.
+    let signed = v1::SignedBatch {
+        batch: vec![0x3a, 0x00, 0xff],
+        signatures: vec![v1::Signature { key_id: "prices-2026".into(), signature: vec![0x11; 64] }],
+    };
+    let expected = json!({
+        "batch": "OgD/",
+        "signatures": [{ "key_id": "prices-2026", "signature": format!("{}EQ==", "ERER".repeat(21)) }],
+    });
+    agrees("SignedBatch", &signed, &expected);
+}
