@@ -7,4 +7,6 @@
 //! Start reading at `run.rs`, which shows the whole machine.
 #![forbid(unsafe_code)]
 
+pub mod console;
+pub mod texts;
 pub mod view;
