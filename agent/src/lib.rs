@@ -7,4 +7,6 @@
 //! Start reading at `run.rs`, which shows the whole machine.
 #![forbid(unsafe_code)]
 
+pub mod label;
+pub mod price;
 pub mod view;
