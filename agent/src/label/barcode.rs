@@ -13,7 +13,11 @@ const QUIET_RIGHT: i32 = 7;
 
 /// Height of the digits' square, pixels, for modules of that width.
 pub fn digit_em(module: i32) -> i32 {
-    (8 * module).clamp(13, 30)
+    match module {
+        ..=1 => 12,
+        2 => 18,
+        _ => 26,
+    }
 }
 
 /// Height that the digits take beneath the bars, pixels.

@@ -9,9 +9,14 @@ pub type Digest = [u8; 32];
 /// pixel first, 1 is white.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    width: u32,
-    height: u32,
+    width: u16,
+    height: u16,
     rows: Vec<u8>,
+}
+
+/// Bytes of a row.
+fn stride(width: u16) -> usize {
+    usize::from(width.div_ceil(8))
 }
 
 /// A rectangle of pixels.
@@ -41,26 +46,24 @@ impl Rect {
 impl Image {
     /// A white image of `width` × `height` pixels.
     pub fn white(width: u16, height: u16) -> Self {
-        let (width, height) = (u32::from(width), u32::from(height));
-        let bytes = usize::from(u16::try_from(width.div_ceil(8)).unwrap_or(u16::MAX));
-        Self { width, height, rows: vec![0xFF; bytes * height as usize] }
+        Self { width, height, rows: vec![0xFF; stride(width) * usize::from(height)] }
     }
 
     /// Width in pixels.
-    pub fn width(&self) -> u32 {
+    pub fn width(&self) -> u16 {
         self.width
     }
 
     /// Height in pixels.
-    pub fn height(&self) -> u32 {
+    pub fn height(&self) -> u16 {
         self.height
     }
 
     /// Byte and bit of a pixel, if it is inside.
     fn place(&self, x: i32, y: i32) -> Option<(usize, u8)> {
-        let (x, y) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
+        let (x, y) = (u16::try_from(x).ok()?, u16::try_from(y).ok()?);
         (x < self.width && y < self.height)
-            .then(|| ((y * self.width.div_ceil(8) + x / 8) as usize, 0x80 >> (x % 8)))
+            .then(|| (usize::from(y) * stride(self.width) + usize::from(x / 8), 0x80 >> (x % 8)))
     }
 
     /// Whether a pixel is black. Outside all is white.
@@ -92,7 +95,7 @@ impl Image {
     /// nothing else is written.
     pub fn to_png(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        let mut encoder = png::Encoder::new(&mut bytes, self.width.into(), self.height.into());
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::One);
         encoder.set_deflate_compression(png::DeflateCompression::Level(6));
@@ -127,15 +130,17 @@ mod tests {
         image.set(-1, 0, true);
 
         let png = image.to_png();
-        let mut decoder = png::Decoder::new(png.as_slice());
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(png.as_slice()));
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().expect("a PNG");
         assert_eq!((reader.info().width, reader.info().height), (11, 3));
         assert_eq!(reader.info().bit_depth, png::BitDepth::One);
         let mut grey = vec![0; reader.output_buffer_size().expect("small")];
         reader.next_frame(&mut grey).expect("pixels");
-        let rows: Vec<String> =
-            grey.chunks(11).map(|row| row.iter().map(|v| if *v == 0 { '#' } else { '.' }).collect()).collect();
+        let rows: Vec<String> = grey
+            .chunks(11)
+            .map(|row| row.iter().map(|v| if *v == 0 { '#' } else { '.' }).collect())
+            .collect();
         assert_eq!(rows, ["...........", "..###.###..", "..........#"]);
     }
 }

@@ -131,7 +131,9 @@ fn break_before(text: &str, fits: usize) -> usize {
         let before = text[..at].chars().next_back().unwrap_or(' ');
         let after = text[at..].chars().next().unwrap_or(' ');
         let is_latin = |c: char| c.is_alphanumeric() && u32::from(c) < 0x2E80 || "().,-%'".contains(c);
-        !(is_latin(before) && is_latin(after) || "，。、）》」』！？：；…".contains(after) || "（《「『".contains(before))
+        !(is_latin(before) && is_latin(after)
+            || "，。、）》」』！？：；…".contains(after)
+            || "（《「『".contains(before))
     };
     (1..=fits).rev().filter(|at| text.is_char_boundary(*at)).find(|at| can_break(*at)).unwrap_or(fits)
 }
