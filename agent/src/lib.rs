@@ -8,5 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod label;
+pub mod price;
 pub mod texts;
 pub mod view;
