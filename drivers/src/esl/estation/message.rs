@@ -45,17 +45,6 @@ pub struct Infor {
     pub free_mb: Option<i64>,
 }
 
-/// `result`: what became of tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Results {
-    /// Tasks that wait in the gateway.
-    pub waiting: i64,
-    /// Tasks on the air.
-    pub sending: i64,
-    /// One per label heard of.
-    pub tags: Vec<TagResult>,
-}
-
 /// What became of the task of one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagResult {
@@ -88,17 +77,6 @@ impl TagResult {
         };
         Some(reason.to_owned())
     }
-}
-
-/// `heartbeat`: the gateway lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// The gateway's id.
-    pub ap: String,
-    /// Tasks that wait in the gateway.
-    pub waiting: i64,
-    /// Tasks on the air.
-    pub sending: i64,
 }
 
 /// The list of one `taskESL2` that updates and displays page 0 of a label with a PNG file.
@@ -137,30 +115,20 @@ pub fn infor(payload: &[u8]) -> Result<Infor, MessageError> {
 
 /// Reads the code of a `message`.
 pub fn message(payload: &[u8]) -> Result<i64, MessageError> {
-    Fields::of("message", &decode("message", payload)?)?.number(0, "code")
+    Fields::of("message", &decode("message", payload)?)?.fitting(0, "code", "a whole number")
 }
 
-/// Reads a `result`.
-pub fn results(payload: &[u8]) -> Result<Results, MessageError> {
+/// Reads a `result`: one entry per label heard of.
+pub fn results(payload: &[u8]) -> Result<Vec<TagResult>, MessageError> {
     let value = decode("result", payload)?;
-    let array = Fields::of("result", &value)?;
-    let tags = array.list(4, "results")?;
-    Ok(Results {
-        waiting: array.number(1, "waiting")?,
-        sending: array.number(2, "sending")?,
-        tags: tags.iter().map(tag).collect::<Result<_, _>>()?,
-    })
+    Fields::of("result", &value)?.list(4, "results")?.iter().map(tag).collect()
 }
 
-/// Reads a `heartbeat`.
-pub fn heartbeat(payload: &[u8]) -> Result<Heartbeat, MessageError> {
+/// Reads a `heartbeat`: the gateway's id. Its queue lengths and label records are not used: the
+/// window keeps its queue short, and label records are old results.
+pub fn heartbeat(payload: &[u8]) -> Result<String, MessageError> {
     let value = decode("heartbeat", payload)?;
-    let array = Fields::of("heartbeat", &value)?;
-    Ok(Heartbeat {
-        ap: array.text(0, "id")?.to_owned(),
-        waiting: array.number(6, "waiting")?,
-        sending: array.number(7, "sending")?,
-    })
+    Ok(Fields::of("heartbeat", &value)?.text(0, "id")?.to_owned())
 }
 
 fn tag(value: &Value) -> Result<TagResult, MessageError> {
@@ -206,10 +174,6 @@ impl<'a> Fields<'a> {
     fn text(&self, position: usize, field: &'static str) -> Result<&str, MessageError> {
         let text = self.get(position).and_then(Value::as_str);
         text.ok_or_else(|| self.fault(position, field, "text"))
-    }
-
-    fn number(&self, position: usize, field: &'static str) -> Result<i64, MessageError> {
-        self.fitting(position, field, "a whole number")
     }
 
     fn fitting<N: TryFrom<i64>>(
@@ -265,14 +229,10 @@ mod tests {
             infor(&bytes(INFOR)),
             Ok(Infor { ap: "A1B2".into(), version: Some("1.2.3".into()), free_mb: Some(7000) })
         );
-        assert_eq!(
-            heartbeat(&bytes(HEARTBEAT)),
-            Ok(Heartbeat { ap: "A1B2".into(), waiting: 12, sending: 2 })
-        );
+        assert_eq!(heartbeat(&bytes(HEARTBEAT)).as_deref(), Ok("A1B2"));
         assert_eq!(message(&bytes("9107")), Ok(7)); // [7]
         let results = results(&bytes(RESULT)).unwrap();
-        assert_eq!((results.waiting, results.sending), (3, 1));
-        let [good, silent] = &results.tags[..] else { panic!("two labels") };
+        let [good, silent] = &results[..] else { panic!("two labels") };
         assert_eq!(
             *good,
             TagResult {
@@ -300,14 +260,14 @@ mod tests {
             fault(results(&bytes(TOKEN_AS_TEXT)).unwrap_err())
                 .starts_with("result of a label: `token` at position 5 is not a number from 0 to 65535")
         );
-        assert!(fault(heartbeat(&bytes("91a441314232")).unwrap_err()).contains("`waiting` at position 6"));
+        assert!(fault(results(&bytes("9100")).unwrap_err()).contains("`results` at position 4"));
         assert!(fault(message(&bytes("07")).unwrap_err()).contains("not an array"));
         assert!(fault(message(&[]).unwrap_err()).contains("not MessagePack"));
     }
 
     #[test]
     fn every_status_of_the_demonstration_program_has_words() {
-        let mut tag = results(&bytes(RESULT)).unwrap().tags.swap_remove(0);
+        let mut tag = results(&bytes(RESULT)).unwrap().swap_remove(0);
         for status in [0xF0, 0xF1, 0x01, 0x02, 0x03] {
             tag.status = status;
             assert!(tag.failure().is_some(), "{status:#x}");

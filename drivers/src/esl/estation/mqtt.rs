@@ -4,7 +4,10 @@ use crate::clock::Clock;
 use crate::esl::estation::gateway::{Gateway, Input, Limits, Output};
 use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
+    SubscribeReasonCode,
+};
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
@@ -60,6 +63,7 @@ pub async fn run(
         client: None,
         topic: format!("/estation/{}/taskESL2", config.ap),
         ap: config.ap.clone(),
+        link_told: None,
         waiting: VecDeque::new(),
         tasks,
         events: events.clone(),
@@ -78,6 +82,8 @@ struct Shell {
     client: Option<AsyncClient>,
     topic: String,
     ap: String,
+    /// Whether the log last said that the broker is there.
+    link_told: Option<bool>,
     /// Events nobody took yet: at most those of one message of the gateway.
     waiting: VecDeque<GatewayEvent>,
     tasks: mpsc::Receiver<LabelTask>,
@@ -91,7 +97,6 @@ impl Shell {
     /// through an error may hold or have dropped publishes that only it knows of.
     async fn drive(&mut self, config: &EstationConfig) {
         let mut pause = PAUSE_FIRST;
-        let mut told = false;
         loop {
             let (client, mut connection) =
                 AsyncClient::builder(options(config)).capacity(REQUESTS_MAX).build();
@@ -101,9 +106,9 @@ impl Shell {
                 let _ = client.try_subscribe(filter, QoS::ExactlyOnce);
             }
             self.client = Some(client);
-            let error = self.serve(&mut connection, &mut pause, &mut told).await;
+            let error = self.serve(&mut connection, &mut pause).await;
             self.client = None;
-            if !std::mem::replace(&mut told, true) {
+            if self.link_told.replace(false) != Some(false) {
                 warn!(ap = self.ap, %error, "label gateway: no connection to the store's broker");
             }
             self.step(Input::Offline);
@@ -112,21 +117,22 @@ impl Shell {
         }
     }
 
-    async fn serve(
-        &mut self,
-        connection: &mut EventLoop,
-        pause: &mut Duration,
-        told: &mut bool,
-    ) -> ConnectionError {
+    async fn serve(&mut self, connection: &mut EventLoop, pause: &mut Duration) -> ConnectionError {
         loop {
             match self.during(connection.poll()).await {
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     self.receive(&publish.topic, &publish.payload);
                 }
-                Ok(Event::Incoming(Packet::SubAck(_))) => {
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
                     *pause = PAUSE_FIRST;
-                    if std::mem::take(told) {
-                        info!(ap = self.ap, "label gateway: connected to the store's broker again");
+                    let granted = |code| matches!(code, &SubscribeReasonCode::Success(_));
+                    if !ack.return_codes.iter().all(granted) {
+                        warn!(
+                            ap = self.ap,
+                            "label gateway: the broker refuses a topic; check its access list"
+                        );
+                    } else if self.link_told.replace(true) != Some(true) {
+                        info!(ap = self.ap, "label gateway: connected to the store's broker");
                     }
                 }
                 Ok(_) => {}
@@ -170,7 +176,7 @@ impl Shell {
                 Input::Infor
             }),
             b"message" => message::message(payload).map(Input::Message),
-            b"result" => message::results(payload).map(|results| Input::Results(results.tags)),
+            b"result" => message::results(payload).map(Input::Results),
             b"heartbeat" => message::heartbeat(payload).map(|_| Input::Heartbeat),
             _ => return,
         };
