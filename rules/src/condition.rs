@@ -152,6 +152,24 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Temperature,
+        Self::WorstTemperature,
+        Self::TemperatureLimit,
+        Self::Delay,
+        Self::Held,
+        Self::Demand,
+        Self::DemandLimit,
+        Self::LampPower,
+        Self::LampPowerLimit,
+        Self::ReadBack,
+    ];
+
+    /// The quantity of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quantity| quantity.name() == name)
+    }
     /// As written in files and on the wire.
     pub fn name(self) -> &'static str {
         match self {
