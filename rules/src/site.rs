@@ -43,7 +43,6 @@ pub struct Site {
 struct Device {
     class: Class,
     poll: Millis,
-    resumed: bool,
     /// Number of its [`Rule::NoResponse`].
     silence: Option<u16>,
 }
@@ -230,7 +229,7 @@ impl Site {
     /// Adds a device that is polled every `poll`; ids count from 0.
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
-        let device = Device { class, poll, resumed: false, silence: None };
+        let device = Device { class, poll, silence: None };
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
         Ok(id)
     }
@@ -245,7 +244,7 @@ impl Site {
     /// Adds a rule of `device`. Its points may belong to another device (a lamp circuit's meter).
     pub fn add_rule(&mut self, device: DeviceId, rule: Rule) -> Result<(), SiteFull> {
         let condition = rule.condition();
-        let &Device { poll, resumed, .. } = self.device(device)?;
+        let poll = self.device(device)?.poll;
         if rule.points().into_iter().flatten().any(|point| !self.points.contains(point)) {
             return Err(SiteFull::Unknown);
         }
@@ -263,10 +262,7 @@ impl Site {
         if let Rule::Demand { config, .. } = rule {
             self.demands.push(Demand::new(config)).map_err(|_| SiteFull::Demands)?;
         }
-        let mut running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
-        if resumed {
-            running.resume();
-        }
+        let running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
         let slot = Slot { device, condition, running, pending: false, alarm: Alarm::new(false), last: None };
         self.rules.push(slot).map_err(|_| SiteFull::Rules)?;
         for point in rule.watched().into_iter().flatten() {
@@ -280,11 +276,9 @@ impl Site {
         Ok(())
     }
 
-    /// The device was known before a restart of the agent: it is not starting up.
+    /// The device was known before a restart of the agent: it is not starting up. To be called after
+    /// its rules were added.
     pub fn resume(&mut self, device: DeviceId) {
-        if let Some(known) = self.devices.get_mut(usize::from(device.0)) {
-            known.resumed = true;
-        }
         for slot in self.rules.iter_mut().filter(|slot| slot.device == device) {
             slot.running.resume();
         }
@@ -307,7 +301,7 @@ impl Site {
                 let until = shelved_until.map(|until| now.mono + (until - now.utc));
                 slot.alarm = Alarm::restored(false, state, until);
                 if slot.alarm.is_active() {
-                    slot.running.restore_raised(now, evidence.since, &mut self.demands);
+                    slot.running.restore_raised(now, &evidence, &mut self.demands);
                 }
                 if state != AlarmState::Normal {
                     slot.last = Some(Last { changed_at, cause, evidence });

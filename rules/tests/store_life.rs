@@ -172,6 +172,18 @@ fn a_defrost_that_never_ends_is_named() {
 }
 
 #[test]
+fn a_defrost_that_comes_late_explains_nothing() {
+    let mut store = cold_store();
+    store.run(80, -12.0, false, true);
+    assert_eq!(store.last_alarm().cause, Cause::LoadOrCapacity);
+    let mut store = cold_store();
+    store.run(20, -12.0, false, true);
+    store.run(75, -10.0, true, false);
+    assert_eq!(store.alarms(), [(100, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(store.last_alarm().cause, Cause::Unknown, "a compressor is off in a defrost by design");
+}
+
+#[test]
 fn a_crash_in_the_middle_neither_starts_the_delay_anew_nor_raises_twice() {
     let mut store = cold_store();
     store.run(20, -15.0, false, false);
@@ -271,6 +283,46 @@ fn an_alarm_put_aside_comes_back_by_itself_if_it_is_still_true() {
 }
 
 #[test]
+fn nothing_is_put_aside_for_more_than_a_day() {
+    let mut store = cold_store();
+    store.run(31, -15.0, false, false);
+    let (device, condition) = (store.freezer, Condition::TemperatureHigh);
+    store.step(Input::Shelve { device, condition, span: Millis(i64::MAX) });
+    store.now = store.now.after(Millis::from_mins(24 * 60));
+    store.run(1, -15.0, false, false);
+    let states: Vec<_> = store.alarms().into_iter().map(|(minute, _, state)| (minute, state)).collect();
+    assert_eq!(states[1..], [(41, AlarmState::Shelved), (41 + 1440, AlarmState::ActiveUnacknowledged)]);
+}
+
+#[test]
+fn every_rule_that_watches_a_point_is_stepped_by_its_reading_in_order() {
+    let mut site = Box::new(Site::new());
+    let config = TemperatureLimitConfig {
+        delay: Millis(0),
+        delay_hold_off: Millis(0),
+        ..TemperatureLimitConfig::for_class(Class::Freezer).expect("a freezer has a limit")
+    };
+    let devices = [(); 3].map(|()| site.add_device(Class::Freezer, POLL).expect("room"));
+    let air = site.add_point(devices[0], STALE).expect("room");
+    let other = site.add_point(devices[0], STALE).expect("room");
+    for device in devices {
+        let rule = Rule::TemperatureLimit { air, defrost: None, compressor: None, config };
+        site.add_rule(device, rule).expect("room");
+    }
+    let mut raised = Vec::new();
+    let mut read = |point| {
+        let reading = Reading { point, at: MIDNIGHT, sample: Sample::Good(-17.0) };
+        site.step(morning(), Input::Reading(reading), &mut |event| match event {
+            Event::Alarm(alarm) => raised.push(alarm.device),
+            other => panic!("{other:?}"),
+        });
+    };
+    read(other);
+    read(air);
+    assert_eq!(raised, devices);
+}
+
+#[test]
 fn a_shelf_outlives_a_restart_and_still_ends() {
     let mut store = cold_store();
     store.run(31, -15.0, false, false);
@@ -301,9 +353,10 @@ fn acknowledging_what_is_not_wrong_says_nothing() {
 #[test]
 fn samples_age_and_impossible_numbers_are_bad() {
     let mut store = cold_store();
-    assert_eq!(store.site.sample(store.now, store.air), Sample::Good(-20.0));
+    store.read(store.air, Sample::Good(-20.0));
     let later = store.now.after(STALE);
-    assert_eq!(store.site.sample(later, store.air), Sample::Stale(-20.0));
+    assert_eq!(store.site.sample(later, store.air), Sample::Good(-20.0));
+    assert_eq!(store.site.sample(later.after(Millis(1)), store.air), Sample::Stale(-20.0));
     store.read(store.air, Sample::Good(f64::NAN));
     assert_eq!(store.site.sample(store.now, store.air), Sample::Bad(BadReason::Implausible));
     let unread = Store::start(morning());
