@@ -239,7 +239,6 @@ impl TemperatureLimit {
 mod tests {
     use super::*;
     use crate::BadReason;
-    use proptest::prelude::*;
 
     const UNKNOWN: Sample = Sample::Bad(BadReason::NoResponse);
 
@@ -401,53 +400,5 @@ mod tests {
         let Some(Change::Cleared(evidence)) = raised.step(at(42), look(-19.0, false)) else { panic!() };
         assert_eq!(evidence.since, at(0).utc);
         assert_eq!(evidence.value(Quantity::WorstTemperature), Some(-7.0));
-    }
-
-    fn any_sample() -> impl Strategy<Value = Sample> {
-        prop_oneof![
-            6 => (-30.0..10.0_f64).prop_map(Sample::Good),
-            1 => (-30.0..10.0_f64).prop_map(Sample::Stale),
-            1 => Just(UNKNOWN),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn never_raised_before_the_delay_never_moved_by_bad_data_always_raised_by_the_longest_delay(
-            steps in prop::collection::vec((1_i64..20, any_sample(), prop::option::of(any::<bool>())), 1..300),
-        ) {
-            let config = config();
-            let mut detector = TemperatureLimit::new(config);
-            let mut now = at(0);
-            let (mut since, mut raised) = (None, false);
-            for (minutes, temperature, defrost) in steps {
-                now = now.after(Millis::from_mins(minutes));
-                let change = detector.step(now, TemperatureInput { temperature, defrost });
-                match temperature {
-                    Sample::Good(t) if t > config.limit => { since.get_or_insert(now); }
-                    Sample::Good(_) if !raised => since = None,
-                    _ => {}
-                }
-                match change {
-                    Some(Change::Pending(_)) => prop_assert!(!raised && temperature.good().is_some()),
-                    Some(Change::Settled) => prop_assert!(!raised && temperature.good().is_some()),
-                    Some(Change::Raised(_)) => {
-                        prop_assert!(!raised);
-                        raised = true;
-                        prop_assert!(now.mono - since.expect("an excursion").mono >= config.delay);
-                    }
-                    Some(Change::Cleared(_)) => {
-                        prop_assert!(raised);
-                        raised = false;
-                        since = None;
-                        prop_assert!(temperature.good().is_some_and(|t| t <= config.limit - config.hysteresis));
-                    }
-                    None => {}
-                }
-                if let (false, Some(since)) = (raised, since) {
-                    prop_assert!(now.mono - since.mono < config.delay_hold_off, "quiet for too long");
-                }
-            }
-        }
     }
 }
