@@ -2,8 +2,8 @@
 
 use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::{
-    AlarmEvent, AlarmState, BadReason, Cause, Class, Condition, DeviceId, Event, Input, Millis, Mono, Now,
-    PointId, Reading, Restored, Rule, Sample, Site, Utc,
+    AlarmEvent, AlarmState, BadReason, Cause, Class, Condition, DeviceId, Event, Evidence, Input, Millis,
+    Mono, Now, PointId, Quantity, Reading, Restored, Rule, Sample, Site, Utc,
 };
 
 const POLL: Millis = Millis::from_secs(5);
@@ -150,6 +150,9 @@ fn the_compressor_dies_and_half_an_hour_later_everyone_knows_once() {
     store.run(5, -19.0, false, true);
     assert_eq!(store.last_alarm().state, AlarmState::Normal);
     assert_eq!(store.last_alarm().cause, Cause::CompressorNotRunning, "why it was, not why it ended");
+    let evidence = &store.last_alarm().evidence;
+    assert_eq!(evidence.value(Quantity::Held), Some(61.0 * 60.0), "how long it was too warm in all");
+    assert_eq!(evidence.value(Quantity::WorstTemperature), Some(-15.0));
     assert_eq!(store.alarms().len(), 3);
     assert_eq!(store.site.alarms().count(), 0);
 }
@@ -211,7 +214,7 @@ fn a_crash_in_the_middle_neither_starts_the_delay_anew_nor_raises_twice() {
     let mut store = store.crash_and_restart(1, &both);
     assert_eq!(store.site.alarms().map(|alarm| alarm.cause).collect::<Vec<_>>(), [raised.cause]);
     store.run(60, -15.0, false, false);
-    assert_eq!(store.alarms(), [], "not raised twice");
+    assert_eq!(store.said, [], "not raised twice");
     store.run(1, -20.0, false, true);
     assert_eq!(store.alarms(), [(60, Condition::TemperatureHigh, AlarmState::ReturnedUnacknowledged)]);
     assert_eq!(store.pendings(), [None]);
@@ -308,6 +311,24 @@ fn a_shelf_outlives_a_restart_and_still_ends() {
     let mut store = store.crash_and_restart(10, &[(Condition::TemperatureHigh, restored)]);
     store.run(30, -15.0, false, false);
     assert_eq!(store.alarms(), [(20, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+}
+
+#[test]
+fn a_shelf_is_not_eternal_for_a_box_that_starts_in_1970() {
+    let mut store = Store::start(Now::default());
+    let restored = Restored::Alarm {
+        state: AlarmState::Shelved,
+        changed_at: MIDNIGHT,
+        cause: Cause::Unknown,
+        evidence: Evidence::since(MIDNIGHT),
+        shelved_until: Some(MIDNIGHT + Millis::from_mins(30)),
+    };
+    store.site.restore(store.now, store.freezer, Condition::TemperatureHigh, restored);
+    store.run(1, -15.0, false, false);
+    assert_eq!(store.alarms(), []);
+    store.now = store.now.after(Millis::from_mins(24 * 60));
+    store.run(1, -15.0, false, false);
+    assert_eq!(store.last_alarm().state, AlarmState::ActiveUnacknowledged);
 }
 
 #[test]

@@ -294,6 +294,9 @@ mod tests {
         detector.step(at(0), look(-10.0, false));
         assert_eq!(detector.step(at(29), look(-18.0, false)), Some(Change::Settled));
         assert_eq!(detector.step(at(60), look(-18.0, false)), None);
+        let (_, change) = until_said(&mut detector, 61, look(-17.0, false)).expect("raised");
+        let Change::Raised(evidence) = change else { panic!("{change:?}") };
+        assert_eq!(evidence.value(Quantity::WorstTemperature), Some(-17.0), "of this excursion");
     }
 
     #[test]

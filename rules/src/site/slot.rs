@@ -1,5 +1,6 @@
 //! A rule with its alarm, and what was last said of it.
 
+use super::SHELF_MAX;
 use super::event::{AlarmEvent, AlarmSnapshot, Event, Restored};
 use super::rule::Running;
 use crate::detect::Demand;
@@ -43,7 +44,8 @@ impl Slot {
                 }
             }
             Restored::Alarm { state, changed_at, cause, evidence, shelved_until } => {
-                let until = shelved_until.map(|until| now.mono + (until - now.utc));
+                // A box that starts with a clock in the past must not take a shelf for eternal.
+                let until = shelved_until.map(|until| now.mono + (until - now.utc).min(SHELF_MAX));
                 self.alarm = Alarm::restored(false, state, until);
                 if self.alarm.is_active() {
                     self.running.restore_raised(now, &evidence, demands);
