@@ -111,6 +111,10 @@ impl Evidence {
             None => self,
         }
     }
+    /// The number of that meaning, if it is there.
+    pub fn value(&self, quantity: Quantity) -> Option<f64> {
+        self.facts.iter().find(|fact| fact.quantity == quantity).map(|fact| fact.value)
+    }
     /// The same with a span of time, in seconds.
     pub fn with_span(self, quantity: Quantity, span: Millis) -> Self {
         self.with(quantity, span.as_secs_f64())
