@@ -2,7 +2,7 @@
 //! redirect or the page with the error on it) and from the command line (JSON).
 
 use super::request::{PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest, ask};
-use super::{ConsoleState, Reader, alarm_page};
+use super::{ConsoleState, Freshness, Reader, alarm_page, now_ms};
 use crate::texts::Language;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -89,7 +89,8 @@ async fn back(
         }
         Err(error) => {
             let view = state.view.borrow().clone();
-            let page = alarm_page::alarm_page(&view, alarm, Some(error), language);
+            let freshness = Freshness::of(&view, now_ms());
+            let page = alarm_page::alarm_page(&view, alarm, Some(error), freshness, language);
             let page = page.unwrap_or_else(|| alarm_page::no_such_alarm(language));
             (status(error), page).into_response()
         }

@@ -1,12 +1,14 @@
 //! An alarm: as a panel on the overview, and on a page of its own with what to do and the forms. The
 //! page never reloads by itself, so that a name half typed is not lost.
 
+use super::Freshness;
+use super::device_page::Shown;
 use super::frame::{Frame, document, home_link, notice};
 use super::request::{RequestError, SHELVE_MINUTES_MAX};
 use crate::texts::{Language, condition, figure, words};
 use crate::view::{AlarmView, StoreView};
 use maud::{Markup, html};
-use storewarden_rules::{Class, Condition};
+use storewarden_rules::{Class, Condition, Priority, Quantity};
 
 /// Spans offered for shelving, minutes.
 const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
@@ -25,7 +27,7 @@ fn has_returned(alarm: &AlarmView) -> bool {
 }
 
 /// The alarm in short, with the one thing to do now and the way to its page.
-pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> Markup {
+pub(super) fn panel(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Markup {
     let text = Text::of(view, alarm, language);
     html! {
         article class={ "alarm " (level(alarm)) } {
@@ -33,10 +35,11 @@ pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> 
             div.what {
                 h3 { (alarm.device_name) " " (text.what) }
                 p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+                @if let Some(measured) = measured(view, alarm, freshness, language) { p.measured { (measured) } }
                 @if let Some(now) = text.now { p.now { (now) } }
             }
             a.button href={ "/alarms/" (alarm.alarm) "?lang=" (language.code()) } {
-                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I take it")) }
+                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I am on it")) }
                 @else if can_acknowledge(alarm) { (language.pick("查看并确认", "Look and confirm")) }
                 @else { (language.pick("查看", "Look")) }
             }
@@ -50,6 +53,7 @@ pub(super) fn alarm_page(
     view: &StoreView,
     alarm: u64,
     error: Option<RequestError>,
+    freshness: Freshness,
     language: Language,
 ) -> Option<Markup> {
     let alarm = view.alarms.iter().find(|candidate| candidate.alarm == alarm)?;
@@ -65,6 +69,7 @@ pub(super) fn alarm_page(
             div.what {
                 h1 { (alarm.device_name) " " (text.what) }
                 p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+                @if let Some(measured) = measured(view, alarm, freshness, language) { p.measured { (measured) } }
             }
         }
         div.columns {
@@ -119,12 +124,35 @@ impl Text {
         match Condition::from_name(alarm.condition) {
             Some(condition) => {
                 let text = condition::staff(condition, class, language);
-                let is_open = alarm.state == "active_unacknowledged" || alarm.state == "active_acknowledged";
-                Self { what: text.what, now: is_open.then_some(text.now), steps: text.steps }
+                // Once somebody is on it, the overview leaves the floor to what nobody has seen yet.
+                let now = (alarm.state == "active_unacknowledged").then_some(text.now);
+                Self { what: text.what, now, steps: text.steps }
             }
             None => Self { what: alarm.condition, now: None, steps: &[] },
         }
     }
+}
+
+/// The temperature now beside its limit, where the alarm is about one and has not returned.
+fn measured(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Option<String> {
+    let condition = Condition::from_name(alarm.condition)?;
+    if !matches!(condition, Condition::TemperatureHigh | Condition::TemperatureLow) || has_returned(alarm) {
+        return None;
+    }
+    let device = view.devices.iter().find(|device| device.id == alarm.device)?;
+    let air = device.points.iter().find(|point| point.name == "air_temperature")?;
+    let now = match Shown::of(air, freshness) {
+        Shown::Known(value) => figure::quantity_text(value, air.unit),
+        Shown::Unknown { .. } => language.pick("未知", "unknown").to_owned(),
+    };
+    let limit = alarm.evidence.iter().find(|(name, ..)| *name == Quantity::TemperatureLimit.name());
+    let limit = limit.map(|(_, value, unit)| figure::quantity_text(*value, unit));
+    Some(match limit {
+        Some(limit) => {
+            language.pick(format!("现在 {now}，界限 {limit}"), format!("now {now}, limit {limit}"))
+        }
+        None => language.pick(format!("现在 {now}"), format!("now {now}")),
+    })
 }
 
 /// The class of the style sheet: how loud it is.
@@ -132,10 +160,11 @@ fn level(alarm: &AlarmView) -> &'static str {
     match (alarm.state, words::priority_from_name(alarm.priority)) {
         _ if is_quiet(alarm) => "quiet",
         _ if has_returned(alarm) => "returned",
+        ("active_acknowledged", Priority::High) => "taken urgent",
         ("active_acknowledged", _) => "taken",
-        (_, storewarden_rules::Priority::High) => "high",
-        (_, storewarden_rules::Priority::Medium) => "medium",
-        (_, storewarden_rules::Priority::Low) => "low",
+        (_, Priority::High) => "high",
+        (_, Priority::Medium) => "medium",
+        (_, Priority::Low) => "low",
     }
 }
 
@@ -165,10 +194,9 @@ fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     html! {
         form method="post" action={ "/alarms/" (alarm.alarm) "/ack?lang=" (language.code()) } {
-            h2 { @if has_returned(alarm) { (t("确认", "Confirm")) } @else { (t("我来处理", "I take care of it")) } }
             label for="ack-by" { (t("你的名字", "Your name")) }
             input #ack-by name="by" required maxlength="40" autocomplete="name";
-            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I take care of it")) } }
+            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I am on it")) } }
             @if !has_returned(alarm) {
                 p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.")) }
             }

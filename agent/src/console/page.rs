@@ -33,7 +33,7 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
             @if !quiet.is_empty() {
                 section {
                     h2 { (language.pick("不提醒的报警", "Alarms that are paused")) }
-                    @for alarm in quiet { (alarm_page::panel(view, alarm, language)) }
+                    @for alarm in quiet { (alarm_page::panel(view, alarm, freshness, language)) }
                 }
             }
             (labels(&view.labels, language))
@@ -71,7 +71,7 @@ fn alarms(view: &StoreView, open: &[&AlarmView], freshness: Freshness, language:
     html! {
         section.alarms aria-label=(t("报警", "Alarms")) {
             @if !open.is_empty() {
-                @for alarm in open { (alarm_page::panel(view, alarm, language)) }
+                @for alarm in open { (alarm_page::panel(view, alarm, freshness, language)) }
             } @else if freshness == Freshness::Current && unseen == 0 {
                 p.calm { "✓ " (t("没有报警", "No alarms")) }
             } @else if freshness == Freshness::Current {
@@ -116,7 +116,7 @@ fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: L
             h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
             @if in_alarm { p.flag { (t("报警", "Alarm")) } }
             @match &figure {
-                MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { " " small { (unit) } } },
+                MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { small { " " (unit) } } },
                 MainFigure::Unknown { why, last } => {
                     p.figure { (t("未知", "Unknown")) }
                     p.hint { (words::quality(why, language)) }
