@@ -3,7 +3,7 @@
 
 use super::Freshness;
 use super::device_page::Shown;
-use super::frame::{Frame, document, home_link, notice};
+use super::frame::{Frame, document, freshness_banner, home_link, notice};
 use super::request::{RequestError, SHELVE_MINUTES_MAX};
 use crate::texts::{Language, condition, figure, words};
 use crate::view::{AlarmView, StoreView};
@@ -12,6 +12,15 @@ use storewarden_rules::{Class, Condition, Priority, Quantity};
 
 /// Spans offered for shelving, minutes.
 const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
+
+/// A request that was not carried out, told to the person on the alarm's page.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    /// Why.
+    pub(super) error: RequestError,
+    /// The name they typed, so that they need not type it again.
+    pub(super) by: &'a str,
+}
 
 /// Whether somebody or the configuration decided that this alarm must not call for attention now.
 pub(super) fn is_quiet(alarm: &AlarmView) -> bool {
@@ -47,23 +56,25 @@ pub(super) fn panel(view: &StoreView, alarm: &AlarmView, freshness: Freshness, l
     }
 }
 
-/// The page of alarm number `alarm`, with what went wrong with a request if something did; none if no
+/// The page of alarm number `alarm`, with the request that was refused if one was; none if no
 /// open alarm has that number.
 pub(super) fn alarm_page(
     view: &StoreView,
     alarm: u64,
-    error: Option<RequestError>,
+    refused: Option<Refused<'_>>,
     freshness: Freshness,
     language: Language,
 ) -> Option<Markup> {
     let alarm = view.alarms.iter().find(|candidate| candidate.alarm == alarm)?;
     let text = Text::of(view, alarm, language);
     let t = |zh, en| language.pick(zh, en);
+    let typed = refused.map(|refused| refused.by);
     let title = format!("{} {}", alarm.device_name, text.what);
     let path = format!("/alarms/{}", alarm.alarm);
-    let frame = Frame { title: &title, language, path: error.is_none().then_some(&path), is_live: false };
+    let frame = Frame { title: &title, language, path: refused.is_none().then_some(&path), is_live: false };
     let main = html! {
-        @if let Some(error) = error { p.banner role="alert" { (error_text(error, language)) } }
+        (freshness_banner(view, freshness, language))
+        @if let Some(refused) = refused { p.banner role="alert" { (error_text(refused.error, language)) } }
         div class={ "alarm " (level(alarm)) } {
             p.priority { (words::priority(words::priority_from_name(alarm.priority), language)) }
             div.what {
@@ -80,8 +91,8 @@ pub(super) fn alarm_page(
                 }
             }
             div.forms {
-                @if can_acknowledge(alarm) { (acknowledge_form(alarm, language)) }
-                @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, language)) }
+                @if can_acknowledge(alarm) { (acknowledge_form(alarm, typed, language)) }
+                @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, typed, language)) }
             }
         }
         @if !alarm.evidence.is_empty() {
@@ -190,12 +201,12 @@ fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> 
     }
 }
 
-fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
+fn acknowledge_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     html! {
         form method="post" action={ "/alarms/" (alarm.alarm) "/ack?lang=" (language.code()) } {
             label for="ack-by" { (t("你的名字", "Your name")) }
-            input #ack-by name="by" required maxlength="40" autocomplete="name";
+            input #ack-by name="by" required maxlength="40" autocomplete="name" value=[typed];
             button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I am on it")) } }
             @if !has_returned(alarm) {
                 p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.")) }
@@ -204,14 +215,14 @@ fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
     }
 }
 
-fn shelve_form(alarm: &AlarmView, language: Language) -> Markup {
+fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     html! {
         details {
             summary { (t("暂停提醒（例如正在维修）", "Pause it (for example during a repair)")) }
             form method="post" action={ "/alarms/" (alarm.alarm) "/shelve?lang=" (language.code()) } {
                 label for="shelve-by" { (t("你的名字", "Your name")) }
-                input #shelve-by name="by" required maxlength="40" autocomplete="name";
+                input #shelve-by name="by" required maxlength="40" autocomplete="name" value=[typed];
                 label for="minutes" { (t("暂停多久", "For how long")) }
                 select #minutes name="minutes" {
                     @for minutes in SHELVE_CHOICES { option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) } }

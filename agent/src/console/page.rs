@@ -3,7 +3,7 @@
 use super::Freshness;
 use super::alarm_page::{self, is_quiet};
 use super::device_page::{Shown, value_text};
-use super::frame::{Frame, document, segment};
+use super::frame::{Frame, document, freshness_banner, segment};
 use crate::texts::{Language, figure, words};
 use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
 use maud::{Markup, html};
@@ -41,24 +41,6 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
         }
     };
     document(&frame, &header, &main)
-}
-
-fn freshness_banner(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
-    html! {
-        @match freshness {
-            Freshness::Current => {}
-            Freshness::Starting => p.banner role="alert" {
-                strong { (t("正在启动", "Starting")) }
-                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters."))
-            }
-            Freshness::Old => p.banner role="alert" {
-                strong { (t("画面已停止更新", "This page has stopped updating")) }
-                " " (t("最后更新：", "Last update: ")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". "))
-                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters."))
-            }
-        }
-    }
 }
 
 fn alarms(view: &StoreView, open: &[&AlarmView], freshness: Freshness, language: Language) -> Markup {
@@ -113,8 +95,10 @@ fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: L
     let in_alarm = view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm));
     html! {
         article.card.alarmed[in_alarm].unknown[matches!(figure, MainFigure::Unknown { .. })] {
-            h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
-            @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+            div.head {
+                h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
+                @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+            }
             @match &figure {
                 MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { small { " " (unit) } } },
                 MainFigure::Unknown { why, last } => {

@@ -247,6 +247,7 @@ async fn when_the_site_has_stopped_the_person_is_told_so() {
     let (head, body) = send(&router, form("/alarms/7/ack?lang=zh", "by=Li")).await;
     assert_eq!(head.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("系统没有在运行，没有记下来") && body.contains("2号冰柜"), "{body}");
+    assert!(body.contains("value=\"Li\""), "the name need not be typed again");
 }
 
 #[tokio::test]
