@@ -28,7 +28,7 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
     let main = html! {
         (freshness_banner(view, freshness, language))
         @if freshness != Freshness::Starting {
-            (alarms(view, &open, freshness, language))
+            (alarms(view, &open, quiet.len(), freshness, language))
             (devices(view, freshness, language))
             @if !quiet.is_empty() {
                 section {
@@ -43,24 +43,44 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
     document(&frame, &header, &main)
 }
 
-fn alarms(view: &StoreView, open: &[&AlarmView], freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
-    let unseen = view
-        .devices
-        .iter()
-        .filter(|device| matches!(main_figure(device, freshness, language), MainFigure::Unknown { .. }))
-        .count();
+fn alarms(
+    view: &StoreView,
+    open: &[&AlarmView],
+    paused: usize,
+    freshness: Freshness,
+    language: Language,
+) -> Markup {
     html! {
-        section.alarms aria-label=(t("报警", "Alarms")) {
-            @if !open.is_empty() {
-                @for alarm in open { (alarm_page::panel(view, alarm, freshness, language)) }
-            } @else if freshness == Freshness::Current && unseen == 0 {
-                p.calm { "✓ " (t("没有报警", "No alarms")) }
-            } @else if freshness == Freshness::Current {
-                p.calm.partly {
-                    (t("没有报警", "No alarms")) (t("，但有 ", ", but ")) (unseen)
-                    (t(" 台设备看不到数据", if unseen == 1 { " device gives no data" } else { " devices give no data" }))
-                }
+        section.alarms aria-label=(language.pick("报警", "Alarms")) {
+            @for alarm in open { (alarm_page::panel(view, alarm, freshness, language)) }
+            @if open.is_empty() && freshness == Freshness::Current { (calm(view, paused, language)) }
+        }
+    }
+}
+
+/// Says that nothing calls for attention, and no more than is known: a device that gives no data and an
+/// alarm that somebody paused are said beside it.
+fn calm(view: &StoreView, paused: usize, language: Language) -> Markup {
+    let is_unseen = |device: &&DeviceView| {
+        matches!(main_figure(device, Freshness::Current, language), MainFigure::Unknown { .. })
+    };
+    let unseen = view.devices.iter().filter(is_unseen).count();
+    let mut caveats = Vec::new();
+    if unseen > 0 {
+        caveats.push(
+            language.pick(format!("看不到数据的设备：{unseen}"), format!("devices without data: {unseen}")),
+        );
+    }
+    if paused > 0 {
+        caveats.push(language.pick(format!("不提醒的报警：{paused}"), format!("paused alarms: {paused}")));
+    }
+    html! {
+        @if caveats.is_empty() {
+            p.calm { "✓ " (language.pick("没有报警", "No alarms")) }
+        } @else {
+            p.calm.partly {
+                (language.pick("没有新的报警", "No new alarms"))
+                @for caveat in &caveats { " · " (caveat) }
             }
         }
     }

@@ -80,11 +80,11 @@ fn request(method: &str, path: &str) -> Builder {
     Request::builder().method(method).uri(path).header("host", "127.0.0.1:8088")
 }
 
-fn form(path: &str, body: &'static str) -> Request<Body> {
+fn form(path: &str, body: impl Into<Body>) -> Request<Body> {
     request("POST", path)
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", "http://127.0.0.1:8088")
-        .body(Body::from(body))
+        .body(body.into())
         .unwrap()
 }
 
@@ -161,7 +161,7 @@ async fn what_is_unknown_shows_no_figure() {
     assert!(body.contains("未知") && body.contains("设备没有应答"));
     assert!(!body.contains("0.0"), "unknown is not zero");
     assert!(!body.contains("压缩机") && !body.contains("化霜"), "no hint from points that are not known");
-    assert!(body.contains("没有报警，但有 1 台设备看不到数据"), "no alarm is not the same as all is well");
+    assert!(body.contains("没有新的报警 · 看不到数据的设备：1"), "no alarm is not the same as all is well");
 
     view.devices[0].points[0] = point("air_temperature", Some(-18.5), "°C", "stale");
     let body = page(view.clone(), "/").await;
@@ -169,6 +169,17 @@ async fn what_is_unknown_shows_no_figure() {
 
     view.devices[0].points[0] = point("air_temperature", Some(f64::NAN), "°C", "good");
     assert!(!page(view, "/").await.contains("NaN"));
+}
+
+#[tokio::test]
+async fn all_is_well_only_where_it_is() {
+    let mut view = store();
+    view.alarms.clear();
+    assert!(page(view.clone(), "/").await.contains("✓ 没有报警"));
+    view.alarms = vec![warm(7, "shelved")];
+    let body = page(view, "/").await;
+    assert!(!body.contains("✓ 没有报警"), "a paused alarm is still an alarm");
+    assert!(body.contains("不提醒的报警：1") && body.contains("小李 已暂停提醒"), "{body}");
 }
 
 #[tokio::test]
@@ -329,6 +340,8 @@ async fn each_state_offers_only_what_can_be_done() {
         assert_eq!(body.contains("/alarms/7/shelve"), can_shelve, "{state}");
     }
     let (router, _publish, _inbox) = console(store());
+    let long = form("/alarms/7/ack", format!("by={}", "x".repeat(BODY_BYTES_MAX)));
+    assert_eq!(send(&router, long).await.0.status(), StatusCode::PAYLOAD_TOO_LARGE);
     let (head, _) = send(&router, request("GET", "/alarms/8").body(Body::empty()).unwrap()).await;
     assert_eq!(head.status(), StatusCode::NOT_FOUND);
 }
