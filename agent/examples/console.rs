@@ -20,7 +20,13 @@ async fn main() -> std::io::Result<()> {
         store.alarms.clear();
         store.hq_online = true;
         store.devices.retain(|device| device.points.iter().all(|point| point.quality == "good"));
+        store.devices.iter_mut().filter(|device| device.id == "freezer-2").for_each(|device| {
+            device.points[0].value = Some(-20.3);
+        });
         store.labels.iter_mut().for_each(|label| label.state = "refreshed");
+    }
+    if scene == "old" {
+        store.at_ms -= 120_000;
     }
     let (publish, view) = watch::channel(Arc::new(store.clone()));
     let (requests, mut inbox) = mpsc::channel(8);
@@ -31,7 +37,9 @@ async fn main() -> std::io::Result<()> {
                 _ = tick.tick(), if scene != "old" => {}
                 Some(request) = inbox.recv() => answer(&mut store, request),
             }
-            store.at_ms = if scene == "old" { store.at_ms.min(now_ms() - 120_000) } else { now_ms() };
+            if scene != "old" {
+                store.at_ms = now_ms();
+            }
             publish.send_replace(Arc::new(store.clone()));
         }
     });

@@ -1,8 +1,9 @@
 //! The routes that change something: acknowledge and shelve, from the page (forms, answered with a
 //! redirect or the page with the error on it) and from the command line (JSON).
 
+use super::alarm_page::Refused;
 use super::request::{PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest, ask};
-use super::{ConsoleState, Reader, alarm_page};
+use super::{ConsoleState, Freshness, Reader, alarm_page, now_ms};
 use crate::texts::Language;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -33,7 +34,7 @@ pub(super) async fn acknowledge_form(
     Form(form): Form<Acknowledgement>,
 ) -> Response {
     let outcome = acknowledge(&state, alarm, &form.by).await;
-    back(state, alarm, outcome, language).await
+    back(state, alarm, &form.by, outcome, language).await
 }
 
 pub(super) async fn shelve_form(
@@ -43,7 +44,7 @@ pub(super) async fn shelve_form(
     Form(form): Form<Shelving>,
 ) -> Response {
     let outcome = shelve(&state, alarm, &form.by, form.minutes).await;
-    back(state, alarm, outcome, language).await
+    back(state, alarm, &form.by, outcome, language).await
 }
 
 pub(super) async fn acknowledge_json(
@@ -78,6 +79,7 @@ async fn shelve(state: &ConsoleState, alarm: u64, by: &str, minutes: u32) -> Res
 async fn back(
     mut state: ConsoleState,
     alarm: u64,
+    by: &str,
     outcome: Result<(), RequestError>,
     language: Language,
 ) -> Response {
@@ -89,7 +91,8 @@ async fn back(
         }
         Err(error) => {
             let view = state.view.borrow().clone();
-            let page = alarm_page::alarm_page(&view, alarm, Some(error), language);
+            let freshness = Freshness::of(&view, now_ms());
+            let page = alarm_page::alarm_page(&view, alarm, Some(Refused { error, by }), freshness, language);
             let page = page.unwrap_or_else(|| alarm_page::no_such_alarm(language));
             (status(error), page).into_response()
         }

@@ -1,15 +1,26 @@
 //! An alarm: as a panel on the overview, and on a page of its own with what to do and the forms. The
 //! page never reloads by itself, so that a name half typed is not lost.
 
-use super::frame::{Frame, document, home_link, notice};
+use super::Freshness;
+use super::device_page::Shown;
+use super::frame::{Frame, document, freshness_banner, home_link, notice};
 use super::request::{RequestError, SHELVE_MINUTES_MAX};
 use crate::texts::{Language, condition, figure, words};
 use crate::view::{AlarmView, StoreView};
 use maud::{Markup, html};
-use storewarden_rules::{Class, Condition};
+use storewarden_rules::{Class, Condition, Priority, Quantity};
 
 /// Spans offered for shelving, minutes.
 const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
+
+/// A request that was not carried out, told to the person on the alarm's page.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    /// Why.
+    pub(super) error: RequestError,
+    /// The name they typed, so that they need not type it again.
+    pub(super) by: &'a str,
+}
 
 /// Whether somebody or the configuration decided that this alarm must not call for attention now.
 pub(super) fn is_quiet(alarm: &AlarmView) -> bool {
@@ -25,7 +36,7 @@ fn has_returned(alarm: &AlarmView) -> bool {
 }
 
 /// The alarm in short, with the one thing to do now and the way to its page.
-pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> Markup {
+pub(super) fn panel(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Markup {
     let text = Text::of(view, alarm, language);
     html! {
         article class={ "alarm " (level(alarm)) } {
@@ -33,10 +44,11 @@ pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> 
             div.what {
                 h3 { (alarm.device_name) " " (text.what) }
                 p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+                @if let Some(measured) = measured(view, alarm, freshness, language) { p.measured { (measured) } }
                 @if let Some(now) = text.now { p.now { (now) } }
             }
             a.button href={ "/alarms/" (alarm.alarm) "?lang=" (language.code()) } {
-                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I take it")) }
+                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I am on it")) }
                 @else if can_acknowledge(alarm) { (language.pick("查看并确认", "Look and confirm")) }
                 @else { (language.pick("查看", "Look")) }
             }
@@ -44,27 +56,31 @@ pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> 
     }
 }
 
-/// The page of alarm number `alarm`, with what went wrong with a request if something did; none if no
+/// The page of alarm number `alarm`, with the request that was refused if one was; none if no
 /// open alarm has that number.
 pub(super) fn alarm_page(
     view: &StoreView,
     alarm: u64,
-    error: Option<RequestError>,
+    refused: Option<Refused<'_>>,
+    freshness: Freshness,
     language: Language,
 ) -> Option<Markup> {
     let alarm = view.alarms.iter().find(|candidate| candidate.alarm == alarm)?;
     let text = Text::of(view, alarm, language);
     let t = |zh, en| language.pick(zh, en);
+    let typed = refused.map(|refused| refused.by);
     let title = format!("{} {}", alarm.device_name, text.what);
     let path = format!("/alarms/{}", alarm.alarm);
-    let frame = Frame { title: &title, language, path: error.is_none().then_some(&path), is_live: false };
+    let frame = Frame { title: &title, language, path: refused.is_none().then_some(&path), is_live: false };
     let main = html! {
-        @if let Some(error) = error { p.banner role="alert" { (error_text(error, language)) } }
+        (freshness_banner(view, freshness, language))
+        @if let Some(refused) = refused { p.banner role="alert" { (error_text(refused.error, language)) } }
         div class={ "alarm " (level(alarm)) } {
             p.priority { (words::priority(words::priority_from_name(alarm.priority), language)) }
             div.what {
                 h1 { (alarm.device_name) " " (text.what) }
                 p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+                @if let Some(measured) = measured(view, alarm, freshness, language) { p.measured { (measured) } }
             }
         }
         div.columns {
@@ -75,8 +91,8 @@ pub(super) fn alarm_page(
                 }
             }
             div.forms {
-                @if can_acknowledge(alarm) { (acknowledge_form(alarm, language)) }
-                @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, language)) }
+                @if can_acknowledge(alarm) { (acknowledge_form(alarm, typed, language)) }
+                @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, typed, language)) }
             }
         }
         @if !alarm.evidence.is_empty() {
@@ -119,12 +135,35 @@ impl Text {
         match Condition::from_name(alarm.condition) {
             Some(condition) => {
                 let text = condition::staff(condition, class, language);
-                let is_open = alarm.state == "active_unacknowledged" || alarm.state == "active_acknowledged";
-                Self { what: text.what, now: is_open.then_some(text.now), steps: text.steps }
+                // Once somebody is on it, the overview leaves the floor to what nobody has seen yet.
+                let now = (alarm.state == "active_unacknowledged").then_some(text.now);
+                Self { what: text.what, now, steps: text.steps }
             }
             None => Self { what: alarm.condition, now: None, steps: &[] },
         }
     }
+}
+
+/// The temperature now beside its limit, where the alarm is about one and has not returned.
+fn measured(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Option<String> {
+    let condition = Condition::from_name(alarm.condition)?;
+    if !matches!(condition, Condition::TemperatureHigh | Condition::TemperatureLow) || has_returned(alarm) {
+        return None;
+    }
+    let device = view.devices.iter().find(|device| device.id == alarm.device)?;
+    let air = device.points.iter().find(|point| point.name == "air_temperature")?;
+    let now = match Shown::of(air, freshness) {
+        Shown::Known(value) => figure::quantity_text(value, air.unit),
+        Shown::Unknown { .. } => language.pick("未知", "unknown").to_owned(),
+    };
+    let limit = alarm.evidence.iter().find(|(name, ..)| *name == Quantity::TemperatureLimit.name());
+    let limit = limit.map(|(_, value, unit)| figure::quantity_text(*value, unit));
+    Some(match limit {
+        Some(limit) => {
+            language.pick(format!("现在 {now}，界限 {limit}"), format!("now {now}, limit {limit}"))
+        }
+        None => language.pick(format!("现在 {now}"), format!("now {now}")),
+    })
 }
 
 /// The class of the style sheet: how loud it is.
@@ -132,10 +171,11 @@ fn level(alarm: &AlarmView) -> &'static str {
     match (alarm.state, words::priority_from_name(alarm.priority)) {
         _ if is_quiet(alarm) => "quiet",
         _ if has_returned(alarm) => "returned",
+        ("active_acknowledged", Priority::High) => "taken urgent",
         ("active_acknowledged", _) => "taken",
-        (_, storewarden_rules::Priority::High) => "high",
-        (_, storewarden_rules::Priority::Medium) => "medium",
-        (_, storewarden_rules::Priority::Low) => "low",
+        (_, Priority::High) => "high",
+        (_, Priority::Medium) => "medium",
+        (_, Priority::Low) => "low",
     }
 }
 
@@ -161,14 +201,13 @@ fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> 
     }
 }
 
-fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
+fn acknowledge_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     html! {
         form method="post" action={ "/alarms/" (alarm.alarm) "/ack?lang=" (language.code()) } {
-            h2 { @if has_returned(alarm) { (t("确认", "Confirm")) } @else { (t("我来处理", "I take care of it")) } }
             label for="ack-by" { (t("你的名字", "Your name")) }
-            input #ack-by name="by" required maxlength="40" autocomplete="name";
-            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I take care of it")) } }
+            input #ack-by name="by" required maxlength="40" autocomplete="name" value=[typed];
+            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I am on it")) } }
             @if !has_returned(alarm) {
                 p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.")) }
             }
@@ -176,14 +215,14 @@ fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
     }
 }
 
-fn shelve_form(alarm: &AlarmView, language: Language) -> Markup {
+fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     html! {
         details {
             summary { (t("暂停提醒（例如正在维修）", "Pause it (for example during a repair)")) }
             form method="post" action={ "/alarms/" (alarm.alarm) "/shelve?lang=" (language.code()) } {
                 label for="shelve-by" { (t("你的名字", "Your name")) }
-                input #shelve-by name="by" required maxlength="40" autocomplete="name";
+                input #shelve-by name="by" required maxlength="40" autocomplete="name" value=[typed];
                 label for="minutes" { (t("暂停多久", "For how long")) }
                 select #minutes name="minutes" {
                     @for minutes in SHELVE_CHOICES { option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) } }

@@ -2,7 +2,7 @@
 //! shown, which the overview shares.
 
 use super::Freshness;
-use super::frame::{Frame, document, home_link, segment};
+use super::frame::{Frame, document, freshness_banner, home_link, segment};
 use crate::texts::{Language, figure, words};
 use crate::view::{DeviceView, PointView, StoreView};
 use maud::{Markup, html};
@@ -52,6 +52,7 @@ pub(super) fn device_page(
     let frame = Frame { title: &device.name, language, path: Some(&path), is_live: true };
     let t = |zh, en| language.pick(zh, en);
     let main = html! {
+        (freshness_banner(view, freshness, language))
         h1 { (device.name) " " small { (device.id) } }
         table.points {
             thead { tr { th { (t("数据", "Point")) } th { (t("数值", "Value")) } th { (t("读取时间", "Read at")) } } }

@@ -1,6 +1,8 @@
 //! What all pages have in common: the document around them, its style sheet, the language links.
 
-use crate::texts::Language;
+use super::Freshness;
+use crate::texts::{Language, figure};
+use crate::view::StoreView;
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use maud::{DOCTYPE, Markup, html};
@@ -80,6 +82,25 @@ pub(super) fn home_link(language: Language) -> Markup {
     html! { a.back href={ "/?lang=" (language.code()) } { "← " (language.pick("全部设备", "All equipment")) } }
 }
 
+/// Says so where the figures of a page are not of the present.
+pub(super) fn freshness_banner(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    html! {
+        @match freshness {
+            Freshness::Current => {}
+            Freshness::Starting => p.banner role="alert" {
+                strong { (t("正在启动", "Starting")) }
+                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters."))
+            }
+            Freshness::Old => p.banner role="alert" {
+                strong { (t("画面已停止更新", "This page has stopped updating")) }
+                " " (t("最后更新：", "Last update: ")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". "))
+                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters."))
+            }
+        }
+    }
+}
+
 /// A page that says one thing.
 pub(super) fn notice(title: &str, language: Language) -> Markup {
     let frame = Frame { title, language, path: None, is_live: false };
@@ -94,4 +115,16 @@ pub(super) fn segment(text: &str) -> String {
         }
         other => path + &format!("%{other:02X}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cannot_leave_its_place_in_the_path() {
+        assert_eq!(segment("freezer-2"), "freezer-2");
+        assert_eq!(segment("a/../b?c#d"), "a%2F..%2Fb%3Fc%23d");
+        assert_eq!(segment("柜"), "%E6%9F%9C");
+    }
 }

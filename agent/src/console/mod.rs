@@ -132,7 +132,7 @@ async fn alarm(
     Path(alarm): Path<u64>,
 ) -> Response {
     let view = state.view.borrow().clone();
-    match alarm_page::alarm_page(&view, alarm, None, language) {
+    match alarm_page::alarm_page(&view, alarm, None, Freshness::of(&view, now_ms()), language) {
         Some(page) => page.into_response(),
         None => (StatusCode::NOT_FOUND, alarm_page::no_such_alarm(language)).into_response(),
     }

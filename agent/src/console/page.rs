@@ -3,7 +3,7 @@
 use super::Freshness;
 use super::alarm_page::{self, is_quiet};
 use super::device_page::{Shown, value_text};
-use super::frame::{Frame, document, segment};
+use super::frame::{Frame, document, freshness_banner, segment};
 use crate::texts::{Language, figure, words};
 use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
 use maud::{Markup, html};
@@ -28,12 +28,12 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
     let main = html! {
         (freshness_banner(view, freshness, language))
         @if freshness != Freshness::Starting {
-            (alarms(view, &open, freshness, language))
+            (alarms(view, &open, quiet.len(), freshness, language))
             (devices(view, freshness, language))
             @if !quiet.is_empty() {
                 section {
                     h2 { (language.pick("不提醒的报警", "Alarms that are paused")) }
-                    @for alarm in quiet { (alarm_page::panel(view, alarm, language)) }
+                    @for alarm in quiet { (alarm_page::panel(view, alarm, freshness, language)) }
                 }
             }
             (labels(&view.labels, language))
@@ -43,42 +43,44 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
     document(&frame, &header, &main)
 }
 
-fn freshness_banner(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+fn alarms(
+    view: &StoreView,
+    open: &[&AlarmView],
+    paused: usize,
+    freshness: Freshness,
+    language: Language,
+) -> Markup {
     html! {
-        @match freshness {
-            Freshness::Current => {}
-            Freshness::Starting => p.banner role="alert" {
-                strong { (t("正在启动", "Starting")) }
-                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters."))
-            }
-            Freshness::Old => p.banner role="alert" {
-                strong { (t("画面已停止更新", "This page has stopped updating")) }
-                " " (t("最后更新：", "Last update: ")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". "))
-                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters."))
-            }
+        section.alarms aria-label=(language.pick("报警", "Alarms")) {
+            @for alarm in open { (alarm_page::panel(view, alarm, freshness, language)) }
+            @if open.is_empty() && freshness == Freshness::Current { (calm(view, paused, language)) }
         }
     }
 }
 
-fn alarms(view: &StoreView, open: &[&AlarmView], freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
-    let unseen = view
-        .devices
-        .iter()
-        .filter(|device| matches!(main_figure(device, freshness, language), MainFigure::Unknown { .. }))
-        .count();
+/// Says that nothing calls for attention, and no more than is known: a device that gives no data and an
+/// alarm that somebody paused are said beside it.
+fn calm(view: &StoreView, paused: usize, language: Language) -> Markup {
+    let is_unseen = |device: &&DeviceView| {
+        matches!(main_figure(device, Freshness::Current, language), MainFigure::Unknown { .. })
+    };
+    let unseen = view.devices.iter().filter(is_unseen).count();
+    let mut caveats = Vec::new();
+    if unseen > 0 {
+        caveats.push(
+            language.pick(format!("看不到数据的设备：{unseen}"), format!("devices without data: {unseen}")),
+        );
+    }
+    if paused > 0 {
+        caveats.push(language.pick(format!("不提醒的报警：{paused}"), format!("paused alarms: {paused}")));
+    }
     html! {
-        section.alarms aria-label=(t("报警", "Alarms")) {
-            @if !open.is_empty() {
-                @for alarm in open { (alarm_page::panel(view, alarm, language)) }
-            } @else if freshness == Freshness::Current && unseen == 0 {
-                p.calm { "✓ " (t("没有报警", "No alarms")) }
-            } @else if freshness == Freshness::Current {
-                p.calm.partly {
-                    (t("没有报警", "No alarms")) (t("，但有 ", ", but ")) (unseen)
-                    (t(" 台设备看不到数据", if unseen == 1 { " device gives no data" } else { " devices give no data" }))
-                }
+        @if caveats.is_empty() {
+            p.calm { "✓ " (language.pick("没有报警", "No alarms")) }
+        } @else {
+            p.calm.partly {
+                (language.pick("没有新的报警", "No new alarms"))
+                @for caveat in &caveats { " · " (caveat) }
             }
         }
     }
@@ -113,10 +115,12 @@ fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: L
     let in_alarm = view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm));
     html! {
         article.card.alarmed[in_alarm].unknown[matches!(figure, MainFigure::Unknown { .. })] {
-            h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
-            @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+            div.head {
+                h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
+                @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+            }
             @match &figure {
-                MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { " " small { (unit) } } },
+                MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { small { " " (unit) } } },
                 MainFigure::Unknown { why, last } => {
                     p.figure { (t("未知", "Unknown")) }
                     p.hint { (words::quality(why, language)) }

@@ -282,7 +282,7 @@ mod tests {
                 let place = format!("{} {class:?} {language:?}", condition.name());
                 assert!(!text.what.is_empty() && text.steps.len() >= 2, "{place}");
                 for sentence in text.steps.iter().chain([&text.now]) {
-                    assert!(sentence.ends_with(['。', '.']), "{place}: {sentence}");
+                    assert!(sentence.ends_with(['。', '.', '?', '？']), "{place}: {sentence}");
                     let has_chinese = sentence.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
                     assert_eq!(has_chinese, language == Language::Zh, "{place}: {sentence}");
                 }

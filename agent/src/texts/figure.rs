@@ -1,7 +1,7 @@
 //! Numbers, spans and moments as people write them.
 
 use crate::texts::Language;
-use chrono::{DateTime, FixedOffset, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime};
 
 /// U+2212, which stands as wide and as high as a plus: a hyphen before a temperature is overlooked.
 const MINUS: char = '−';
@@ -61,9 +61,10 @@ pub fn clock(at_ms: i64, utc_offset_s: i32) -> String {
     local(at_ms, utc_offset_s).map_or_else(|| "—".to_owned(), |at| at.format("%H:%M:%S").to_string())
 }
 
+/// The offset is added first: what then lies outside the calendar is none, where a time zone would panic.
 fn local(at_ms: i64, utc_offset_s: i32) -> Option<NaiveDateTime> {
-    let offset = FixedOffset::east_opt(utc_offset_s)?;
-    Some(DateTime::from_timestamp_millis(at_ms)?.with_timezone(&offset).naive_local())
+    let local_ms = at_ms.checked_add(i64::from(utc_offset_s) * 1000)?;
+    Some(DateTime::from_timestamp_millis(local_ms)?.naive_utc())
 }
 
 #[cfg(test)]
@@ -99,7 +100,22 @@ mod tests {
         assert_eq!(moment(at, at + 3_600_000, eight_hours, Language::Zh), "02:10");
         assert_eq!(moment(at, at + 86_400_000, eight_hours, Language::Zh), "11月22日 02:10");
         assert_eq!(moment(at, at + 86_400_000, eight_hours, Language::En), "22 Nov 02:10");
-        assert_eq!(moment(i64::MAX, at, eight_hours, Language::En), "—");
+        let calendar_end = DateTime::<chrono::Utc>::MAX_UTC.timestamp_millis();
+        for beyond in [calendar_end, i64::MAX] {
+            assert_eq!(moment(beyond, at, eight_hours, Language::En), "—");
+        }
         assert_eq!(clock(at, 0), "18:10:00");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_clock_says_there_is_a_text(at: i64, now: i64, offset: i32, value: f64) {
+            for language in Language::ALL {
+                assert!(!moment(at, now, offset, language).is_empty());
+                assert!(!span(at, language).is_empty());
+            }
+            assert!(!clock(at, offset).is_empty());
+            assert!(!number(value, 1).contains('-'), "never a hyphen for a minus");
+        }
     }
 }

@@ -50,7 +50,7 @@ pub fn point(name: &str, language: Language) -> String {
         "probe_fault" => language.pick("探头故障", "Probe fault"),
         "state" => language.pick("控制器状态码", "Controller state code"),
         "power_total" => language.pick("总功率", "Total power"),
-        "energy_total" => language.pick("总电量", "Energy, total"),
+        "energy_total" => language.pick("总电量", "Energy"),
         "energy_import" => language.pick("用电量", "Energy, imported"),
         "energy_export" => language.pick("送出电量", "Energy, exported"),
         "frequency" => language.pick("频率", "Frequency"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::profile::Profile;
+use proptest::prelude::*;
 use std::sync::Arc;
 use storewarden_rules::Sample;
 
@@ -293,4 +294,55 @@ fn a_poll_longer_than_its_interval_skips_polls_and_never_piles_them_up() {
     assert!(line.asked.len() <= 100 && line.asked.len() > 50, "{}", line.asked.len());
     let starts: Vec<_> = line.asked.iter().map(|(_, _, request)| request.clone()).collect();
     assert!(starts.windows(2).all(|pair| pair[0] != pair[1]), "each poll is made whole");
+}
+
+/// What goes wrong next on the line, and for how long.
+fn trouble() -> impl Strategy<Value = (bool, Vec<usize>, Option<(usize, Outcome)>, i64)> {
+    let odd = prop_oneof![
+        Just(Outcome::Garbled),
+        Just(Outcome::Lost),
+        Just(Outcome::Exception(2)),
+        Just(Outcome::Exception(0x0B)),
+        Just(Outcome::Answer(Answer::Words(Vec::new()))),
+        Just(Outcome::Answer(Answer::Bits(vec![true]))),
+        Just(Outcome::Written),
+    ];
+    (
+        prop::bool::weighted(0.7),
+        prop::collection::vec(0usize..3, 0..3),
+        prop::option::of((0usize..3, odd)),
+        1i64..40_000,
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_every_point_keeps_being_reported_and_recovers(
+        troubles in prop::collection::vec((trouble(), any::<bool>()), 1..8),
+    ) {
+        let mut line = Line::new((1..=3).map(|number| device(number, Millis(1000))).collect());
+        let mut tickets = 0;
+        for ((reachable, dead, odd, span), order) in troubles {
+            (line.reachable, line.dead, line.odd) = (reachable, dead, odd);
+            if order && line.bus.command(line.now.mono, PointId(20), 1.0, Millis(5000)).is_ok() {
+                tickets += 1;
+            }
+            line.run_until(line.now.mono.0 + span);
+        }
+        (line.reachable, line.dead, line.odd) = (true, Vec::new(), None);
+        // The longest pause of the line or of a device, and the poll after it.
+        line.run_until(line.now.mono.0 + 62_000);
+        prop_assert_eq!(line.answers.len(), tickets, "every command has one outcome");
+        for point in [10, 11, 20, 21, 30, 31].map(PointId) {
+            let own: Vec<_> = line.readings.iter().filter(|(_, reading)| reading.point == point).collect();
+            let mut last = 0;
+            for (at, _) in &own {
+                // One interval, and the time-outs of all three devices in it.
+                prop_assert!(at - last <= 1000 + 3 * 600, "{point:?}: nothing from {last} to {at}");
+                last = *at;
+            }
+            prop_assert!(line.now.mono.0 - last <= 2000);
+            prop_assert_eq!(own.last().map(|(_, reading)| reading.sample), Some(Sample::Good(7.0)));
+        }
+    }
 }

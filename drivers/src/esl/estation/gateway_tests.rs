@@ -1,6 +1,7 @@
 //! The life of label tasks, played without a broker.
 
 use super::*;
+use proptest::prelude::*;
 use rmpv::Value;
 use storewarden_rules::Utc;
 
@@ -242,4 +243,91 @@ fn tokens_rise_and_are_never_0() {
         .map(|(_, token, _)| token)
         .collect();
     assert_eq!(tokens, [u16::MAX, 1]);
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Task(u8),
+    /// The gateway answers the oldest task it has, with this status.
+    Result(u8),
+    /// It forgets the oldest task it has.
+    Lose,
+    Code(i64),
+    Infor,
+    Offline,
+    Heartbeat,
+    Wait(i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0u8..12).prop_map(Act::Task),
+        4 => prop_oneof![Just(0u8), Just(0), Just(3)].prop_map(Act::Result),
+        1 => Just(Act::Lose),
+        1 => (0i64..13).prop_map(Act::Code),
+        1 => Just(Act::Infor),
+        1 => Just(Act::Offline),
+        2 => Just(Act::Heartbeat),
+        1 => (1i64..200).prop_map(Act::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_task_ends_exactly_once_whatever_happens(acts in prop::collection::vec(act(), 0..120)) {
+        let mut gateway = Gateway::new(Limits::default());
+        let (mut second, mut tasks, mut ends) = (0, Vec::new(), Vec::new());
+        let mut held: VecDeque<(String, u16, u8)> = VecDeque::new();
+        let mut note = |outputs: Vec<Output>, held: &mut VecDeque<(String, u16, u8)>| {
+            held.extend(published(&outputs));
+            ends.extend(events(&outputs).into_iter().filter_map(|event| match event {
+                GatewayEvent::Shown { image, .. }
+                | GatewayEvent::Failed { image, .. }
+                | GatewayEvent::Superseded { image, .. } => Some(image[0]),
+                _ => None,
+            }));
+        };
+        for act in acts {
+            let input = match act {
+                Act::Task(label) => {
+                    let image = u8::try_from(tasks.len()).unwrap();
+                    tasks.push(image);
+                    Input::Task(label_task(&format!("3A{label:02}"), image))
+                }
+                Act::Result(status) => match held.pop_front() {
+                    Some((label, token, _)) => {
+                        Input::Results(vec![TagResult { status, ..tag(&label, token) }])
+                    }
+                    None => Input::Tick,
+                },
+                Act::Lose => {
+                    held.pop_front();
+                    Input::Tick
+                }
+                Act::Code(code) => Input::Message(code),
+                Act::Infor => {
+                    held.clear();
+                    Input::Infor
+                }
+                Act::Offline => Input::Offline,
+                Act::Heartbeat => Input::Heartbeat,
+                Act::Wait(seconds) => {
+                    second += seconds;
+                    Input::Tick
+                }
+            };
+            note(gateway.step(at(second), input), &mut held);
+        }
+        for _ in 0..3000 {
+            second += 1;
+            note(gateway.step(at(second), Input::Heartbeat), &mut held);
+            while let Some((label, token, _)) = held.pop_front() {
+                note(gateway.step(at(second), Input::Results(vec![tag(&label, token)])), &mut held);
+            }
+        }
+        ends.sort_unstable();
+        prop_assert_eq!(ends, tasks);
+        prop_assert_eq!(gateway.pending(), 0);
+        prop_assert!(gateway.ready.is_empty());
+    }
 }

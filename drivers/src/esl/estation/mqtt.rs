@@ -30,8 +30,8 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const TOPICS: [&str; 4] = ["infor", "message", "result", "heartbeat"];
 
-/// One gateway and the broker it is reached through.
-#[derive(Clone, Debug)]
+/// One gateway and the broker it is reached through. Not `Debug`: the password stays out of logs.
+#[derive(Clone)]
 pub struct EstationConfig {
     /// Host name or address of the store's broker.
     pub host: String,
