@@ -7,4 +7,8 @@
 //! Start reading at `run.rs`, which shows the whole machine.
 #![forbid(unsafe_code)]
 
+pub mod console;
+pub mod label;
+pub mod price;
+pub mod texts;
 pub mod view;

@@ -6,4 +6,6 @@
 //! Start reading at [`profile::Profile`].
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod modbus;
 pub mod profile;

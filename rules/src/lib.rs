@@ -9,14 +9,22 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod alarm;
+mod cause;
 mod class;
 mod condition;
+pub mod detect;
 mod reading;
+pub mod schedule;
+mod site;
 mod time;
 mod unit;
 
+pub use alarm::{Alarm, AlarmInput, AlarmState};
+pub use cause::Cause;
 pub use class::Class;
 pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity};
 pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
+pub use site::{AlarmEvent, AlarmSnapshot, Event, Input, Restored, Rule, Site, SiteFull};
 pub use time::{Millis, Mono, Now, Utc};
 pub use unit::Unit;

@@ -1,0 +1,209 @@
+//! An alarm: as a panel on the overview, and on a page of its own with what to do and the forms. The
+//! page never reloads by itself, so that a name half typed is not lost.
+
+use super::frame::{Frame, document, home_link, notice};
+use super::request::{RequestError, SHELVE_MINUTES_MAX};
+use crate::texts::{Language, condition, figure, words};
+use crate::view::{AlarmView, StoreView};
+use maud::{Markup, html};
+use storewarden_rules::{Class, Condition};
+
+/// Spans offered for shelving, minutes.
+const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
+
+/// Whether somebody or the configuration decided that this alarm must not call for attention now.
+pub(super) fn is_quiet(alarm: &AlarmView) -> bool {
+    matches!(alarm.state, "shelved" | "suppressed_by_design" | "out_of_service")
+}
+
+fn can_acknowledge(alarm: &AlarmView) -> bool {
+    matches!(alarm.state, "active_unacknowledged" | "returned_unacknowledged" | "latched")
+}
+
+fn has_returned(alarm: &AlarmView) -> bool {
+    matches!(alarm.state, "returned_unacknowledged" | "latched")
+}
+
+/// The alarm in short, with the one thing to do now and the way to its page.
+pub(super) fn panel(view: &StoreView, alarm: &AlarmView, language: Language) -> Markup {
+    let text = Text::of(view, alarm, language);
+    html! {
+        article class={ "alarm " (level(alarm)) } {
+            p.priority { (words::priority(words::priority_from_name(alarm.priority), language)) }
+            div.what {
+                h3 { (alarm.device_name) " " (text.what) }
+                p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+                @if let Some(now) = text.now { p.now { (now) } }
+            }
+            a.button href={ "/alarms/" (alarm.alarm) "?lang=" (language.code()) } {
+                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I take it")) }
+                @else if can_acknowledge(alarm) { (language.pick("查看并确认", "Look and confirm")) }
+                @else { (language.pick("查看", "Look")) }
+            }
+        }
+    }
+}
+
+/// The page of alarm number `alarm`, with what went wrong with a request if something did; none if no
+/// open alarm has that number.
+pub(super) fn alarm_page(
+    view: &StoreView,
+    alarm: u64,
+    error: Option<RequestError>,
+    language: Language,
+) -> Option<Markup> {
+    let alarm = view.alarms.iter().find(|candidate| candidate.alarm == alarm)?;
+    let text = Text::of(view, alarm, language);
+    let t = |zh, en| language.pick(zh, en);
+    let title = format!("{} {}", alarm.device_name, text.what);
+    let path = format!("/alarms/{}", alarm.alarm);
+    let frame = Frame { title: &title, language, path: error.is_none().then_some(&path), is_live: false };
+    let main = html! {
+        @if let Some(error) = error { p.banner role="alert" { (error_text(error, language)) } }
+        div class={ "alarm " (level(alarm)) } {
+            p.priority { (words::priority(words::priority_from_name(alarm.priority), language)) }
+            div.what {
+                h1 { (alarm.device_name) " " (text.what) }
+                p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
+            }
+        }
+        div.columns {
+            @if !has_returned(alarm) && !text.steps.is_empty() {
+                section.steps {
+                    h2 { (t("现在这样做", "What to do now")) }
+                    ol { @for step in text.steps { li { (step) } } }
+                }
+            }
+            div.forms {
+                @if can_acknowledge(alarm) { (acknowledge_form(alarm, language)) }
+                @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, language)) }
+            }
+        }
+        @if !alarm.evidence.is_empty() {
+            section {
+                h2 { (t("测量数据（报修时告诉对方）", "Measurements (tell them to the repair service)")) }
+                table.points { tbody {
+                    @for (quantity, value, unit) in &alarm.evidence {
+                        tr { th scope="row" { (words::evidence(quantity, language)) } td { (evidence_text(quantity, *value, unit, language)) } }
+                    }
+                    tr { th scope="row" { (t("报警号", "Alarm number")) } td { (alarm.alarm) } }
+                } }
+            }
+        }
+    };
+    Some(document(&frame, &home_link(language), &main))
+}
+
+/// The page instead of an alarm that is over or never was.
+pub(super) fn no_such_alarm(language: Language) -> Markup {
+    notice(
+        language.pick(
+            "这个报警已经结束，或者没有这个报警号",
+            "This alarm is over, or there is none of that number",
+        ),
+        language,
+    )
+}
+
+/// The texts of an alarm; a condition this page does not know is shown under its own name.
+struct Text {
+    what: &'static str,
+    now: Option<&'static str>,
+    steps: &'static [&'static str],
+}
+
+impl Text {
+    fn of(view: &StoreView, alarm: &AlarmView, language: Language) -> Self {
+        let device = view.devices.iter().find(|device| device.id == alarm.device);
+        let class = device.and_then(|device| Class::from_name(device.class));
+        match Condition::from_name(alarm.condition) {
+            Some(condition) => {
+                let text = condition::staff(condition, class, language);
+                let is_open = alarm.state == "active_unacknowledged" || alarm.state == "active_acknowledged";
+                Self { what: text.what, now: is_open.then_some(text.now), steps: text.steps }
+            }
+            None => Self { what: alarm.condition, now: None, steps: &[] },
+        }
+    }
+}
+
+/// The class of the style sheet: how loud it is.
+fn level(alarm: &AlarmView) -> &'static str {
+    match (alarm.state, words::priority_from_name(alarm.priority)) {
+        _ if is_quiet(alarm) => "quiet",
+        _ if has_returned(alarm) => "returned",
+        ("active_acknowledged", _) => "taken",
+        (_, storewarden_rules::Priority::High) => "high",
+        (_, storewarden_rules::Priority::Medium) => "medium",
+        (_, storewarden_rules::Priority::Low) => "low",
+    }
+}
+
+fn since(view: &StoreView, alarm: &AlarmView, language: Language) -> String {
+    let from = figure::moment(alarm.since_ms, view.at_ms, view.utc_offset_s, language);
+    if has_returned(alarm) {
+        let until = figure::moment(alarm.at_ms, view.at_ms, view.utc_offset_s, language);
+        return language.pick(format!("{from} 到 {until}"), format!("{from} to {until}"));
+    }
+    let span = figure::span(view.at_ms.saturating_sub(alarm.since_ms), language);
+    language.pick(format!("从 {from} 开始，已 {span}"), format!("since {from}, for {span}"))
+}
+
+fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> String {
+    match unit {
+        "flag" => words::flag(quantity, value != 0.0, language).to_owned(),
+        "1" if quantity.ends_with("_s") => {
+            #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
+            let ms = (value * 1000.0) as i64;
+            figure::span(ms, language)
+        }
+        unit => figure::quantity_text(value, unit),
+    }
+}
+
+fn acknowledge_form(alarm: &AlarmView, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    html! {
+        form method="post" action={ "/alarms/" (alarm.alarm) "/ack?lang=" (language.code()) } {
+            h2 { @if has_returned(alarm) { (t("确认", "Confirm")) } @else { (t("我来处理", "I take care of it")) } }
+            label for="ack-by" { (t("你的名字", "Your name")) }
+            input #ack-by name="by" required maxlength="40" autocomplete="name";
+            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I take care of it")) } }
+            @if !has_returned(alarm) {
+                p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.")) }
+            }
+        }
+    }
+}
+
+fn shelve_form(alarm: &AlarmView, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    html! {
+        details {
+            summary { (t("暂停提醒（例如正在维修）", "Pause it (for example during a repair)")) }
+            form method="post" action={ "/alarms/" (alarm.alarm) "/shelve?lang=" (language.code()) } {
+                label for="shelve-by" { (t("你的名字", "Your name")) }
+                input #shelve-by name="by" required maxlength="40" autocomplete="name";
+                label for="minutes" { (t("暂停多久", "For how long")) }
+                select #minutes name="minutes" {
+                    @for minutes in SHELVE_CHOICES { option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) } }
+                }
+                button.second type="submit" { (t("暂停提醒", "Pause")) }
+            }
+        }
+    }
+}
+
+/// What a person reads when a request was not carried out.
+fn error_text(error: RequestError, language: Language) -> &'static str {
+    match error {
+        RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here."),
+        RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below."),
+        RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same."),
+        RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most)."),
+        RequestError::BadSpan => language.pick("请选择暂停多久（最多 8 小时）。", "Please choose for how long (8 hours at most)."),
+        RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds."),
+        RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters."),
+        RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state."),
+    }
+}

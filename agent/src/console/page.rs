@@ -1,0 +1,269 @@
+//! The overview: open alarms on top, then every device by class, then labels and headquarters.
+
+use super::Freshness;
+use super::alarm_page::{self, is_quiet};
+use super::device_page::{Shown, value_text};
+use super::frame::{Frame, document, segment};
+use crate::texts::{Language, figure, words};
+use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
+use maud::{Markup, html};
+use storewarden_rules::Class;
+
+/// Labels listed one by one; beyond that the number says enough.
+const LABELS_LISTED_MAX: usize = 50;
+
+/// The page that staff look at.
+pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
+    let (quiet, open): (Vec<&AlarmView>, Vec<&AlarmView>) =
+        view.alarms.iter().partition(|alarm| is_quiet(alarm));
+    let title = match open.len() {
+        0 => view.name.clone(),
+        n => language.pick(format!("（{n} 个报警）{}", view.name), format!("({n} alarms) {}", view.name)),
+    };
+    let frame = Frame { title: &title, language, path: Some("/"), is_live: true };
+    let header = html! {
+        strong { (view.name) }
+        @if view.at_ms != 0 { " " time { (figure::clock(view.at_ms, view.utc_offset_s)) } }
+    };
+    let main = html! {
+        (freshness_banner(view, freshness, language))
+        @if freshness != Freshness::Starting {
+            (alarms(view, &open, freshness, language))
+            (devices(view, freshness, language))
+            @if !quiet.is_empty() {
+                section {
+                    h2 { (language.pick("不提醒的报警", "Alarms that are paused")) }
+                    @for alarm in quiet { (alarm_page::panel(view, alarm, language)) }
+                }
+            }
+            (labels(&view.labels, language))
+            (headquarters(view, language))
+        }
+    };
+    document(&frame, &header, &main)
+}
+
+fn freshness_banner(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    html! {
+        @match freshness {
+            Freshness::Current => {}
+            Freshness::Starting => p.banner role="alert" {
+                strong { (t("正在启动", "Starting")) }
+                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters."))
+            }
+            Freshness::Old => p.banner role="alert" {
+                strong { (t("画面已停止更新", "This page has stopped updating")) }
+                " " (t("最后更新：", "Last update: ")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". "))
+                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters."))
+            }
+        }
+    }
+}
+
+fn alarms(view: &StoreView, open: &[&AlarmView], freshness: Freshness, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    let unseen = view
+        .devices
+        .iter()
+        .filter(|device| matches!(main_figure(device, freshness, language), MainFigure::Unknown { .. }))
+        .count();
+    html! {
+        section.alarms aria-label=(t("报警", "Alarms")) {
+            @if !open.is_empty() {
+                @for alarm in open { (alarm_page::panel(view, alarm, language)) }
+            } @else if freshness == Freshness::Current && unseen == 0 {
+                p.calm { "✓ " (t("没有报警", "No alarms")) }
+            } @else if freshness == Freshness::Current {
+                p.calm.partly {
+                    (t("没有报警", "No alarms")) (t("，但有 ", ", but ")) (unseen)
+                    (t(" 台设备看不到数据", if unseen == 1 { " device gives no data" } else { " devices give no data" }))
+                }
+            }
+        }
+    }
+}
+
+fn devices(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
+    let known = |class: Class| view.devices.iter().filter(move |device| device.class == class.name());
+    let mut others = view.devices.iter().filter(|device| Class::from_name(device.class).is_none()).peekable();
+    html! {
+        div.classes {
+            @for class in Class::ALL {
+                @if known(class).next().is_some() {
+                    section.class {
+                        h2 { (words::class(class, language)) }
+                        div.cards { @for device in known(class) { (card(view, device, freshness, language)) } }
+                    }
+                }
+            }
+            @if others.peek().is_some() {
+                section.class {
+                    h2 { (language.pick("其他", "Other")) }
+                    div.cards { @for device in others { (card(view, device, freshness, language)) } }
+                }
+            }
+        }
+    }
+}
+
+fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    let figure = main_figure(device, freshness, language);
+    let in_alarm = view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm));
+    html! {
+        article.card.alarmed[in_alarm].unknown[matches!(figure, MainFigure::Unknown { .. })] {
+            h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
+            @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+            @match &figure {
+                MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { " " small { (unit) } } },
+                MainFigure::Unknown { why, last } => {
+                    p.figure { (t("未知", "Unknown")) }
+                    p.hint { (words::quality(why, language)) }
+                    @if let Some((text, at_ms)) = last {
+                        p.hint { (t("上次 ", "last ")) (text) ", " (figure::moment(*at_ms, view.at_ms, view.utc_offset_s, language)) }
+                    }
+                }
+            }
+            @for hint in hints(device, freshness, language) { p.hint { (hint) } }
+        }
+    }
+}
+
+/// The figure that stands for a device.
+enum MainFigure<'v> {
+    Known { number: String, unit: String },
+    Unknown { why: &'v str, last: Option<(String, i64)> },
+}
+
+fn main_figure<'v>(device: &'v DeviceView, freshness: Freshness, language: Language) -> MainFigure<'v> {
+    let named = |name: &str| device.points.iter().find(|point| point.name == name);
+    let point = match Class::from_name(device.class) {
+        Some(Class::Chiller | Class::Freezer | Class::ColdRoom | Class::AirConditioner) => {
+            named("air_temperature")
+        }
+        Some(Class::Meter) => named("power_total"),
+        Some(Class::Light) => return lit(device, freshness, language),
+        None => device.points.first(),
+    };
+    let Some(point) = point else { return MainFigure::Unknown { why: "", last: None } };
+    match Shown::of(point, freshness) {
+        Shown::Known(value) if point.unit == "flag" => {
+            MainFigure::Known { number: value_text(point, value, language), unit: String::new() }
+        }
+        Shown::Known(value) => {
+            let (number, unit) = figure::quantity(value, point.unit);
+            MainFigure::Known { number, unit }
+        }
+        Shown::Unknown { why, last } => {
+            let last = last.map(|(value, at_ms)| (value_text(point, value, language), at_ms));
+            MainFigure::Unknown { why, last }
+        }
+    }
+}
+
+/// How many of a module's circuits are on. One unknown circuit makes the count unknown.
+fn lit<'v>(device: &'v DeviceView, freshness: Freshness, language: Language) -> MainFigure<'v> {
+    let is_circuit = |point: &&PointView| point.name == "light" || point.name.starts_with("relay_");
+    let (mut on, mut all) = (0, 0);
+    for point in device.points.iter().filter(is_circuit) {
+        match Shown::of(point, freshness) {
+            Shown::Known(value) => on += u32::from(value != 0.0),
+            Shown::Unknown { why, .. } => return MainFigure::Unknown { why, last: None },
+        }
+        all += 1;
+    }
+    match (on, all) {
+        (_, 0) => MainFigure::Unknown { why: "", last: None },
+        (on, 1) => MainFigure::Known {
+            number: words::flag("light", on == 1, language).to_owned(),
+            unit: String::new(),
+        },
+        (on, all) => MainFigure::Known {
+            number: format!("{on}/{all}"),
+            unit: language.pick("路开着", "circuits on").to_owned(),
+        },
+    }
+}
+
+/// What explains the figure. Says nothing about a point that is not known now.
+fn hints(device: &DeviceView, freshness: Freshness, language: Language) -> Vec<String> {
+    let t = |zh: &str, en: &str| language.pick(zh, en).to_owned();
+    let shown = |name: &str| {
+        let point = device.points.iter().find(|point| point.name == name)?;
+        Some((point, Shown::of(point, freshness)))
+    };
+    let is_set = |name: &str| shown(name).and_then(|(_, shown)| shown.is_set());
+    let mut hints = Vec::new();
+    match (is_set("defrost"), is_set("compressor")) {
+        (Some(true), _) => hints.push(t("正在化霜，短时升温正常", "Defrosting: warmer for a while")),
+        (_, Some(true)) => hints.push(t("压缩机在运行", "Compressor running")),
+        (_, Some(false)) => hints.push(t("压缩机停着", "Compressor at rest")),
+        (_, None) => {}
+    }
+    if is_set("door") == Some(true) {
+        hints.push(t("门开着", "Door open"));
+    }
+    for name in ["energy_total", "energy_import"] {
+        if let Some((point, Shown::Known(value))) = shown(name) {
+            hints.push(format!("{} {}", words::point(name, language), value_text(point, value, language)));
+            break;
+        }
+    }
+    hints
+}
+
+fn labels(labels: &[LabelView], language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    let wrong: Vec<&LabelView> = labels.iter().filter(|label| label.state != "refreshed").collect();
+    let right = labels.len() - wrong.len();
+    html! {
+        @if !labels.is_empty() {
+            section.labels {
+                h2 { (t("价签", "Shelf labels")) }
+                p {
+                    strong { (right) " / " (labels.len()) } " "
+                    (t("个显示正确的价格", "show the right price"))
+                    @if wrong.is_empty() { " ✓" }
+                }
+                @if !wrong.is_empty() {
+                    p { (t("以下价签请看一眼，价格不对就先用手写价格：", "Please look at these; where the price is wrong, write it by hand for now:")) }
+                    table {
+                        thead { tr {
+                            th { (t("商品", "Item")) } th { (t("应显示", "Should show")) }
+                            th { (t("状态", "State")) } th { (t("价签", "Label")) }
+                        } }
+                        tbody { @for label in wrong.iter().take(LABELS_LISTED_MAX) { tr {
+                            td { @if label.name.is_empty() { (label.item) } @else { (label.name) } }
+                            td { @if label.price.is_empty() { (t("还没有价格", "no price yet")) } @else { strong { (label.price) } } }
+                            td { (words::label_state(label.state, language)) }
+                            td { (label.label) }
+                        } } }
+                    }
+                    @if wrong.len() > LABELS_LISTED_MAX {
+                        p { (t("还有 ", "and ")) (wrong.len() - LABELS_LISTED_MAX) (t(" 个", " more")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn headquarters(view: &StoreView, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    html! {
+        section.headquarters.offline[!view.hq_online] {
+            h2 { (t("总部", "Headquarters")) }
+            @if view.hq_online {
+                p { (t("已连接", "Connected")) }
+            } @else {
+                p { strong { (t("连接断开", "Not connected")) } " "
+                    (t("店里的监控和价格照常工作，数据已保存，恢复后自动补传。报修请打电话。",
+                       "Watching and prices go on as usual; data is kept and sent later. For repairs, telephone.")) }
+            }
+            @if view.outbox_pending > 0 {
+                p { (t("等待发送的消息：", "Messages waiting: ")) (view.outbox_pending) }
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Whether a price batch may be believed: signature, destination, number, time, and every entry.
+//! Whole or nothing: one bad entry refuses the batch.
+
+use super::entry::{Entry, ItemFault};
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use storewarden_proto::prost::Message as _;
+use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes, v1};
+use storewarden_rules::Utc;
+
+/// Most entry faults a refusal lists; the rest is counted.
+const FAULTS_LISTED_MAX: usize = 10;
+
+/// A key that may sign prices for this chain.
+#[derive(Clone, Debug)]
+pub struct PriceKey {
+    /// What signatures call it.
+    pub id: String,
+    /// The public key.
+    pub key: VerifyingKey,
+}
+
+/// A batch that satisfied everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The key that signed it.
+    pub key_id: String,
+    /// Its number among the batches of that key.
+    pub number: u64,
+    /// SHA-256 of the signed bytes.
+    pub digest: [u8; 32],
+    /// At least one.
+    pub entries: Vec<Entry>,
+}
+
+/// A batch that was refused: why, and which one as far as that can be told. Key and number come
+/// from the message and are not to be trusted: they only help the price team to find the batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// SHA-256 of the signed bytes; of the whole payload where no signed bytes could be found.
+    pub digest: [u8; 32],
+    /// Empty where unknown.
+    pub key_id: String,
+    /// 0 where unknown.
+    pub number: u64,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why a batch was refused, in words for the price team.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// Larger than any message may be.
+    #[error("{0} bytes is more than the {PAYLOAD_BYTES_MAX} a message may have; split the batch")]
+    TooLarge(usize),
+    /// Not the expected message.
+    #[error("not a signed price batch: it could not be decoded")]
+    NotSigned,
+    /// No signature by a known key.
+    #[error("no signature by a key this store knows (signed by: {0}); add the key to the store's config")]
+    UnknownKey(String),
+    /// Altered, or signed by someone else.
+    #[error("the signature of key `{0}` does not match the batch")]
+    Signature(String),
+    /// The signature is good, what it covers is not a batch.
+    #[error("the signed bytes are not a price batch: they could not be decoded")]
+    NotBatch,
+    /// For someone else.
+    #[error("the batch is for chain `{0}`, this store belongs to another")]
+    Chain(String),
+    /// For someone else of the same chain.
+    #[error("the batch is not for this store")]
+    Store,
+    /// A replay, or out of order.
+    #[error("number {number} is not above {last}, the last one accepted from key `{key_id}`")]
+    Number {
+        /// Of the batch.
+        number: u64,
+        /// Accepted before.
+        last: u64,
+        /// Whose numbers.
+        key_id: String,
+    },
+    /// Too early.
+    #[error("it may be accepted only from {0} ms since 1970 UTC on")]
+    NotYet(i64),
+    /// Too late.
+    #[error("it could be accepted only before {0} ms since 1970 UTC; sign it anew")]
+    NoLonger(i64),
+    /// Nothing in it.
+    #[error("the batch has no entries")]
+    Empty,
+    /// Some entries are bad.
+    #[error("{}", list(.faults, *.more))]
+    Entries {
+        /// The first ten.
+        faults: Vec<EntryFault>,
+        /// How many there are beyond those.
+        more: usize,
+    },
+}
+
+/// One bad entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {index} (item {item}): {fault}")]
+pub struct EntryFault {
+    /// Place in the batch, from 0.
+    pub index: usize,
+    /// The item code as it came, shortened.
+    pub item: String,
+    /// What is wrong.
+    pub fault: ItemFault,
+}
+
+fn list(faults: &[EntryFault], more: usize) -> String {
+    let mut text = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        text += &format!("; and {more} more");
+    }
+    text
+}
+
+/// Checks a payload of topic `price` completely.
+///
+/// `last_number` gives the highest number accepted from a key so far, 0 for none; `can_show` tells
+/// whether the labels' font has a character ([`crate::label::can_show`]). The signature is checked
+/// before anything it covers is looked at.
+///
+/// # Errors
+/// The first thing that is wrong; among entries, all of them.
+pub fn verify(
+    payload: &[u8],
+    keys: &[PriceKey],
+    last_number: impl Fn(&str) -> u64,
+    chain: &str,
+    store: &str,
+    now: Utc,
+    can_show: &dyn Fn(char) -> bool,
+) -> Result<Verified, Refusal> {
+    let mut refusal = Refusal {
+        digest: Sha256::digest(payload).into(),
+        key_id: String::new(),
+        number: 0,
+        why: Why::NotSigned,
+    };
+    let refuse = |refusal: Refusal, why| Err(Refusal { why, ..refusal });
+
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return refuse(refusal, Why::TooLarge(payload.len()));
+    }
+    let Ok(signed) = v1::SignedBatch::decode(payload) else { return Err(refusal) };
+    if signed.batch.is_empty() {
+        return Err(refusal);
+    }
+    refusal.digest = Sha256::digest(&signed.batch).into();
+
+    match check_signatures(&signed, keys) {
+        Ok(key_id) => key_id.clone_into(&mut refusal.key_id),
+        Err(why) => return refuse(refusal, why),
+    }
+    let Ok(batch) = v1::PriceBatch::decode(signed.batch.as_slice()) else {
+        return refuse(refusal, Why::NotBatch);
+    };
+    refusal.number = batch.number;
+    if let Err(why) = check_address(&batch, &refusal.key_id, last_number(&refusal.key_id), chain, store, now)
+    {
+        return refuse(refusal, why);
+    }
+    match check_entries(&batch.entries, can_show) {
+        Ok(entries) => {
+            Ok(Verified { key_id: refusal.key_id, number: refusal.number, digest: refusal.digest, entries })
+        }
+        Err(why) => refuse(refusal, why),
+    }
+}
+
+/// The id of the first known key; every signature by a known key must match.
+fn check_signatures<'k>(signed: &v1::SignedBatch, keys: &'k [PriceKey]) -> Result<&'k str, Why> {
+    let bytes = price_batch_signed_bytes(&signed.batch);
+    let mut signer = None;
+    for signature in &signed.signatures {
+        let Some(key) = keys.iter().find(|key| key.id == signature.key_id) else { continue };
+        Signature::from_slice(&signature.signature)
+            .and_then(|signature| key.key.verify_strict(&bytes, &signature))
+            .map_err(|_| Why::Signature(key.id.clone()))?;
+        signer = signer.or(Some(key.id.as_str()));
+    }
+    signer.ok_or_else(|| {
+        let mut ids: Vec<String> =
+            signed.signatures.iter().take(4).map(|s| s.key_id.chars().take(64).collect()).collect();
+        if ids.is_empty() {
+            ids.push("nobody".into());
+        }
+        Why::UnknownKey(ids.join(", "))
+    })
+}
+
+fn check_address(
+    batch: &v1::PriceBatch,
+    key_id: &str,
+    last: u64,
+    chain: &str,
+    store: &str,
+    now: Utc,
+) -> Result<(), Why> {
+    if batch.chain != chain {
+        return Err(Why::Chain(batch.chain.clone()));
+    }
+    if !batch.stores.is_empty() && !batch.stores.iter().any(|id| id == store) {
+        return Err(Why::Store);
+    }
+    if batch.number <= last {
+        return Err(Why::Number { number: batch.number, last, key_id: key_id.to_owned() });
+    }
+    if now < Utc(batch.accept_from_ms) {
+        return Err(Why::NotYet(batch.accept_from_ms));
+    }
+    if now >= Utc(batch.accept_until_ms) {
+        return Err(Why::NoLonger(batch.accept_until_ms));
+    }
+    Ok(())
+}
+
+fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Result<Vec<Entry>, Why> {
+    if wire.is_empty() {
+        return Err(Why::Empty);
+    }
+    let mut entries: Vec<Entry> = Vec::with_capacity(wire.len());
+    let mut faults = Vec::new();
+    let mut more = 0;
+    let mut seen = HashMap::with_capacity(wire.len());
+    for (index, entry) in wire.iter().enumerate() {
+        let checked = Entry::check(entry, can_show).and_then(|checked| {
+            match seen.insert((&entry.item, checked.kind, checked.valid_from), index) {
+                Some(first) => Err(ItemFault::Twice { first }),
+                None => Ok(checked),
+            }
+        });
+        match checked {
+            Ok(checked) => entries.push(checked),
+            Err(_) if faults.len() == FAULTS_LISTED_MAX => more += 1,
+            Err(fault) => {
+                faults.push(EntryFault { index, item: entry.item.chars().take(64).collect(), fault });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(entries) } else { Err(Why::Entries { faults, more }) }
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

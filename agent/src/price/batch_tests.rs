@@ -1,0 +1,167 @@
+use super::*;
+use ed25519_dalek::{Signer as _, SigningKey};
+use storewarden_proto::v1::{PriceBatch, PriceEntry, PriceKind, SignedBatch};
+
+const NOW: Utc = Utc(1_790_000_000_000);
+
+fn signing_key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn keys() -> Vec<PriceKey> {
+    [("price-team", 1), ("night-desk", 2)]
+        .map(|(id, seed)| PriceKey { id: id.into(), key: signing_key(seed).verifying_key() })
+        .into()
+}
+
+fn entry(item: &str) -> PriceEntry {
+    PriceEntry {
+        item: item.into(),
+        gtin: "6921168509256".into(),
+        name: "农夫山泉".into(),
+        unit: "550 ml".into(),
+        currency: "CNY".into(),
+        price_minor: 200,
+        kind: PriceKind::Regular.into(),
+        valid_from_ms: NOW.0,
+        valid_until_ms: 0,
+    }
+}
+
+fn batch() -> PriceBatch {
+    PriceBatch {
+        chain: "kaixin".into(),
+        stores: vec!["0041".into(), "0042".into()],
+        number: 8,
+        issued_ms: NOW.0 - 1_000,
+        accept_from_ms: NOW.0,
+        accept_until_ms: NOW.0 + 1,
+        entries: vec![entry("a"), entry("b")],
+    }
+}
+
+fn signed_by(batch: &PriceBatch, signers: &[(&str, u8)]) -> SignedBatch {
+    let batch = batch.encode_to_vec();
+    let bytes = price_batch_signed_bytes(&batch);
+    let signatures = signers
+        .iter()
+        .map(|(id, seed)| v1::Signature {
+            key_id: (*id).into(),
+            signature: signing_key(*seed).sign(&bytes).to_bytes().to_vec(),
+        })
+        .collect();
+    SignedBatch { batch, signatures }
+}
+
+fn judge(payload: &[u8]) -> Result<Verified, Refusal> {
+    let last = |key: &str| if key == "price-team" { 7 } else { 0 };
+    verify(payload, &keys(), last, "kaixin", "0042", NOW, &|c| c != '㗎')
+}
+
+fn judge_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refusal> {
+    let mut batch = batch();
+    change(&mut batch);
+    judge(&signed_by(&batch, &[("price-team", 1)]).encode_to_vec())
+}
+
+#[test]
+fn a_good_batch_is_accepted_with_its_facts() {
+    let signed = signed_by(&batch(), &[("price-team", 1)]);
+    let verified = judge(&signed.encode_to_vec()).expect("good");
+    assert_eq!((verified.key_id.as_str(), verified.number, verified.entries.len()), ("price-team", 8, 2));
+    assert_eq!(verified.digest, <[u8; 32]>::from(Sha256::digest(&signed.batch)));
+    assert!(judge_changed(|b| b.stores.clear()).is_ok(), "no store named means all");
+}
+
+#[test]
+fn what_is_signed_is_signed_as_ed25519_says() {
+    // Made by another implementation: Python's `cryptography`,
+    // Ed25519PrivateKey.from_private_bytes(bytes([1] * 32)).sign(b"storewarden/v1/price-batch\n" + b"\x0a\x06kaixin")
+    let signature = SIGNATURE_BY_PYTHON;
+    let bytes = (0..64).map(|i| u8::from_str_radix(&signature[2 * i..2 * i + 2], 16).expect("hex")).collect();
+    let signed = SignedBatch {
+        batch: b"\x0a\x06kaixin".to_vec(),
+        signatures: vec![v1::Signature { key_id: "price-team".into(), signature: bytes }],
+    };
+    let refusal = judge(&signed.encode_to_vec()).expect_err("names no store, has no number");
+    assert_eq!(refusal.why, Why::Number { number: 0, last: 7, key_id: "price-team".into() });
+}
+
+const SIGNATURE_BY_PYTHON: &str = "e8e11db466b79267b20a2d340832dde5f111572428af68213477050d2ee9de31dafa596180f53e5e1a33ab773f13ce19efa25c85d27f6f0238a7bbdd80027a02";
+
+#[test]
+fn anything_altered_after_signing_is_refused() {
+    let good = signed_by(&batch(), &[("price-team", 1)]);
+    for at in 0..good.batch.len() {
+        let mut bad = good.clone();
+        bad.batch[at] ^= 1;
+        let refusal = judge(&bad.encode_to_vec()).expect_err("altered");
+        assert_eq!(refusal.why, Why::Signature("price-team".into()));
+    }
+    let mut short = good.clone();
+    short.signatures[0].signature.truncate(63);
+    assert_eq!(judge(&short.encode_to_vec()).expect_err("short").why, Why::Signature("price-team".into()));
+    let mut bare = good.clone();
+    bare.signatures[0].signature = signing_key(1).sign(&good.batch).to_bytes().to_vec();
+    assert_eq!(
+        judge(&bare.encode_to_vec()).expect_err("signed without the prefix").why,
+        Why::Signature("price-team".into())
+    );
+}
+
+#[test]
+fn keys_decide_who_may_set_prices() {
+    let judge = |signers: &[(&str, u8)]| judge(&signed_by(&batch(), signers).encode_to_vec());
+    assert_eq!(judge(&[]).expect_err("unsigned").why, Why::UnknownKey("nobody".into()));
+    assert_eq!(judge(&[("intern", 1)]).expect_err("unknown").why, Why::UnknownKey("intern".into()));
+    assert_eq!(
+        judge(&[("night-desk", 1)]).expect_err("another's key").why,
+        Why::Signature("night-desk".into())
+    );
+    assert_eq!(judge(&[("retired", 9), ("night-desk", 2)]).expect("one known").key_id, "night-desk");
+    assert_eq!(
+        judge(&[("price-team", 1), ("night-desk", 9)]).expect_err("a known key's must match").why,
+        Why::Signature("night-desk".into())
+    );
+}
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let refusals = [
+        (judge(b"\xff\xff"), "not a signed price batch"),
+        (judge(b""), "not a signed price batch"),
+        (judge(&vec![0; PAYLOAD_BYTES_MAX + 1]), "split the batch"),
+        (judge_changed(|b| b.chain = "other".into()), "for chain `other`"),
+        (judge_changed(|b| b.stores = vec!["0043".into()]), "not for this store"),
+        (judge_changed(|b| b.number = 7), "number 7 is not above 7"),
+        (judge_changed(|b| b.accept_from_ms = NOW.0 + 1), "only from 1790000000001"),
+        (judge_changed(|b| b.accept_until_ms = NOW.0), "sign it anew"),
+        (judge_changed(|b| b.entries.clear()), "no entries"),
+        (judge_changed(|b| b.entries[1].price_minor = 0), "entry 1 (item b): price 0"),
+        (judge_changed(|b| b.entries[1].item = "a".into()), "entry 1 (item a): entry 0 already"),
+        (judge_changed(|b| b.entries[0].name = "㗎".into()), "entry 0 (item a): the name has `㗎`"),
+    ];
+    for (result, text) in refusals {
+        let refusal = result.expect_err(text).to_string();
+        assert!(refusal.contains(text), "{refusal:?} should say {text:?}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_batch_and_lists_its_first_faults() {
+    let refusal = judge_changed(|b| {
+        b.entries = (0..15).map(|i| PriceEntry { price_minor: 0, ..entry(&i.to_string()) }).collect();
+    })
+    .expect_err("all bad");
+    assert_eq!((refusal.key_id.as_str(), refusal.number), ("price-team", 8));
+    assert!(refusal.to_string().ends_with("; and 5 more"), "{refusal}");
+}
+
+#[test]
+fn a_signed_batch_that_is_not_a_batch_is_refused() {
+    let batch = b"\xff\xff\xff".to_vec();
+    let signature = signing_key(1).sign(&price_batch_signed_bytes(&batch)).to_bytes().to_vec();
+    let signed =
+        SignedBatch { batch, signatures: vec![v1::Signature { key_id: "price-team".into(), signature }] };
+    assert_eq!(judge(&signed.encode_to_vec()).expect_err("garbage").why, Why::NotBatch);
+}

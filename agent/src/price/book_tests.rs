@@ -1,0 +1,160 @@
+use super::*;
+use crate::price::{Currency, Gtin, Money};
+use proptest::prelude::*;
+
+fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> Entry {
+    Entry {
+        item: item.into(),
+        gtin: Gtin::parse("6921168509256").expect("good"),
+        name: "农夫山泉".into(),
+        unit: "550 ml".into(),
+        price: Money::new(minor, Currency::Cny),
+        kind,
+        valid_from: Utc(from),
+        valid_until: until.map(Utc),
+    }
+}
+
+fn minor_at(book: &PriceBook, item: &str, t: i64) -> Option<i64> {
+    book.price_at(item, Utc(t)).map(|shown| shown.entry.price.minor)
+}
+
+#[test]
+fn a_promotion_comes_and_goes_without_a_message() {
+    let mut book = PriceBook::default();
+    book.insert(1, 70, [entry("water", 200, Kind::Regular, 100, None)]);
+    book.insert(2, 71, [entry("water", 150, Kind::Promotion, 300, Some(400))]);
+    let prices: Vec<_> = [99, 100, 299, 300, 399, 400].map(|t| minor_at(&book, "water", t)).into();
+    assert_eq!(prices, [None, Some(200), Some(200), Some(150), Some(150), Some(200)]);
+    assert_eq!(book.price_at("water", Utc(300)).map(|shown| shown.batch), Some(71));
+
+    let changes: Vec<_> =
+        std::iter::successors(book.next_change_after(Utc(0)), |t| book.next_change_after(*t))
+            .map(|t| t.0)
+            .collect();
+    assert_eq!(changes, [100, 300, 400]);
+    assert_eq!(minor_at(&book, "tea", 300), None);
+}
+
+#[test]
+fn a_new_regular_price_does_not_end_a_promotion_but_is_there_after_it() {
+    let mut book = PriceBook::default();
+    book.insert(1, 1, [entry("water", 200, Kind::Regular, 0, None)]);
+    book.insert(2, 2, [entry("water", 150, Kind::Promotion, 100, Some(200))]);
+    book.insert(3, 3, [entry("water", 220, Kind::Regular, 150, None)]);
+    assert_eq!(minor_at(&book, "water", 160), Some(150));
+    assert_eq!(minor_at(&book, "water", 200), Some(220));
+}
+
+#[test]
+fn the_batch_accepted_later_wins_then_the_later_begin() {
+    let mut book = PriceBook::default();
+    let both = [entry("water", 200, Kind::Regular, 100, None), entry("water", 210, Kind::Regular, 300, None)];
+    book.insert(1, 9, both);
+    assert_eq!((minor_at(&book, "water", 299), minor_at(&book, "water", 300)), (Some(200), Some(210)));
+    // Numbers of different keys do not compare: what counts is what was accepted later.
+    book.insert(2, 1, [entry("water", 190, Kind::Regular, 200, Some(400))]);
+    let prices: Vec<_> = [199, 200, 399, 400].map(|t| minor_at(&book, "water", t)).into();
+    assert_eq!(prices, [Some(200), Some(190), Some(190), Some(210)]);
+}
+
+#[test]
+fn what_is_over_or_hidden_for_ever_is_forgotten() {
+    let mut book = PriceBook::default();
+    for day in 0..100 {
+        let order = u64::try_from(day).expect("positive");
+        book.insert(order, order, [entry("water", 200 + day, Kind::Regular, day, None)]);
+    }
+    book.insert(200, 200, [entry("tea", 5, Kind::Promotion, 0, Some(50))]);
+    book.forget_before(Utc(97));
+    assert_eq!(book.items().collect::<Vec<_>>(), ["water"]);
+    assert_eq!(book.len(), 3, "day 97 and the two to come");
+}
+
+fn entries() -> impl Strategy<Value = Vec<Entry>> {
+    let one = (0..3usize, 1..1000i64, any::<bool>(), 0..50i64, proptest::option::of(1..30i64)).prop_map(
+        |(item, minor, promotion, from, length)| {
+            let kind = if promotion { Kind::Promotion } else { Kind::Regular };
+            let length = length.or(promotion.then_some(10));
+            entry(["water", "tea", "rice"][item], minor, kind, from, length.map(|l| from + l))
+        },
+    );
+    proptest::collection::vec(one, 1..5)
+}
+
+fn batches() -> impl Strategy<Value = Vec<(u64, Vec<Entry>)>> {
+    proptest::collection::vec(entries(), 1..8).prop_map(|batches| (1..).zip(batches).collect())
+}
+
+fn book_of(batches: &[(u64, Vec<Entry>)]) -> PriceBook {
+    let mut book = PriceBook::default();
+    for (order, entries) in batches {
+        book.insert(*order, *order, entries.clone());
+    }
+    book
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_insertion_and_repetition_change_nothing(batches in batches(), seed in any::<u64>()) {
+        let mut shuffled = batches.clone();
+        shuffled.extend(batches.first().cloned());
+        fastrand::Rng::with_seed(seed).shuffle(&mut shuffled);
+        let (straight, shuffled) = (book_of(&batches), book_of(&shuffled));
+        for t in 0..90 {
+            for item in ["water", "tea", "rice"] {
+                prop_assert_eq!(straight.price_at(item, Utc(t)), shuffled.price_at(item, Utc(t)));
+            }
+        }
+    }
+
+    #[test]
+    fn other_items_do_not_matter(batches in batches()) {
+        let only: Vec<_> = batches.iter().map(|(order, entries)| {
+            (*order, entries.iter().filter(|e| e.item == "tea").cloned().collect::<Vec<_>>())
+        }).collect();
+        let (whole, only) = (book_of(&batches), book_of(&only));
+        for t in 0..90 {
+            prop_assert_eq!(minor_at(&whole, "tea", t), minor_at(&only, "tea", t));
+        }
+    }
+
+    #[test]
+    fn between_changes_nothing_changes(batches in batches(), start in 0..80i64) {
+        let book = book_of(&batches);
+        let end = book.next_change_after(Utc(start)).map_or(90, |t| t.0);
+        prop_assert!(end > start);
+        for t in start..end {
+            for item in ["water", "tea", "rice"] {
+                prop_assert_eq!(book.price_at(item, Utc(t)), book.price_at(item, Utc(start)));
+            }
+        }
+    }
+
+    #[test]
+    fn after_the_last_promotion_the_regular_price_is_back(batches in batches()) {
+        let book = book_of(&batches);
+        let regular: Vec<_> = batches.iter().map(|(order, entries)| {
+            (*order, entries.iter().filter(|e| e.kind == Kind::Regular).cloned().collect::<Vec<_>>())
+        }).collect();
+        let mut without = PriceBook::default();
+        for (order, entries) in &regular {
+            without.insert(*order, *order, entries.clone());
+        }
+        for t in 80..90 {
+            prop_assert_eq!(minor_at(&book, "tea", t), minor_at(&without, "tea", t));
+        }
+    }
+
+    #[test]
+    fn forgetting_changes_no_price_from_then_on(batches in batches(), t in 0..90i64) {
+        let book = book_of(&batches);
+        let mut pruned = book.clone();
+        pruned.forget_before(Utc(t));
+        for later in t..90 {
+            for item in ["water", "tea", "rice"] {
+                prop_assert_eq!(book.price_at(item, Utc(later)), pruned.price_at(item, Utc(later)));
+            }
+        }
+    }
+}

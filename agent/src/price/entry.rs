@@ -1,0 +1,208 @@
+//! One entry of a price batch: what it says, and what it must satisfy.
+
+use super::gtin::{Gtin, GtinError};
+use super::money::{Currency, Money};
+use storewarden_proto::v1;
+use storewarden_rules::Utc;
+
+/// Highest price that is taken for a price and not for a slip, minor units.
+pub const PRICE_MINOR_MAX: i64 = 1_000_000_000;
+/// Longest item code, bytes.
+pub const ITEM_BYTES_MAX: usize = 64;
+/// Longest name or unit, characters. More would not fit a label at a legible size.
+pub const TEXT_CHARS_MAX: usize = 60;
+
+/// Whether a price is the usual one or stands above it for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The usual price.
+    Regular,
+    /// A promotion: beats the regular price while it lasts.
+    Promotion,
+}
+
+/// The price of one item from one moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The chain's code of the item.
+    pub item: String,
+    /// The number in its bar code.
+    pub gtin: Gtin,
+    /// What it is called on the label.
+    pub name: String,
+    /// What the price is for; may be empty.
+    pub unit: String,
+    /// Above 0.
+    pub price: Money,
+    /// Regular or promotion.
+    pub kind: Kind,
+    /// From when the price is in force.
+    pub valid_from: Utc,
+    /// Until when, not including; none means until replaced. A promotion always has an end.
+    pub valid_until: Option<Utc>,
+}
+
+impl Entry {
+    /// Whether the price is in force at `t`, others aside.
+    pub fn covers(&self, t: Utc) -> bool {
+        self.valid_from <= t && self.valid_until.is_none_or(|until| t < until)
+    }
+
+    /// Reads an entry off the wire. `can_show` tells whether the labels' font has a character.
+    pub fn check(wire: &v1::PriceEntry, can_show: &dyn Fn(char) -> bool) -> Result<Self, ItemFault> {
+        if wire.item.is_empty() || wire.item.len() > ITEM_BYTES_MAX || wire.item.contains(char::is_control) {
+            return Err(ItemFault::Item);
+        }
+        let gtin = Gtin::parse(&wire.gtin)?;
+        if wire.name.trim().is_empty() {
+            return Err(ItemFault::NameEmpty);
+        }
+        for (field, text) in [("name", &wire.name), ("unit", &wire.unit)] {
+            if text.chars().count() > TEXT_CHARS_MAX {
+                return Err(ItemFault::TextLong { field });
+            }
+            if let Some(character) = text.chars().find(|c| !can_show(*c)) {
+                return Err(ItemFault::Glyph { field, character });
+            }
+        }
+        let currency = Currency::from_code(&wire.currency)
+            .ok_or_else(|| ItemFault::Currency(wire.currency.chars().take(16).collect()))?;
+        if wire.price_minor <= 0 || wire.price_minor > PRICE_MINOR_MAX {
+            return Err(ItemFault::Price(wire.price_minor));
+        }
+        let kind = match wire.kind() {
+            v1::PriceKind::Regular => Kind::Regular,
+            v1::PriceKind::Promotion => Kind::Promotion,
+            v1::PriceKind::Unspecified => return Err(ItemFault::Kind),
+        };
+        let valid_until = (wire.valid_until_ms != 0).then_some(Utc(wire.valid_until_ms));
+        match valid_until {
+            None if kind == Kind::Promotion => return Err(ItemFault::PromotionWithoutEnd),
+            Some(until) if until <= Utc(wire.valid_from_ms) => return Err(ItemFault::EndsBeforeItBegins),
+            _ => {}
+        }
+        Ok(Self {
+            item: wire.item.clone(),
+            gtin,
+            name: wire.name.clone(),
+            unit: wire.unit.clone(),
+            price: Money::new(wire.price_minor, currency),
+            kind,
+            valid_from: Utc(wire.valid_from_ms),
+            valid_until,
+        })
+    }
+}
+
+/// What is wrong with one entry, in words for the price team.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemFault {
+    /// No usable item code.
+    #[error("the item code must be 1 to {ITEM_BYTES_MAX} bytes without control characters")]
+    Item,
+    /// No GTIN.
+    #[error(transparent)]
+    Gtin(#[from] GtinError),
+    /// Nothing to print.
+    #[error("the name is empty")]
+    NameEmpty,
+    /// Too much to print.
+    #[error("the {field} is longer than {TEXT_CHARS_MAX} characters; shorten it")]
+    TextLong {
+        /// `name` or `unit`.
+        field: &'static str,
+    },
+    /// A character no label can show.
+    #[error("the {field} has `{}` (U+{:04X}), which the labels' font lacks; write it otherwise",
+        character.escape_debug(), u32::from(*character))]
+    Glyph {
+        /// `name` or `unit`.
+        field: &'static str,
+        /// The character.
+        character: char,
+    },
+    /// A currency nothing is known of.
+    #[error("currency `{0}` is not known; write CNY, EUR, JPY or USD")]
+    Currency(String),
+    /// Free, negative or absurd.
+    #[error("price {0} must be above 0 and at most {PRICE_MINOR_MAX} minor units")]
+    Price(i64),
+    /// Neither regular nor promotion.
+    #[error("the kind must be regular or promotion")]
+    Kind,
+    /// A promotion that would never be taken back.
+    #[error("a promotion must have an end")]
+    PromotionWithoutEnd,
+    /// Never in force.
+    #[error("the end of validity must be after its begin")]
+    EndsBeforeItBegins,
+    /// Two prices where only one can hold.
+    #[error("entry {first} already gives this item a price of the same kind from the same moment")]
+    Twice {
+        /// Index of the other entry, from 0.
+        first: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> v1::PriceEntry {
+        v1::PriceEntry {
+            item: "100234".into(),
+            gtin: "6921168509256".into(),
+            name: "农夫山泉".into(),
+            unit: "550 ml".into(),
+            currency: "CNY".into(),
+            price_minor: 200,
+            kind: v1::PriceKind::Promotion.into(),
+            valid_from_ms: 1_000,
+            valid_until_ms: 2_000,
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut v1::PriceEntry)) -> Result<Entry, ItemFault> {
+        let mut entry = good();
+        change(&mut entry);
+        Entry::check(&entry, &|c| c != '㗎' && !c.is_control())
+    }
+
+    #[test]
+    fn a_good_entry_is_in_force_from_its_begin_until_just_before_its_end() {
+        let entry = with(|_| {}).expect("good");
+        assert_eq!(entry.price.to_string(), "¥2.00");
+        let covered: Vec<_> = [999, 1_000, 1_999, 2_000].map(|t| entry.covers(Utc(t))).into();
+        assert_eq!(covered, [false, true, true, false]);
+        let open = with(|e| {
+            e.kind = v1::PriceKind::Regular.into();
+            e.valid_until_ms = 0;
+        });
+        assert!(open.expect("a regular price needs no end").covers(Utc(i64::MAX)));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let faults = [
+            (with(|e| e.item.clear()), "item code must be"),
+            (with(|e| e.item = "a\nb".into()), "item code must be"),
+            (with(|e| e.gtin = "6921168509255".into()), "check digit 5, but its other digits ask for 6"),
+            (with(|e| e.name = " ".into()), "name is empty"),
+            (with(|e| e.name = "矿".repeat(61)), "the name is longer than 60"),
+            (with(|e| e.name = "㗎仔".into()), "the name has `㗎` (U+35CE)"),
+            (with(|e| e.unit = "1\n2".into()), "the unit has `\\n` (U+000A)"),
+            (with(|e| e.currency = "RMB".into()), "currency `RMB` is not known"),
+            (with(|e| e.price_minor = 0), "price 0 must be above 0"),
+            (with(|e| e.price_minor = -1), "price -1 must be above 0"),
+            (with(|e| e.price_minor = PRICE_MINOR_MAX + 1), "at most 1000000000"),
+            (with(|e| e.kind = 0), "must be regular or promotion"),
+            (with(|e| e.kind = 77), "must be regular or promotion"),
+            (with(|e| e.valid_until_ms = 0), "promotion must have an end"),
+            (with(|e| e.valid_until_ms = 1_000), "end of validity must be after"),
+        ];
+        for (result, text) in faults {
+            let fault = result.expect_err(text).to_string();
+            assert!(fault.contains(text), "{fault:?} should say {text:?}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Words for classes, points, qualities, states and priorities. What has no word here is shown under
+//! its own name: a new point of a new profile is never hidden.
+
+use crate::texts::Language;
+use storewarden_rules::{Class, Priority};
+
+/// The heading of a class of devices.
+pub fn class(class: Class, language: Language) -> &'static str {
+    match class {
+        Class::Chiller => language.pick("冷藏柜", "Chillers"),
+        Class::Freezer => language.pick("冰柜", "Freezers"),
+        Class::ColdRoom => language.pick("冷库", "Cold rooms"),
+        Class::Meter => language.pick("用电", "Electricity"),
+        Class::Light => language.pick("照明", "Lights"),
+        Class::AirConditioner => language.pick("空调", "Air conditioning"),
+    }
+}
+
+/// How soon someone must act.
+pub fn priority(priority: Priority, language: Language) -> &'static str {
+    match priority {
+        Priority::High => language.pick("紧急", "Urgent"),
+        Priority::Medium => language.pick("尽快处理", "Soon"),
+        Priority::Low => language.pick("今天处理", "Today"),
+    }
+}
+
+/// The priority of that name ([`Priority::name`]). An unknown one counts as the highest: an alarm that
+/// cannot be placed must not be played down.
+pub fn priority_from_name(name: &str) -> Priority {
+    let known = [Priority::Low, Priority::Medium, Priority::High];
+    known.into_iter().find(|priority| priority.name() == name).unwrap_or(Priority::High)
+}
+
+/// The word for a point of a profile, numbered where the name is (`relay_3`).
+pub fn point(name: &str, language: Language) -> String {
+    let word = match name {
+        "air_temperature" => language.pick("空气温度", "Air temperature"),
+        "defrost_temperature" => language.pick("蒸发器温度", "Evaporator temperature"),
+        "set_point" => language.pick("设定温度", "Set point"),
+        "defrost" => language.pick("化霜", "Defrost"),
+        "compressor" => language.pick("压缩机", "Compressor"),
+        "fan" => language.pick("风机", "Fan"),
+        "door" => language.pick("门", "Door"),
+        "light" => language.pick("灯", "Light"),
+        "night" => language.pick("夜间模式", "Night mode"),
+        "alarm" => language.pick("控制器报警", "Controller alarm"),
+        "alarm_high" => language.pick("控制器高温报警", "Controller high alarm"),
+        "alarm_low" => language.pick("控制器低温报警", "Controller low alarm"),
+        "probe_fault" => language.pick("探头故障", "Probe fault"),
+        "state" => language.pick("控制器状态码", "Controller state code"),
+        "power_total" => language.pick("总功率", "Total power"),
+        "energy_total" => language.pick("总电量", "Energy, total"),
+        "energy_import" => language.pick("用电量", "Energy, imported"),
+        "energy_export" => language.pick("送出电量", "Energy, exported"),
+        "frequency" => language.pick("频率", "Frequency"),
+        other => return numbered(other, language).unwrap_or_else(|| other.to_owned()),
+    };
+    word.to_owned()
+}
+
+fn numbered(name: &str, language: Language) -> Option<String> {
+    let (stem, number) = name.rsplit_once('_')?;
+    let number: u8 = number.parse().ok()?;
+    let word = match stem {
+        "relay" => language.pick("回路", "Circuit"),
+        "voltage" => language.pick("电压 L", "Voltage L"),
+        "current" => language.pick("电流 L", "Current L"),
+        "power" => language.pick("功率 L", "Power L"),
+        _ => return None,
+    };
+    Some(if word.ends_with('L') { format!("{word}{number}") } else { format!("{word} {number}") })
+}
+
+/// What a flag says: a door is open or shut, everything else on or off.
+pub fn flag(point: &str, set: bool, language: Language) -> &'static str {
+    match (point, set) {
+        ("door", true) => language.pick("开着", "open"),
+        ("door", false) => language.pick("关着", "shut"),
+        ("alarm" | "alarm_high" | "alarm_low" | "probe_fault", true) => language.pick("有", "yes"),
+        ("alarm" | "alarm_high" | "alarm_low" | "probe_fault", false) => language.pick("无", "no"),
+        (_, true) => language.pick("开", "on"),
+        (_, false) => language.pick("关", "off"),
+    }
+}
+
+/// Why there is no figure, as `PointView::quality` names it. `good` has a word too, for tables.
+pub fn quality(name: &str, language: Language) -> &str {
+    match name {
+        "good" => language.pick("正常", "good"),
+        "stale" => language.pick("数据太旧", "too old"),
+        "no_response" => language.pick("设备没有应答", "device does not answer"),
+        "exception" => language.pick("设备拒绝读取", "device refuses"),
+        "garbled" => language.pick("通信有干扰", "garbled answer"),
+        "sensor_fault" => language.pick("探头坏了", "sensor fault"),
+        "out_of_range" => language.pick("数值超出范围", "impossible value"),
+        "implausible" => language.pick("数值不可信", "value not believable"),
+        "" => language.pick("还没有读到", "not read yet"),
+        other => other,
+    }
+}
+
+/// The state of an alarm, as `AlarmView::state` names it (ISA-18.2); `by` is who did it.
+pub fn alarm_state(name: &str, by: &str, language: Language) -> String {
+    let who = if by.is_empty() { language.pick("有人", "Somebody") } else { by };
+    match name {
+        "active_unacknowledged" => language.pick("还没有人处理", "Nobody is on it yet").to_owned(),
+        "active_acknowledged" => language.pick(format!("{who} 正在处理"), format!("{who} is on it")),
+        "returned_unacknowledged" => {
+            language.pick("已经恢复正常，请确认", "Back to normal; please confirm").to_owned()
+        }
+        "latched" => language.pick("已锁定，请检查后确认", "Latched; check, then confirm").to_owned(),
+        "shelved" => language.pick(format!("{who} 已暂停提醒"), format!("{who} paused it")),
+        "suppressed_by_design" => language.pick("按规则不提醒", "Silenced by rule").to_owned(),
+        "out_of_service" => language.pick("设备停用", "Out of service").to_owned(),
+        "normal" => language.pick("正常", "Normal").to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// A number of an alarm's evidence, as [`storewarden_rules::Quantity::name`] writes it.
+pub fn evidence(name: &str, language: Language) -> &str {
+    match name {
+        "temperature" => language.pick("报警时温度", "Temperature at the alarm"),
+        "worst_temperature" => language.pick("最差温度", "Worst temperature"),
+        "temperature_limit" => language.pick("温度界限", "Temperature limit"),
+        "delay_s" => language.pick("报警延时", "Alarm delay"),
+        "held_s" => language.pick("报警前已持续", "Held before the alarm"),
+        "demand" => language.pick("平均功率", "Mean power"),
+        "demand_limit" => language.pick("合同功率", "Contracted power"),
+        "lamp_power" => language.pick("灯的功率", "Lamp power"),
+        "lamp_power_limit" => language.pick("灯亮时至少", "Least when lit"),
+        "read_back" => language.pick("开关回读", "Switch reads back"),
+        other => other,
+    }
+}
+
+/// How far a label has got, as `LabelView::state` names it.
+pub fn label_state(name: &str, language: Language) -> &str {
+    match name {
+        "none" => language.pick("还没有发送", "not sent yet"),
+        "sent" => language.pick("已发送，等待显示", "sent, not confirmed"),
+        "refreshed" => language.pick("已显示", "shown"),
+        "failed" => language.pick("没有成功", "failed"),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storewarden_drivers::profile;
+    use storewarden_rules::{BadReason, Quantity};
+
+    #[test]
+    fn every_point_of_every_shipped_profile_has_a_word() {
+        for id in profile::built_in_ids() {
+            for named in &profile::built_in(id).expect("listed").points {
+                for language in Language::ALL {
+                    assert_ne!(point(&named.name, language), named.name, "{id}");
+                }
+            }
+        }
+        assert_eq!(point("suction_pressure", Language::Zh), "suction_pressure");
+        assert_eq!(point("relay_3", Language::Zh), "回路 3");
+        assert_eq!(point("voltage_2", Language::En), "Voltage L2");
+    }
+
+    #[test]
+    fn every_bad_reason_and_quantity_has_a_word() {
+        let reasons = [
+            BadReason::NoResponse,
+            BadReason::Exception(2),
+            BadReason::Garbled,
+            BadReason::SensorFault,
+            BadReason::OutOfRange,
+            BadReason::Implausible,
+        ];
+        for reason in reasons {
+            assert_ne!(quality(reason.name(), Language::En), reason.name());
+        }
+        let quantities = [
+            Quantity::Temperature,
+            Quantity::WorstTemperature,
+            Quantity::TemperatureLimit,
+            Quantity::Delay,
+            Quantity::Held,
+            Quantity::Demand,
+            Quantity::DemandLimit,
+            Quantity::LampPower,
+            Quantity::LampPowerLimit,
+            Quantity::ReadBack,
+        ];
+        for quantity in quantities {
+            assert_ne!(evidence(quantity.name(), Language::Zh), quantity.name());
+        }
+    }
+
+    #[test]
+    fn an_unknown_priority_is_not_played_down() {
+        assert_eq!(priority_from_name("low"), Priority::Low);
+        assert_eq!(priority_from_name("catastrophic"), Priority::High);
+    }
+}

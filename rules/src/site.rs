@@ -1,0 +1,495 @@
+//! The site: every device of a store with its points, rules and alarms.
+
+mod points;
+mod rule;
+
+pub use rule::Rule;
+
+use crate::detect::Demand;
+use crate::{
+    Alarm, AlarmInput, AlarmState, BadReason, Cause, Change, Class, Condition, DeviceId, Evidence, Millis,
+    Now, PointId, Reading, Sample, Utc,
+};
+use core::fmt;
+use heapless::Vec;
+use points::Points;
+use rule::{Running, Sight};
+
+const DEVICES_MAX: usize = 128;
+const RULES_MAX: usize = 512;
+/// A window takes a kilobyte, and a store has few contracts.
+const DEMANDS_MAX: usize = 16;
+/// Longest a person may put an alarm aside: nothing stays unnoticed for more than a day.
+const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
+
+/// Everything a store's rules know. No allocation, no clock, no I/O.
+///
+/// Build it with the `add_` functions, tell it what was known before a restart with
+/// [`Site::resume`] and [`Site::restore`], then feed it with [`Site::step`]. It is about a quarter
+/// of a megabyte: box it.
+///
+/// A reading costs the rules that watch its point and the device's [`Rule::NoResponse`], nothing
+/// else. [`Input::Tick`], once a second, steps every rule.
+///
+/// Order of events within a step: that of the rules. An alarm that is raised after a delay is said
+/// first, then that it is no longer pending: a crash between the two finds both, and the alarm wins.
+pub struct Site {
+    devices: Vec<Device, DEVICES_MAX>,
+    points: Points,
+    rules: Vec<Slot, RULES_MAX>,
+    demands: Vec<Demand, DEMANDS_MAX>,
+}
+
+struct Device {
+    class: Class,
+    poll: Millis,
+    resumed: bool,
+    /// Number of its [`Rule::NoResponse`].
+    silence: Option<u16>,
+}
+
+struct Slot {
+    device: DeviceId,
+    /// None for a schedule.
+    condition: Option<Condition>,
+    running: Running,
+    pending: bool,
+    alarm: Alarm,
+    /// None while the alarm is normal.
+    last: Option<Last>,
+}
+
+/// What was last said of an alarm.
+struct Last {
+    changed_at: Utc,
+    cause: Cause,
+    evidence: Evidence,
+}
+
+/// Why a device, point or rule could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteFull {
+    /// 128 devices are there.
+    Devices,
+    /// 2048 points are there.
+    Points,
+    /// 512 rules are there.
+    Rules,
+    /// 16 rules of power demand are there.
+    Demands,
+    /// The device has a rule for this condition, or the switch a schedule.
+    Taken,
+    /// No such device or point was added.
+    Unknown,
+}
+
+impl fmt::Display for SiteFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Devices => "a site holds 128 devices; leave some out",
+            Self::Points => "a site holds 2048 points; leave out those that nothing needs",
+            Self::Rules => "a site holds 512 rules; leave some out",
+            Self::Demands => "a site holds 16 demand rules; leave some out",
+            Self::Taken => {
+                "one device has one rule per condition and one switch one schedule; leave the second out"
+            }
+            Self::Unknown => "the rule names a device or point that was not added; add it first",
+        })
+    }
+}
+
+impl core::error::Error for SiteFull {}
+
+/// What happens to a site.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// A point was read, or was not. Delays and staleness count from the step's `now`, not from the
+    /// reading's stamp. Readings of points that were not added are ignored.
+    Reading(Reading),
+    /// A second has passed.
+    Tick {
+        /// Offset of the store's local time from UTC, seconds.
+        utc_offset_s: i32,
+    },
+    /// A person says that they know.
+    Acknowledge {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+    },
+    /// A person puts an alarm aside.
+    Shelve {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+        /// For how long; at most 24 h, longer spans count as that. 0 or less does nothing.
+        span: Millis,
+    },
+}
+
+/// What a site says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An alarm changed its state.
+    Alarm(AlarmEvent),
+    /// A delay has begun to run, or no longer runs: to be kept over a restart for [`Site::restore`].
+    Pending {
+        /// Whose.
+        device: DeviceId,
+        /// Which condition.
+        condition: Condition,
+        /// Since when; none when it settled or became an alarm.
+        since: Option<Utc>,
+    },
+    /// A point is to be written.
+    Command {
+        /// Whose.
+        device: DeviceId,
+        /// Which point.
+        point: PointId,
+        /// In the point's unit; switches 0 or 1.
+        value: f64,
+    },
+}
+
+/// An alarm's change of state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmEvent {
+    /// Whose alarm.
+    pub device: DeviceId,
+    /// Which condition.
+    pub condition: Condition,
+    /// What it is now.
+    pub state: AlarmState,
+    /// What it was.
+    pub previous: AlarmState,
+    /// When it changed.
+    pub at: Utc,
+    /// Probable cause, as of when it was raised.
+    pub cause: Cause,
+    /// The latest measurements behind it.
+    pub evidence: Evidence,
+}
+
+/// An alarm that is not normal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmSnapshot {
+    /// Whose alarm.
+    pub device: DeviceId,
+    /// Which condition.
+    pub condition: Condition,
+    /// Its state.
+    pub state: AlarmState,
+    /// Since when the condition has (or had) held.
+    pub since: Utc,
+    /// When the state last changed.
+    pub changed_at: Utc,
+    /// Probable cause.
+    pub cause: Cause,
+    /// The latest measurements behind it.
+    pub evidence: Evidence,
+}
+
+/// What was known of a condition before a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Restored {
+    /// Its delay was running: [`Event::Pending`] with a time, and none without after it.
+    Pending {
+        /// Since when.
+        since: Utc,
+    },
+    /// Its alarm was not normal.
+    Alarm {
+        /// The state it was in.
+        state: AlarmState,
+        /// When it came into that state.
+        changed_at: Utc,
+        /// The cause said with it.
+        cause: Cause,
+        /// The evidence said with it; at least its `since`.
+        evidence: Evidence,
+        /// Until when it was put aside, if it was. A shelf without an end ends at the first tick.
+        shelved_until: Option<Utc>,
+    },
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Site {
+    /// An empty site.
+    pub const fn new() -> Self {
+        Self { devices: Vec::new(), points: Points::new(), rules: Vec::new(), demands: Vec::new() }
+    }
+
+    /// Adds a device that is polled every `poll`; ids count from 0.
+    pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
+        let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
+        let device = Device { class, poll, resumed: false, silence: None };
+        self.devices.push(device).map_err(|_| SiteFull::Devices)?;
+        Ok(id)
+    }
+
+    /// Adds a point of `device` whose good value is stale when older than `stale_after`; ids count
+    /// from 0 over all devices.
+    pub fn add_point(&mut self, device: DeviceId, stale_after: Millis) -> Result<PointId, SiteFull> {
+        self.device(device)?;
+        self.points.add(device, stale_after).ok_or(SiteFull::Points)
+    }
+
+    /// Adds a rule of `device`. Its points may belong to another device (a lamp circuit's meter).
+    pub fn add_rule(&mut self, device: DeviceId, rule: Rule) -> Result<(), SiteFull> {
+        let condition = rule.condition();
+        let &Device { poll, resumed, .. } = self.device(device)?;
+        if rule.points().into_iter().flatten().any(|point| !self.points.contains(point)) {
+            return Err(SiteFull::Unknown);
+        }
+        let taken = match rule {
+            Rule::LightSchedule { switch, .. } => self.points.schedule(switch).is_some(),
+            _ => self.rules.iter().any(|slot| slot.device == device && slot.condition == condition),
+        };
+        if taken {
+            return Err(SiteFull::Taken);
+        }
+        let number = u16::try_from(self.rules.len()).map_err(|_| SiteFull::Rules)?;
+        if self.rules.is_full() {
+            return Err(SiteFull::Rules);
+        }
+        if let Rule::Demand { config, .. } = rule {
+            self.demands.push(Demand::new(config)).map_err(|_| SiteFull::Demands)?;
+        }
+        let mut running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
+        if resumed {
+            running.resume();
+        }
+        let slot = Slot { device, condition, running, pending: false, alarm: Alarm::new(false), last: None };
+        self.rules.push(slot).map_err(|_| SiteFull::Rules)?;
+        for point in rule.watched().into_iter().flatten() {
+            self.points.watch(point, number);
+        }
+        match rule {
+            Rule::LightSchedule { switch, .. } => self.points.set_schedule(switch, number),
+            Rule::NoResponse { .. } => self.devices[usize::from(device.0)].silence = Some(number),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The device was known before a restart of the agent: it is not starting up.
+    pub fn resume(&mut self, device: DeviceId) {
+        if let Some(known) = self.devices.get_mut(usize::from(device.0)) {
+            known.resumed = true;
+        }
+        for slot in self.rules.iter_mut().filter(|slot| slot.device == device) {
+            slot.running.resume();
+        }
+    }
+
+    /// Goes on from what the journal holds, after the rules were added and before the first step;
+    /// once for a running delay and once for an alarm, in any order. Says nothing: headquarters
+    /// knows it already. A condition without a rule is ignored.
+    pub fn restore(&mut self, now: Now, device: DeviceId, condition: Condition, restored: Restored) {
+        self.points.start(now.mono);
+        let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) else { return };
+        match restored {
+            Restored::Pending { since } => {
+                slot.pending = true;
+                if !slot.alarm.is_active() {
+                    slot.running.restore_pending(now, since);
+                }
+            }
+            Restored::Alarm { state, changed_at, cause, evidence, shelved_until } => {
+                let until = shelved_until.map(|until| now.mono + (until - now.utc));
+                slot.alarm = Alarm::restored(false, state, until);
+                if slot.alarm.is_active() {
+                    slot.running.restore_raised(now, evidence.since, &mut self.demands);
+                }
+                if state != AlarmState::Normal {
+                    slot.last = Some(Last { changed_at, cause, evidence });
+                }
+            }
+        }
+    }
+
+    /// Takes `input` in and gives what follows from it to `out`.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut dyn FnMut(Event)) {
+        self.points.start(now.mono);
+        match input {
+            Input::Reading(reading) => self.take(now, reading, out),
+            Input::Tick { utc_offset_s } => {
+                for number in 0..self.rules.len() {
+                    let slot = &mut self.rules[number];
+                    if let Some((point, on)) = slot.running.command(now, utc_offset_s, &self.points) {
+                        let value = if on { 1.0 } else { 0.0 };
+                        out(Event::Command { device: slot.device, point, value });
+                    }
+                    self.look(now, number, false, out);
+                    self.rules[number].change_alarm(now, AlarmInput::Tick, out);
+                }
+            }
+            Input::Acknowledge { device, condition } => {
+                self.tell(now, device, condition, AlarmInput::Acknowledge, out);
+            }
+            Input::Shelve { device, condition, span } if span > Millis(0) => {
+                let until = now.mono + span.min(SHELF_MAX);
+                self.tell(now, device, condition, AlarmInput::Shelve { until }, out);
+            }
+            Input::Shelve { .. } => {}
+        }
+    }
+
+    /// The point's last sample with staleness applied; bad (no response) if never read.
+    pub fn sample(&self, now: Now, point: PointId) -> Sample {
+        self.points.sample(now.mono, point)
+    }
+
+    /// What the device is for, if it was added.
+    pub fn class(&self, device: DeviceId) -> Option<Class> {
+        self.device(device).ok().map(|device| device.class)
+    }
+
+    /// Every alarm that is not normal, in the order of the rules.
+    pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
+        self.rules.iter().filter_map(|slot| {
+            let Last { changed_at, cause, evidence } = slot.last.as_ref()?;
+            Some(AlarmSnapshot {
+                device: slot.device,
+                condition: slot.condition?,
+                state: slot.alarm.state(),
+                since: evidence.since,
+                changed_at: *changed_at,
+                cause: *cause,
+                evidence: evidence.clone(),
+            })
+        })
+    }
+
+    fn device(&self, device: DeviceId) -> Result<&Device, SiteFull> {
+        self.devices.get(usize::from(device.0)).ok_or(SiteFull::Unknown)
+    }
+
+    fn take(&mut self, now: Now, reading: Reading, out: &mut dyn FnMut(Event)) {
+        let sample = match reading.sample {
+            // A comparison with NaN would pass for "not beyond the limit".
+            Sample::Good(value) if !value.is_finite() => Sample::Bad(BadReason::Implausible),
+            sample => sample,
+        };
+        let Some(device) = self.points.take(now.mono, reading.point, sample) else { return };
+        if let (Some(number), Some(_)) = (self.devices[usize::from(device.0)].silence, sample.good()) {
+            self.look(now, usize::from(number), true, out);
+        }
+        let mut link = self.points.first_watch(reading.point);
+        while let Some(present) = link {
+            let (number, next) = self.points.follow(present);
+            self.look(now, usize::from(number), false, out);
+            link = next;
+        }
+    }
+
+    fn look(&mut self, now: Now, number: usize, heard: bool, out: &mut dyn FnMut(Event)) {
+        let commanded = self.commanded(number);
+        let slot = &mut self.rules[number];
+        let sight = Sight { points: &self.points, demands: &mut self.demands, heard, commanded };
+        if let Some((change, cause)) = slot.running.look(now, sight) {
+            slot.change(now, change, cause, out);
+        }
+    }
+
+    /// What the light that rule `number` watches was last commanded to.
+    fn commanded(&self, number: usize) -> Option<bool> {
+        let Running::LightDark { switch, .. } = &self.rules[number].running else { return None };
+        let schedule = self.points.schedule(*switch)?;
+        match &self.rules[usize::from(schedule)].running {
+            Running::LightSchedule { schedule, .. } => schedule.commanded(),
+            _ => None,
+        }
+    }
+
+    fn tell(
+        &mut self,
+        now: Now,
+        device: DeviceId,
+        condition: Condition,
+        input: AlarmInput,
+        out: &mut dyn FnMut(Event),
+    ) {
+        if let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) {
+            slot.change_alarm(now, input, out);
+        }
+    }
+}
+
+impl Slot {
+    fn is(&self, device: DeviceId, condition: Condition) -> bool {
+        self.device == device && self.condition == Some(condition)
+    }
+
+    fn change(&mut self, now: Now, change: Change, cause: Cause, out: &mut dyn FnMut(Event)) {
+        match change {
+            Change::Pending(since) => self.set_pending(Some(since), out),
+            Change::Settled => self.set_pending(None, out),
+            Change::Raised(evidence) => {
+                self.learn(now, cause, evidence);
+                self.change_alarm(now, AlarmInput::Raise, out);
+                self.end_pending(out);
+            }
+            Change::Cleared(evidence) => {
+                let cause = self.last.as_ref().map_or(Cause::Unknown, |last| last.cause);
+                self.learn(now, cause, evidence);
+                self.change_alarm(now, AlarmInput::Clear, out);
+                // Left over if a crash came between an alarm and the end of its delay.
+                self.end_pending(out);
+            }
+        }
+    }
+
+    fn learn(&mut self, now: Now, cause: Cause, evidence: Evidence) {
+        let changed_at = self.last.as_ref().map_or(now.utc, |last| last.changed_at);
+        self.last = Some(Last { changed_at, cause, evidence });
+    }
+
+    fn end_pending(&mut self, out: &mut dyn FnMut(Event)) {
+        if self.pending {
+            self.set_pending(None, out);
+        }
+    }
+
+    fn set_pending(&mut self, since: Option<Utc>, out: &mut dyn FnMut(Event)) {
+        self.pending = since.is_some();
+        if let Some(condition) = self.condition {
+            out(Event::Pending { device: self.device, condition, since });
+        }
+    }
+
+    fn change_alarm(&mut self, now: Now, input: AlarmInput, out: &mut dyn FnMut(Event)) {
+        let Some(condition) = self.condition else { return };
+        let Some(previous) = self.alarm.step(now.mono, input) else { return };
+        let state = self.alarm.state();
+        let last = self.last.get_or_insert_with(|| Last {
+            changed_at: now.utc,
+            cause: Cause::Unknown,
+            evidence: Evidence::since(now.utc),
+        });
+        last.changed_at = now.utc;
+        let (cause, evidence) = (last.cause, last.evidence.clone());
+        if state == AlarmState::Normal {
+            self.last = None;
+        }
+        out(Event::Alarm(AlarmEvent {
+            device: self.device,
+            condition,
+            state,
+            previous,
+            at: now.utc,
+            cause,
+            evidence,
+        }));
+    }
+}
+
+const _: () = assert!(size_of::<Site>() < 300 * 1024, "a debug build copies it on the stack");

@@ -1,0 +1,405 @@
+//! Stories of a store, told to a `Site` second by second.
+
+use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
+use storewarden_rules::schedule::{LightMode, LightScheduleConfig};
+use storewarden_rules::{
+    AlarmEvent, AlarmState, BadReason, Cause, Class, Condition, DeviceId, Event, Input, Millis, Mono, Now,
+    PointId, Quantity, Reading, Restored, Rule, Sample, Site, SiteFull, Utc,
+};
+
+const POLL: Millis = Millis::from_secs(5);
+const STALE: Millis = Millis::from_secs(30);
+const EAST_8: i32 = 8 * 3600;
+/// 2026-06-21 00:00 in Shanghai.
+const MIDNIGHT: Utc = Utc(1_781_971_200_000);
+
+/// A freezer with air temperature, defrost flag and compressor flag, and what was said of it.
+struct Store {
+    site: Box<Site>,
+    now: Now,
+    freezer: DeviceId,
+    air: PointId,
+    defrost: PointId,
+    compressor: PointId,
+    said: Vec<(i64, Event)>,
+    started: Mono,
+}
+
+impl Store {
+    /// A store whose agent starts at `now`.
+    fn start(now: Now) -> Self {
+        let mut site = Box::new(Site::new());
+        let freezer = site.add_device(Class::Freezer, POLL).expect("room");
+        let mut point = || site.add_point(freezer, STALE).expect("room");
+        let (air, defrost, compressor) = (point(), point(), point());
+        let config = TemperatureLimitConfig::for_class(Class::Freezer).expect("a freezer has a limit");
+        let limit =
+            Rule::TemperatureLimit { air, defrost: Some(defrost), compressor: Some(compressor), config };
+        site.add_rule(freezer, limit).expect("room");
+        site.add_rule(freezer, Rule::NoResponse { config: NoResponseConfig::default() }).expect("room");
+        Self { site, now, freezer, air, defrost, compressor, said: Vec::new(), started: now.mono }
+    }
+
+    fn step(&mut self, input: Input) {
+        let second = (self.now.mono - self.started).0 / 1000;
+        self.site.step(self.now, input, &mut |event| self.said.push((second, event)));
+    }
+
+    fn read(&mut self, point: PointId, sample: Sample) {
+        self.step(Input::Reading(Reading { point, at: self.now.utc, sample }));
+    }
+
+    /// `minutes` go by, with the freezer polled every five seconds.
+    fn run(&mut self, minutes: i64, air: f64, defrost: bool, compressor: bool) {
+        self.pass(minutes * 60, Some((air, f64::from(defrost), f64::from(compressor))));
+    }
+
+    /// `minutes` go by in which the freezer does not answer.
+    fn silence(&mut self, minutes: i64) {
+        self.pass(minutes * 60, None);
+    }
+
+    fn pass(&mut self, seconds: i64, values: Option<(f64, f64, f64)>) {
+        for second in 0..seconds {
+            if second % 5 == 0 {
+                let sample = |value: fn((f64, f64, f64)) -> f64| match values {
+                    Some(values) => Sample::Good(value(values)),
+                    None => Sample::Bad(BadReason::NoResponse),
+                };
+                self.read(self.air, sample(|v| v.0));
+                self.read(self.defrost, sample(|v| v.1));
+                self.read(self.compressor, sample(|v| v.2));
+            }
+            self.step(Input::Tick { utc_offset_s: EAST_8 });
+            self.now = self.now.after(Millis::from_secs(1));
+        }
+    }
+
+    /// The alarms' changes so far: minute, condition, new state.
+    fn alarms(&self) -> Vec<(i64, Condition, AlarmState)> {
+        let alarms = self.said.iter().filter_map(|(second, event)| match event {
+            Event::Alarm(alarm) => Some((second / 60, alarm.condition, alarm.state)),
+            _ => None,
+        });
+        alarms.collect()
+    }
+
+    fn last_alarm(&self) -> &AlarmEvent {
+        let alarm = self.said.iter().rev().find_map(|(_, event)| match event {
+            Event::Alarm(alarm) => Some(alarm),
+            _ => None,
+        });
+        alarm.expect("an alarm")
+    }
+
+    fn pendings(&self) -> Vec<Option<Utc>> {
+        let pendings = self.said.iter().filter_map(|(_, event)| match event {
+            Event::Pending { since, .. } => Some(*since),
+            _ => None,
+        });
+        pendings.collect()
+    }
+
+    /// The agent is killed; another starts after `minutes` and is told what the journal holds.
+    fn crash_and_restart(self, minutes: i64, restored: &[(Condition, Restored)]) -> Self {
+        // The new process has its own monotonic clock.
+        let now = Now { mono: Mono(77), utc: self.now.utc + Millis::from_mins(minutes) };
+        let mut store = Self::start(now);
+        store.site.resume(store.freezer);
+        for (condition, restored) in restored {
+            store.site.restore(now, store.freezer, *condition, restored.clone());
+        }
+        store
+    }
+}
+
+fn morning() -> Now {
+    Now { mono: Mono(1_000_000), utc: MIDNIGHT + Millis::from_mins(600) }
+}
+
+/// A store whose freezer has been cold for ten minutes.
+fn cold_store() -> Store {
+    let mut store = Store::start(morning());
+    store.run(10, -20.0, false, true);
+    store
+}
+
+#[test]
+fn a_defrost_of_25_minutes_is_no_alarm() {
+    let mut store = cold_store();
+    store.run(25, -9.0, true, false);
+    store.run(40, -14.0, false, true);
+    store.run(60, -20.0, false, true);
+    assert_eq!(store.alarms(), []);
+    assert_eq!(store.pendings().len(), 2, "it began and it settled");
+}
+
+#[test]
+fn the_compressor_dies_and_half_an_hour_later_everyone_knows_once() {
+    let mut store = cold_store();
+    store.run(60, -15.0, false, false);
+    let high = Condition::TemperatureHigh;
+    assert_eq!(store.alarms(), [(40, high, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(store.last_alarm().cause, Cause::CompressorNotRunning);
+    assert_eq!(store.last_alarm().evidence.since, morning().utc + Millis::from_mins(10));
+    store.step(Input::Acknowledge { device: store.freezer, condition: high });
+    store.run(1, -15.0, false, false);
+    let snapshot: Vec<_> = store.site.alarms().collect();
+    assert_eq!(snapshot.len(), 1);
+    assert_eq!(snapshot[0].state, AlarmState::ActiveAcknowledged);
+    assert_eq!(snapshot[0].since, morning().utc + Millis::from_mins(10));
+    store.run(5, -19.0, false, true);
+    assert_eq!(store.last_alarm().state, AlarmState::Normal);
+    assert_eq!(store.last_alarm().cause, Cause::CompressorNotRunning, "why it was, not why it ended");
+    assert_eq!(store.alarms().len(), 3);
+    assert_eq!(store.site.alarms().count(), 0);
+}
+
+#[test]
+fn a_running_compressor_that_does_not_cool_is_load_or_capacity() {
+    let mut store = cold_store();
+    store.run(31, -12.0, false, true);
+    assert_eq!(store.last_alarm().cause, Cause::LoadOrCapacity);
+}
+
+#[test]
+fn a_defrost_that_never_ends_is_named() {
+    let mut store = cold_store();
+    store.run(5, -20.0, true, false);
+    store.run(120, -5.0, true, false);
+    assert_eq!(store.alarms().len(), 1);
+    assert_eq!(store.last_alarm().cause, Cause::DefrostNotEnded);
+}
+
+#[test]
+fn a_crash_in_the_middle_neither_starts_the_delay_anew_nor_raises_twice() {
+    let mut store = cold_store();
+    store.run(20, -15.0, false, false);
+    let since = store.pendings()[0].expect("the delay runs");
+    let restored = [(Condition::TemperatureHigh, Restored::Pending { since })];
+    let mut store = store.crash_and_restart(2, &restored);
+    store.run(20, -15.0, false, false);
+    // 20 minutes before the crash, 2 of darkness, 8 after it.
+    assert_eq!(store.alarms(), [(8, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(store.last_alarm().evidence.since, since);
+    assert_eq!(store.pendings(), [None], "the journal may forget the delay");
+
+    let raised = store.last_alarm().clone();
+    let alarm = Restored::Alarm {
+        state: raised.state,
+        changed_at: raised.at,
+        cause: raised.cause,
+        evidence: raised.evidence.clone(),
+        shelved_until: None,
+    };
+    // A crash between the alarm and the end of its delay leaves both in the journal.
+    let both = [
+        (Condition::TemperatureHigh, alarm),
+        (Condition::TemperatureHigh, Restored::Pending { since: raised.evidence.since }),
+    ];
+    let mut store = store.crash_and_restart(1, &both);
+    assert_eq!(store.site.alarms().map(|alarm| alarm.cause).collect::<Vec<_>>(), [raised.cause]);
+    store.run(60, -15.0, false, false);
+    assert_eq!(store.alarms(), [], "not raised twice");
+    store.run(1, -20.0, false, true);
+    assert_eq!(store.alarms(), [(60, Condition::TemperatureHigh, AlarmState::ReturnedUnacknowledged)]);
+    assert_eq!(store.pendings(), [None]);
+}
+
+#[test]
+fn a_delay_that_ran_out_while_the_agent_was_away_waits_for_the_first_reading() {
+    for (air, expected) in [(-20.0, 0), (-15.0, 1)] {
+        let mut store = cold_store();
+        store.run(20, -15.0, false, false);
+        let since = store.pendings()[0].expect("the delay runs");
+        let restored = [(Condition::TemperatureHigh, Restored::Pending { since })];
+        let mut store = store.crash_and_restart(360, &restored);
+        for _ in 0..10 {
+            store.step(Input::Tick { utc_offset_s: EAST_8 });
+            store.now = store.now.after(Millis::from_secs(1));
+        }
+        assert_eq!(store.alarms(), []);
+        store.run(1, air, false, false);
+        assert_eq!(store.alarms().len(), expected, "{air}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_an_hour_changes_nothing_in_the_delays() {
+    let mut store = cold_store();
+    store.run(20, -15.0, false, false);
+    store.now.utc = store.now.utc + Millis::from_mins(-60);
+    store.run(20, -15.0, false, false);
+    assert_eq!(store.alarms(), [(40, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+}
+
+#[test]
+fn a_silent_freezer_is_its_own_alarm_and_does_not_keep_an_excursion_quiet() {
+    let mut store = cold_store();
+    store.run(10, -15.0, false, false);
+    store.silence(30);
+    assert_eq!(
+        store.alarms(),
+        [
+            (21, Condition::NoResponse, AlarmState::ActiveUnacknowledged),
+            (40, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged),
+        ]
+    );
+    store.run(1, -15.0, false, false);
+    assert_eq!(store.last_alarm().condition, Condition::NoResponse);
+    assert_eq!(store.last_alarm().state, AlarmState::ReturnedUnacknowledged);
+}
+
+#[test]
+fn an_alarm_put_aside_comes_back_by_itself_if_it_is_still_true() {
+    let mut store = cold_store();
+    store.run(31, -15.0, false, false);
+    let (device, condition) = (store.freezer, Condition::TemperatureHigh);
+    store.step(Input::Acknowledge { device, condition });
+    store.step(Input::Shelve { device, condition, span: Millis::from_mins(60) });
+    store.run(70, -15.0, false, false);
+    let states: Vec<_> =
+        store.alarms().into_iter().skip(1).map(|(minute, _, state)| (minute, state)).collect();
+    assert_eq!(
+        states,
+        [
+            (41, AlarmState::ActiveAcknowledged),
+            (41, AlarmState::Shelved),
+            (101, AlarmState::ActiveUnacknowledged),
+        ]
+    );
+}
+
+#[test]
+fn a_shelf_outlives_a_restart_and_still_ends() {
+    let mut store = cold_store();
+    store.run(31, -15.0, false, false);
+    let alarm = store.last_alarm().clone();
+    let restored = Restored::Alarm {
+        state: AlarmState::Shelved,
+        changed_at: alarm.at,
+        cause: alarm.cause,
+        evidence: alarm.evidence.clone(),
+        shelved_until: Some(store.now.utc + Millis::from_mins(30)),
+    };
+    let mut store = store.crash_and_restart(10, &[(Condition::TemperatureHigh, restored)]);
+    store.run(30, -15.0, false, false);
+    assert_eq!(store.alarms(), [(20, Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+}
+
+#[test]
+fn acknowledging_what_is_not_wrong_says_nothing() {
+    let mut store = cold_store();
+    store.step(Input::Acknowledge { device: store.freezer, condition: Condition::TemperatureHigh });
+    store.step(Input::Acknowledge { device: DeviceId(99), condition: Condition::LightDark });
+    let nothing =
+        Input::Shelve { device: store.freezer, condition: Condition::TemperatureHigh, span: Millis(0) };
+    store.step(nothing);
+    assert_eq!(store.said, []);
+}
+
+#[test]
+fn samples_age_and_impossible_numbers_are_bad() {
+    let mut store = cold_store();
+    assert_eq!(store.site.sample(store.now, store.air), Sample::Good(-20.0));
+    let later = store.now.after(STALE);
+    assert_eq!(store.site.sample(later, store.air), Sample::Stale(-20.0));
+    store.read(store.air, Sample::Good(f64::NAN));
+    assert_eq!(store.site.sample(store.now, store.air), Sample::Bad(BadReason::Implausible));
+    let unread = Store::start(morning());
+    assert_eq!(unread.site.sample(unread.now, unread.air), Sample::Bad(BadReason::NoResponse));
+    store.read(PointId(2047), Sample::Good(1.0));
+}
+
+#[test]
+fn the_sign_goes_on_at_dusk_and_a_switch_that_does_not_obey_is_told() {
+    let mut site = Box::new(Site::new());
+    let sign = site.add_device(Class::Light, POLL).expect("room");
+    let switch = site.add_point(sign, STALE).expect("room");
+    let schedule = LightScheduleConfig {
+        latitude: 31.2304,
+        longitude: 121.4737,
+        mode: LightMode::SunAndHours {
+            before_sunset: Millis(0),
+            after_sunrise: Millis(0),
+            open: Millis(0),
+            close: Millis(0),
+        },
+        on_time_min: Millis(0),
+    };
+    site.add_rule(sign, Rule::LightDark { switch, power: None, config: LightDarkConfig::default() })
+        .expect("room");
+    site.add_rule(sign, Rule::LightSchedule { switch, config: schedule }).expect("room");
+
+    let (mut commands, mut alarms) = (Vec::new(), Vec::new());
+    let start = Now { mono: Mono(0), utc: MIDNIGHT + Millis::from_mins(18 * 60 + 50) };
+    for second in 0..25 * 60 {
+        let now = start.after(Millis::from_secs(second));
+        let mut out = |event| match event {
+            Event::Command { point, value, .. } => commands.push((second, point, value)),
+            Event::Alarm(alarm) => alarms.push((second, alarm)),
+            Event::Pending { .. } => {}
+        };
+        if second % 5 == 0 {
+            // The relay is stuck open.
+            let reading = Reading { point: switch, at: now.utc, sample: Sample::Good(0.0) };
+            site.step(now, Input::Reading(reading), &mut out);
+        }
+        site.step(now, Input::Tick { utc_offset_s: EAST_8 }, &mut out);
+    }
+    assert_eq!(commands[0], (0, switch, 0.0), "by day it is off");
+    let (dusk, _, value) = commands[1];
+    assert_eq!(value, 1.0);
+    assert!((dusk - 11 * 60).abs() <= 120, "sunset is at 19:01; commanded {dusk} s after 18:50");
+    assert_eq!(commands[2], (dusk + 30, switch, 1.0), "again, since it was not obeyed");
+    let (raised, alarm) = &alarms[0];
+    assert_eq!((alarm.condition, alarm.cause), (Condition::LightDark, Cause::SwitchDidNotObey));
+    assert!((120..=130).contains(&(raised - dusk)), "{raised} {dusk}");
+}
+
+#[test]
+fn too_much_at_once_is_told_with_the_demand() {
+    let mut site = Box::new(Site::new());
+    let meter = site.add_device(Class::Meter, POLL).expect("room");
+    let power = site.add_point(meter, STALE).expect("room");
+    let config = DemandConfig { limit: 20_000.0, hysteresis: 0.05, window_min: 15 };
+    site.add_rule(meter, Rule::Demand { power, config }).expect("room");
+    let mut alarms = Vec::new();
+    for second in 0..1800 {
+        let now = morning().after(Millis::from_secs(second));
+        let mut out = |event| alarms.push((second, event));
+        let watts = if second < 900 { 15_000.0 } else { 30_000.0 };
+        let reading = Reading { point: power, at: now.utc, sample: Sample::Good(watts) };
+        site.step(now, Input::Reading(reading), &mut out);
+        site.step(now, Input::Tick { utc_offset_s: EAST_8 }, &mut out);
+    }
+    // 15 + 15·t/15 > 20 kW after 5 of the 15 minutes.
+    let [(second, Event::Alarm(alarm))] = &alarms[..] else { panic!("{alarms:?}") };
+    assert!((1200..=1202).contains(second), "{second}");
+    assert_eq!(alarm.cause, Cause::LoadAboveContract);
+    assert_eq!(alarm.evidence.facts[0].quantity, Quantity::Demand);
+}
+
+#[test]
+fn a_site_says_what_does_not_fit() {
+    let mut site = Box::new(Site::new());
+    for _ in 0..128 {
+        site.add_device(Class::Meter, POLL).expect("128 devices fit");
+    }
+    assert_eq!(site.add_device(Class::Meter, POLL), Err(SiteFull::Devices));
+    assert_eq!(site.add_point(DeviceId(128), STALE), Err(SiteFull::Unknown));
+    for _ in 0..2048 {
+        site.add_point(DeviceId(0), STALE).expect("2048 points fit");
+    }
+    assert_eq!(site.add_point(DeviceId(0), STALE), Err(SiteFull::Points));
+    let silence = Rule::NoResponse { config: NoResponseConfig::default() };
+    site.add_rule(DeviceId(0), silence).expect("room");
+    assert_eq!(site.add_rule(DeviceId(0), silence), Err(SiteFull::Taken));
+    let config = DemandConfig { limit: 1.0, hysteresis: 0.0, window_min: 15 };
+    let demand = |power| Rule::Demand { power, config };
+    assert_eq!(site.add_rule(DeviceId(0), demand(PointId(2048))), Err(SiteFull::Unknown));
+    for device in 0..16 {
+        site.add_rule(DeviceId(device), demand(PointId(0))).expect("16 windows fit");
+    }
+    assert_eq!(site.add_rule(DeviceId(16), demand(PointId(0))), Err(SiteFull::Demands));
+}
