@@ -4,6 +4,7 @@
 //! Protocol Specification V1.1b3", sections 6.1 to 6.6 and 6.12; the seven bytes before them follow
 //! the MBAP header of "MODBUS Messaging on TCP/IP Implementation Guide V1.0b".
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -111,6 +111,10 @@ impl Evidence {
             None => self,
         }
     }
+    /// The number of that meaning, if it is there.
+    pub fn value(&self, quantity: Quantity) -> Option<f64> {
+        self.facts.iter().find(|fact| fact.quantity == quantity).map(|fact| fact.value)
+    }
     /// The same with a span of time, in seconds.
     pub fn with_span(self, quantity: Quantity, span: Millis) -> Self {
         self.with(quantity, span.as_secs_f64())
@@ -152,6 +156,24 @@ pub enum Quantity {
 }
 
 impl Quantity {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Temperature,
+        Self::WorstTemperature,
+        Self::TemperatureLimit,
+        Self::Delay,
+        Self::Held,
+        Self::Demand,
+        Self::DemandLimit,
+        Self::LampPower,
+        Self::LampPowerLimit,
+        Self::ReadBack,
+    ];
+
+    /// The quantity of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quantity| quantity.name() == name)
+    }
     /// As written in files and on the wire.
     pub fn name(self) -> &'static str {
         match self {

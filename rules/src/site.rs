@@ -1,19 +1,20 @@
 //! The site: every device of a store with its points, rules and alarms.
 
+mod event;
 mod points;
 mod rule;
+mod slot;
 
+pub use event::{AlarmEvent, AlarmSnapshot, Event, Input, Restored};
 pub use rule::Rule;
 
 use crate::detect::Demand;
-use crate::{
-    Alarm, AlarmInput, AlarmState, BadReason, Cause, Change, Class, Condition, DeviceId, Evidence, Millis,
-    Now, PointId, Reading, Sample, Utc,
-};
+use crate::{AlarmInput, BadReason, Class, Condition, DeviceId, Millis, Now, PointId, Reading, Sample};
 use core::fmt;
 use heapless::Vec;
 use points::Points;
 use rule::{Running, Sight};
+use slot::Slot;
 
 const DEVICES_MAX: usize = 128;
 const RULES_MAX: usize = 512;
@@ -43,27 +44,8 @@ pub struct Site {
 struct Device {
     class: Class,
     poll: Millis,
-    resumed: bool,
     /// Number of its [`Rule::NoResponse`].
     silence: Option<u16>,
-}
-
-struct Slot {
-    device: DeviceId,
-    /// None for a schedule.
-    condition: Option<Condition>,
-    running: Running,
-    pending: bool,
-    alarm: Alarm,
-    /// None while the alarm is normal.
-    last: Option<Last>,
-}
-
-/// What was last said of an alarm.
-struct Last {
-    changed_at: Utc,
-    cause: Cause,
-    evidence: Evidence,
 }
 
 /// Why a device, point or rule could not be added.
@@ -100,121 +82,6 @@ impl fmt::Display for SiteFull {
 
 impl core::error::Error for SiteFull {}
 
-/// What happens to a site.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Input {
-    /// A point was read, or was not. Delays and staleness count from the step's `now`, not from the
-    /// reading's stamp. Readings of points that were not added are ignored.
-    Reading(Reading),
-    /// A second has passed.
-    Tick {
-        /// Offset of the store's local time from UTC, seconds.
-        utc_offset_s: i32,
-    },
-    /// A person says that they know.
-    Acknowledge {
-        /// Whose alarm.
-        device: DeviceId,
-        /// Which.
-        condition: Condition,
-    },
-    /// A person puts an alarm aside.
-    Shelve {
-        /// Whose alarm.
-        device: DeviceId,
-        /// Which.
-        condition: Condition,
-        /// For how long; at most 24 h, longer spans count as that. 0 or less does nothing.
-        span: Millis,
-    },
-}
-
-/// What a site says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// An alarm changed its state.
-    Alarm(AlarmEvent),
-    /// A delay has begun to run, or no longer runs: to be kept over a restart for [`Site::restore`].
-    Pending {
-        /// Whose.
-        device: DeviceId,
-        /// Which condition.
-        condition: Condition,
-        /// Since when; none when it settled or became an alarm.
-        since: Option<Utc>,
-    },
-    /// A point is to be written.
-    Command {
-        /// Whose.
-        device: DeviceId,
-        /// Which point.
-        point: PointId,
-        /// In the point's unit; switches 0 or 1.
-        value: f64,
-    },
-}
-
-/// An alarm's change of state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlarmEvent {
-    /// Whose alarm.
-    pub device: DeviceId,
-    /// Which condition.
-    pub condition: Condition,
-    /// What it is now.
-    pub state: AlarmState,
-    /// What it was.
-    pub previous: AlarmState,
-    /// When it changed.
-    pub at: Utc,
-    /// Probable cause, as of when it was raised.
-    pub cause: Cause,
-    /// The latest measurements behind it.
-    pub evidence: Evidence,
-}
-
-/// An alarm that is not normal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlarmSnapshot {
-    /// Whose alarm.
-    pub device: DeviceId,
-    /// Which condition.
-    pub condition: Condition,
-    /// Its state.
-    pub state: AlarmState,
-    /// Since when the condition has (or had) held.
-    pub since: Utc,
-    /// When the state last changed.
-    pub changed_at: Utc,
-    /// Probable cause.
-    pub cause: Cause,
-    /// The latest measurements behind it.
-    pub evidence: Evidence,
-}
-
-/// What was known of a condition before a restart.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Restored {
-    /// Its delay was running: [`Event::Pending`] with a time, and none without after it.
-    Pending {
-        /// Since when.
-        since: Utc,
-    },
-    /// Its alarm was not normal.
-    Alarm {
-        /// The state it was in.
-        state: AlarmState,
-        /// When it came into that state.
-        changed_at: Utc,
-        /// The cause said with it.
-        cause: Cause,
-        /// The evidence said with it; at least its `since`.
-        evidence: Evidence,
-        /// Until when it was put aside, if it was. A shelf without an end ends at the first tick.
-        shelved_until: Option<Utc>,
-    },
-}
-
 impl Default for Site {
     fn default() -> Self {
         Self::new()
@@ -230,7 +97,7 @@ impl Site {
     /// Adds a device that is polled every `poll`; ids count from 0.
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
-        let device = Device { class, poll, resumed: false, silence: None };
+        let device = Device { class, poll, silence: None };
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
         Ok(id)
     }
@@ -245,13 +112,13 @@ impl Site {
     /// Adds a rule of `device`. Its points may belong to another device (a lamp circuit's meter).
     pub fn add_rule(&mut self, device: DeviceId, rule: Rule) -> Result<(), SiteFull> {
         let condition = rule.condition();
-        let &Device { poll, resumed, .. } = self.device(device)?;
+        let poll = self.device(device)?.poll;
         if rule.points().into_iter().flatten().any(|point| !self.points.contains(point)) {
             return Err(SiteFull::Unknown);
         }
         let taken = match rule {
             Rule::LightSchedule { switch, .. } => self.points.schedule(switch).is_some(),
-            _ => self.rules.iter().any(|slot| slot.device == device && slot.condition == condition),
+            _ => self.rules.iter().any(|slot| condition.is_some_and(|condition| slot.is(device, condition))),
         };
         if taken {
             return Err(SiteFull::Taken);
@@ -263,12 +130,8 @@ impl Site {
         if let Rule::Demand { config, .. } = rule {
             self.demands.push(Demand::new(config)).map_err(|_| SiteFull::Demands)?;
         }
-        let mut running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
-        if resumed {
-            running.resume();
-        }
-        let slot = Slot { device, condition, running, pending: false, alarm: Alarm::new(false), last: None };
-        self.rules.push(slot).map_err(|_| SiteFull::Rules)?;
+        let running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
+        self.rules.push(Slot::new(device, condition, running)).map_err(|_| SiteFull::Rules)?;
         for point in rule.watched().into_iter().flatten() {
             self.points.watch(point, number);
         }
@@ -280,11 +143,9 @@ impl Site {
         Ok(())
     }
 
-    /// The device was known before a restart of the agent: it is not starting up.
+    /// The device was known before a restart of the agent: it is not starting up. To be called after
+    /// its rules were added.
     pub fn resume(&mut self, device: DeviceId) {
-        if let Some(known) = self.devices.get_mut(usize::from(device.0)) {
-            known.resumed = true;
-        }
         for slot in self.rules.iter_mut().filter(|slot| slot.device == device) {
             slot.running.resume();
         }
@@ -296,24 +157,7 @@ impl Site {
     pub fn restore(&mut self, now: Now, device: DeviceId, condition: Condition, restored: Restored) {
         self.points.start(now.mono);
         let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) else { return };
-        match restored {
-            Restored::Pending { since } => {
-                slot.pending = true;
-                if !slot.alarm.is_active() {
-                    slot.running.restore_pending(now, since);
-                }
-            }
-            Restored::Alarm { state, changed_at, cause, evidence, shelved_until } => {
-                let until = shelved_until.map(|until| now.mono + (until - now.utc));
-                slot.alarm = Alarm::restored(false, state, until);
-                if slot.alarm.is_active() {
-                    slot.running.restore_raised(now, evidence.since, &mut self.demands);
-                }
-                if state != AlarmState::Normal {
-                    slot.last = Some(Last { changed_at, cause, evidence });
-                }
-            }
-        }
+        slot.restore(now, restored, &mut self.demands);
     }
 
     /// Takes `input` in and gives what follows from it to `out`.
@@ -355,18 +199,7 @@ impl Site {
 
     /// Every alarm that is not normal, in the order of the rules.
     pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
-        self.rules.iter().filter_map(|slot| {
-            let Last { changed_at, cause, evidence } = slot.last.as_ref()?;
-            Some(AlarmSnapshot {
-                device: slot.device,
-                condition: slot.condition?,
-                state: slot.alarm.state(),
-                since: evidence.since,
-                changed_at: *changed_at,
-                cause: *cause,
-                evidence: evidence.clone(),
-            })
-        })
+        self.rules.iter().filter_map(Slot::snapshot)
     }
 
     fn device(&self, device: DeviceId) -> Result<&Device, SiteFull> {
@@ -421,74 +254,6 @@ impl Site {
         if let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) {
             slot.change_alarm(now, input, out);
         }
-    }
-}
-
-impl Slot {
-    fn is(&self, device: DeviceId, condition: Condition) -> bool {
-        self.device == device && self.condition == Some(condition)
-    }
-
-    fn change(&mut self, now: Now, change: Change, cause: Cause, out: &mut dyn FnMut(Event)) {
-        match change {
-            Change::Pending(since) => self.set_pending(Some(since), out),
-            Change::Settled => self.set_pending(None, out),
-            Change::Raised(evidence) => {
-                self.learn(now, cause, evidence);
-                self.change_alarm(now, AlarmInput::Raise, out);
-                self.end_pending(out);
-            }
-            Change::Cleared(evidence) => {
-                let cause = self.last.as_ref().map_or(Cause::Unknown, |last| last.cause);
-                self.learn(now, cause, evidence);
-                self.change_alarm(now, AlarmInput::Clear, out);
-                // Left over if a crash came between an alarm and the end of its delay.
-                self.end_pending(out);
-            }
-        }
-    }
-
-    fn learn(&mut self, now: Now, cause: Cause, evidence: Evidence) {
-        let changed_at = self.last.as_ref().map_or(now.utc, |last| last.changed_at);
-        self.last = Some(Last { changed_at, cause, evidence });
-    }
-
-    fn end_pending(&mut self, out: &mut dyn FnMut(Event)) {
-        if self.pending {
-            self.set_pending(None, out);
-        }
-    }
-
-    fn set_pending(&mut self, since: Option<Utc>, out: &mut dyn FnMut(Event)) {
-        self.pending = since.is_some();
-        if let Some(condition) = self.condition {
-            out(Event::Pending { device: self.device, condition, since });
-        }
-    }
-
-    fn change_alarm(&mut self, now: Now, input: AlarmInput, out: &mut dyn FnMut(Event)) {
-        let Some(condition) = self.condition else { return };
-        let Some(previous) = self.alarm.step(now.mono, input) else { return };
-        let state = self.alarm.state();
-        let last = self.last.get_or_insert_with(|| Last {
-            changed_at: now.utc,
-            cause: Cause::Unknown,
-            evidence: Evidence::since(now.utc),
-        });
-        last.changed_at = now.utc;
-        let (cause, evidence) = (last.cause, last.evidence.clone());
-        if state == AlarmState::Normal {
-            self.last = None;
-        }
-        out(Event::Alarm(AlarmEvent {
-            device: self.device,
-            condition,
-            state,
-            previous,
-            at: now.utc,
-            cause,
-            evidence,
-        }));
     }
 }
 

@@ -5,9 +5,11 @@
 
 pub mod barcode;
 pub mod canvas;
+pub mod delivery;
 pub mod render;
 pub mod text;
 
 pub use canvas::{Digest, Image};
+pub use delivery::Delivery;
 pub use render::{RenderError, Shelf, render};
 pub use text::can_show;

@@ -16,6 +16,8 @@ const HEIGHT: std::ops::RangeInclusive<u16> = 104..=1024;
 const TEXT_EM_MIN: i32 = 16;
 /// A price smaller than this is no price on a shelf, pixels.
 const PRICE_EM_MIN: i32 = 18;
+/// From this height of the page on, a promotion has a band of its own; below, it shares the name's.
+const BAND_PAGE_MIN: i32 = 190;
 const PROMOTION: &str = "特价";
 
 /// What a label shows.
@@ -84,24 +86,52 @@ pub fn render(width: u16, height: u16, shelf: &Shelf<'_>) -> Result<Image, Rende
     Ok(image)
 }
 
-fn strip(image: &mut Image, page: Rect, shelf: &Shelf<'_>) -> Result<(), RenderError> {
-    let em = (page.h / 6).max(TEXT_EM_MIN);
+/// Draws name and promotion over the whole width and gives the first row beneath them.
+fn head(image: &mut Image, page: Rect, shelf: &Shelf<'_>, em: i32) -> i32 {
+    if shelf.promotion && page.h >= BAND_PAGE_MIN {
+        let top = band(image, em);
+        let name = Name::fit(shelf.name, page.w, em);
+        name.draw(image, page.x, top, true);
+        return rule(image, page, top + name.height() + 2);
+    }
     let tag = Face::new(em);
     let tag_w = if shelf.promotion { tag.width(PROMOTION) + 10 } else { 0 };
     let name = Name::fit(shelf.name, page.w - tag_w, em);
-    let head = Rect { x: 0, y: 0, w: i32::from(image.width()), h: page.y + name.height() + 3 };
+    let bottom = page.y + name.height() + 2;
     if shelf.promotion {
-        image.fill(head, true);
-        let patch = Rect { x: page.x, y: page.y - 1, w: tag_w - 4, h: head.h - page.y - 1 };
+        image.fill(Rect { x: 0, y: 0, w: i32::from(image.width()), h: bottom + 1 }, true);
+        let patch = Rect { x: page.x, y: page.y - 1, w: tag_w - 4, h: bottom - page.y };
         image.fill(patch, false);
         let base = tag.base_for_chinese(patch.y, patch.bottom());
         tag.draw(image, patch.x + 3, base, PROMOTION, true);
-    } else {
-        image.fill(Rect { x: page.x, y: head.bottom() - 1, w: page.w, h: 1 }, true);
     }
     name.draw(image, page.x + tag_w, page.y, !shelf.promotion);
+    rule(image, page, bottom)
+}
 
-    let top = head.bottom() + 4;
+/// A thin line across the page at `y`.
+fn rule(image: &mut Image, page: Rect, y: i32) -> i32 {
+    image.fill(Rect { x: page.x, y, w: page.w, h: 1 }, true);
+    y + 1
+}
+
+/// The band of a promotion across the top edge, and the first row beneath it.
+fn band(image: &mut Image, em: i32) -> i32 {
+    let face = Face::new(em);
+    let band = Rect { x: 0, y: 0, w: i32::from(image.width()), h: em + em / 4 + 2 };
+    image.fill(band, true);
+    let base = face.base_for_chinese(band.y, band.bottom());
+    // One em between the two characters: it reads as a heading, not as a word of the name.
+    let (first, second) = PROMOTION.split_at('特'.len_utf8());
+    let left = (band.w - 3 * em) / 2;
+    face.draw(image, left, base, first, false);
+    face.draw(image, left + 2 * em, base, second, false);
+    band.bottom() + 3
+}
+
+fn strip(image: &mut Image, page: Rect, shelf: &Shelf<'_>) -> Result<(), RenderError> {
+    let em = (page.h / 6).max(TEXT_EM_MIN);
+    let top = head(image, page, shelf, em) + 4;
     let module = if barcode::MODULES * 2 <= page.w / 2 { 2 } else { 1 };
     let left = Rect { x: page.x, y: top, w: barcode::MODULES * module, h: page.bottom() - top };
     let unit = Unit::fit(shelf.unit, left.w, em.min(TEXT_EM_MIN.max(page.h / 8)));
@@ -114,24 +144,8 @@ fn strip(image: &mut Image, page: Rect, shelf: &Shelf<'_>) -> Result<(), RenderE
 }
 
 fn card(image: &mut Image, page: Rect, shelf: &Shelf<'_>) -> Result<(), RenderError> {
-    let em = (page.h / 8).max(TEXT_EM_MIN + 2);
-    let mut top = page.y;
-    if shelf.promotion {
-        let face = Face::new(em);
-        let band = Rect { x: 0, y: 0, w: i32::from(image.width()), h: em + em / 4 + 2 };
-        image.fill(band, true);
-        let base = face.base_for_chinese(band.y, band.bottom());
-        // One em between the two characters: it reads as a heading, not as a word of the name.
-        let (first, second) = PROMOTION.split_at('特'.len_utf8());
-        let left = (band.w - 3 * em) / 2;
-        face.draw(image, left, base, first, false);
-        face.draw(image, left + 2 * em, base, second, false);
-        top = band.bottom() + 3;
-    }
-    let name = Name::fit(shelf.name, page.w, em + em / 6);
-    name.draw(image, page.x, top, true);
-    let rule = top + name.height() + 2;
-    image.fill(Rect { x: page.x, y: rule, w: page.w, h: 1 }, true);
+    let em = (page.h / 7).max(TEXT_EM_MIN);
+    let top = head(image, page, shelf, em) + page.h / 40 + 1;
 
     let module = match page.w / barcode::MODULES {
         ..=1 => 1,
@@ -141,17 +155,21 @@ fn card(image: &mut Image, page: Rect, shelf: &Shelf<'_>) -> Result<(), RenderEr
     let bars = Rect { x: page.x, y: page.bottom() - bars_h, w: barcode::MODULES * module, h: bars_h };
     barcode::draw(image, bars, &shelf.gtin, module);
 
-    let row = Rect { x: page.x, y: rule + 4, w: page.w, h: bars.y - 5 - (rule + 4) };
+    let row = Rect { x: page.x, y: top, w: page.w, h: bars.y - page.h / 30 - top };
     // The unit stands beside the bar code where it fits, else left of the price.
-    let unit = Unit::fit(shelf.unit, page.w / 2, em.min(page.h / 9).max(TEXT_EM_MIN));
-    if unit.width() <= page.right() - bars.right() {
-        unit.draw(image, page.right() - unit.width(), page.bottom() - unit.height());
-        price(image, row, shelf.price)
-    } else {
-        unit.draw(image, row.x, row.bottom() - unit.height());
-        let taken = unit.width() + 6;
-        price(image, Rect { x: row.x + taken, w: row.w - taken, ..row }, shelf.price)
+    let beside = page.right() - bars.right();
+    let unit_em = page.h / 9;
+    for em in (TEXT_EM_MIN..=unit_em).rev().chain([TEXT_EM_MIN]) {
+        let unit = Unit::fit(shelf.unit, page.w / 2, em);
+        if unit.width() <= beside {
+            unit.draw(image, page.right() - unit.width(), page.bottom() - unit.height());
+            return price(image, row, shelf.price);
+        }
     }
+    let unit = Unit::fit(shelf.unit, page.w / 3, TEXT_EM_MIN.max(unit_em));
+    unit.draw(image, row.x, row.bottom() - unit.height());
+    let taken = unit.width() + 6;
+    price(image, Rect { x: row.x + taken, w: row.w - taken, ..row }, shelf.price)
 }
 
 /// A name broken into one or two lines.

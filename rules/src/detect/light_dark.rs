@@ -153,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn commanded_off_it_is_no_longer_put_to_the_test() {
+        let mut light = LightDark::new(LightDarkConfig::default());
+        light.step(at(0), look(true, OFF, None));
+        assert_eq!(light.step(at(60), look(false, OFF, None)), Some(Change::Settled));
+        light.step(at(100), look(true, OFF, None));
+        assert!(matches!(light.step(at(300), look(true, OFF, None)), Some(Change::Raised(_))));
+        assert!(matches!(light.step(at(301), look(false, OFF, None)), Some(Change::Cleared(_))));
+    }
+
+    #[test]
     fn off_is_not_dark() {
         let mut light = LightDark::new(LightDarkConfig::default());
         assert_eq!(light.step(at(0), look(false, OFF, None)), None);

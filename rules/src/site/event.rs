@@ -1,0 +1,118 @@
+//! What goes into a site and what comes out.
+
+use crate::{AlarmState, Cause, Condition, DeviceId, Evidence, Millis, PointId, Reading, Utc};
+
+/// What happens to a site.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// A point was read, or was not. Delays and staleness count from the step's `now`, not from the
+    /// reading's stamp. Readings of points that were not added are ignored.
+    Reading(Reading),
+    /// A second has passed.
+    Tick {
+        /// Offset of the store's local time from UTC, seconds.
+        utc_offset_s: i32,
+    },
+    /// A person says that they know.
+    Acknowledge {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+    },
+    /// A person puts an alarm aside.
+    Shelve {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+        /// For how long; at most 24 h, longer spans count as that. 0 or less does nothing.
+        span: Millis,
+    },
+}
+
+/// What a site says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An alarm changed its state.
+    Alarm(AlarmEvent),
+    /// A delay has begun to run, or no longer runs: to be kept over a restart for [`Site::restore`](super::Site::restore).
+    Pending {
+        /// Whose.
+        device: DeviceId,
+        /// Which condition.
+        condition: Condition,
+        /// Since when; none when it settled or became an alarm.
+        since: Option<Utc>,
+    },
+    /// A point is to be written.
+    Command {
+        /// Whose.
+        device: DeviceId,
+        /// Which point.
+        point: PointId,
+        /// In the point's unit; switches 0 or 1.
+        value: f64,
+    },
+}
+
+/// An alarm's change of state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmEvent {
+    /// Whose alarm.
+    pub device: DeviceId,
+    /// Which condition.
+    pub condition: Condition,
+    /// What it is now.
+    pub state: AlarmState,
+    /// What it was.
+    pub previous: AlarmState,
+    /// When it changed.
+    pub at: Utc,
+    /// Probable cause, as of when it was raised.
+    pub cause: Cause,
+    /// The latest measurements behind it.
+    pub evidence: Evidence,
+}
+
+/// An alarm that is not normal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmSnapshot {
+    /// Whose alarm.
+    pub device: DeviceId,
+    /// Which condition.
+    pub condition: Condition,
+    /// Its state.
+    pub state: AlarmState,
+    /// Since when the condition has (or had) held.
+    pub since: Utc,
+    /// When the state last changed.
+    pub changed_at: Utc,
+    /// Probable cause.
+    pub cause: Cause,
+    /// The latest measurements behind it.
+    pub evidence: Evidence,
+}
+
+/// What was known of a condition before a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Restored {
+    /// Its delay was running: [`Event::Pending`] with a time, and none without after it.
+    Pending {
+        /// Since when.
+        since: Utc,
+    },
+    /// Its alarm was not normal.
+    Alarm {
+        /// The state it was in.
+        state: AlarmState,
+        /// When it came into that state.
+        changed_at: Utc,
+        /// The cause said with it.
+        cause: Cause,
+        /// The evidence said with it; at least its `since`.
+        evidence: Evidence,
+        /// Until when it was put aside, if it was. A shelf without an end ends at the first tick.
+        shelved_until: Option<Utc>,
+    },
+}
