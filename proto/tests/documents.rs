@@ -5,7 +5,8 @@ use storewarden_proto::v1::Stream;
 use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes};
 
 fn read(path: &str) -> String {
-    let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+    // Cargo runs tests in the package's folder.
+    let path = format!("../{path}");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
