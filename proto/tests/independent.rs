@@ -12,10 +12,10 @@ use storewarden_proto::v1::{self, envelope::Body};
 
 /// Sends `requests` to `decode.py` and returns its answers.
 fn ask_python(requests: &[Value]) -> Vec<Value> {
-    let package = env!("CARGO_MANIFEST_DIR");
     let python = std::env::var("STOREWARDEN_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut child = Command::new(&python)
-        .args([format!("{package}/tests/decode.py"), format!("{package}/proto")])
+        // Cargo runs tests in the package's folder.
+        .args(["tests/decode.py", "proto"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
