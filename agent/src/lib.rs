@@ -7,8 +7,19 @@
 //! Start reading at `run.rs`, which shows the whole machine.
 #![forbid(unsafe_code)]
 
+pub mod assemble;
+mod backoff;
+pub mod cli;
+pub mod config;
 pub mod console;
+pub mod hq_link;
+pub mod journal;
 pub mod label;
 pub mod price;
+pub mod replay;
+pub mod run;
+mod shelf;
+mod site_task;
+mod telemetry;
 pub mod texts;
 pub mod view;

@@ -82,7 +82,7 @@ pub struct AlarmView {
 }
 
 /// One shelf label.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LabelView {
     /// Tag id.
     pub label: String,

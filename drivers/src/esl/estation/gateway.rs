@@ -154,10 +154,12 @@ impl Gateway {
             self.start(key, task);
             return;
         };
-        if let Some(older) = work.queued.take().filter(|older| older.image != task.image) {
+        if let Some(older) = work.queued.take().filter(|older| older.png != task.png) {
             out.push(superseded(older));
         }
-        if work.task.image == task.image {
+        if work.task.png == task.png {
+            // Its result is as good for the newer task.
+            work.task.task = task.task;
             return;
         }
         match work.stage {
@@ -230,7 +232,7 @@ impl Gateway {
         } else if let Some(task) = self.finish(&key) {
             out.push(Output::Event(GatewayEvent::Shown {
                 label: task.label,
-                image: task.image,
+                task: task.task,
                 proof: Proof::Refreshed,
                 rf_dbm: tag.rf_dbm,
                 battery_mv: tag.battery_mv,
@@ -240,8 +242,8 @@ impl Gateway {
     }
 
     fn fail(&mut self, key: &str, reason: &str, out: &mut Vec<Output>) {
-        if let Some(LabelTask { label, image, .. }) = self.finish(key) {
-            out.push(Output::Event(GatewayEvent::Failed { label, image, reason: reason.to_owned() }));
+        if let Some(LabelTask { label, task, .. }) = self.finish(key) {
+            out.push(Output::Event(GatewayEvent::Failed { label, task, reason: reason.to_owned() }));
         }
     }
 
@@ -310,8 +312,8 @@ impl Gateway {
     }
 }
 
-fn superseded(LabelTask { label, image, .. }: LabelTask) -> Output {
-    Output::Event(GatewayEvent::Superseded { label, image })
+fn superseded(LabelTask { label, task, .. }: LabelTask) -> Output {
+    Output::Event(GatewayEvent::Superseded { label, task })
 }
 
 #[cfg(test)]

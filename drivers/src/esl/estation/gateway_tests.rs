@@ -19,7 +19,7 @@ fn patient() -> Gateway {
 }
 
 fn label_task(label: &str, image: u8) -> LabelTask {
-    LabelTask { label: label.into(), image: [image; 32], png: vec![image] }
+    LabelTask { label: label.into(), task: image.into(), png: vec![image] }
 }
 
 fn tag(label: &str, token: u16) -> TagResult {
@@ -69,7 +69,7 @@ fn a_label_that_refreshed_is_shown_with_what_it_told() {
     let told = gateway.step(at(2), Input::Results(vec![tag("3A01", 1)]));
     let shown = GatewayEvent::Shown {
         label: "3a01".into(),
-        image: [7; 32],
+        task: 7,
         proof: Proof::Refreshed,
         rf_dbm: -60,
         battery_mv: Some(2900),
@@ -113,9 +113,9 @@ fn a_newer_image_waits_for_the_one_in_flight_and_takes_the_place_of_the_one_queu
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
     assert_eq!(gateway.step(at(1), Input::Task(label_task("3A01", 2))), []);
     let told = gateway.step(at(1), Input::Task(label_task("3A01", 3)));
-    assert_eq!(events(&told), [&GatewayEvent::Superseded { label: "3A01".into(), image: [2; 32] }]);
+    assert_eq!(events(&told), [&GatewayEvent::Superseded { label: "3A01".into(), task: 2 }]);
     let told = gateway.step(at(2), Input::Results(vec![tag("3A01", 1)]));
-    assert!(matches!(events(&told)[..], [GatewayEvent::Shown { image, .. }] if *image == [1; 32]));
+    assert!(matches!(events(&told)[..], [GatewayEvent::Shown { task: 1, .. }]));
     assert_eq!(published(&told), [("3A01".to_owned(), 2, 3)], "now the newest goes out");
 }
 
@@ -281,9 +281,9 @@ proptest! {
         let mut note = |outputs: Vec<Output>, held: &mut VecDeque<(String, u16, u8)>| {
             held.extend(published(&outputs));
             ends.extend(events(&outputs).into_iter().filter_map(|event| match event {
-                GatewayEvent::Shown { image, .. }
-                | GatewayEvent::Failed { image, .. }
-                | GatewayEvent::Superseded { image, .. } => Some(image[0]),
+                GatewayEvent::Shown { task, .. }
+                | GatewayEvent::Failed { task, .. }
+                | GatewayEvent::Superseded { task, .. } => u8::try_from(*task).ok(),
                 _ => None,
             }));
         };

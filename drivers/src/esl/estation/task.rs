@@ -5,8 +5,8 @@
 pub struct LabelTask {
     /// Tag id, 12 hex digits.
     pub label: String,
-    /// SHA-256 of `png`; tells images apart in events.
-    pub image: [u8; 32],
+    /// Numbers the task; told back with what became of it.
+    pub task: u64,
     /// A PNG file whose size is exactly the label model's.
     pub png: Vec<u8>,
 }
@@ -38,8 +38,8 @@ pub enum GatewayEvent {
     Shown {
         /// Tag id.
         label: String,
-        /// Which image.
-        image: [u8; 32],
+        /// Which task.
+        task: u64,
         /// How sure that is.
         proof: Proof,
         /// Strength of the label's answer, dBm.
@@ -53,8 +53,8 @@ pub enum GatewayEvent {
     Failed {
         /// Tag id.
         label: String,
-        /// Which image.
-        image: [u8; 32],
+        /// Which task.
+        task: u64,
         /// Why, in words.
         reason: String,
     },
@@ -62,7 +62,7 @@ pub enum GatewayEvent {
     Superseded {
         /// Tag id.
         label: String,
-        /// The image that will not be shown.
-        image: [u8; 32],
+        /// The task that is over.
+        task: u64,
     },
 }

@@ -1,0 +1,157 @@
+//! From a checked configuration to the store's rules: the same for `run` and for `replay`, so that a
+//! recording is judged by exactly what runs in the store.
+
+use crate::config::{Config, Device, Light, PointAt};
+use std::sync::Arc;
+use storewarden_rules::{Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
+
+/// A value not renewed for this many polls is stale.
+const STALE_POLLS: i64 = 3;
+
+/// The store's rules and the names of everything in them.
+pub struct Assembled {
+    /// The rules.
+    pub site: Box<Site>,
+    /// Names of devices and points.
+    pub names: Arc<Names>,
+}
+
+/// Names of devices and points by their dense ids.
+#[derive(Debug, Default)]
+pub struct Names {
+    devices: Vec<DeviceName>,
+    points: Vec<PointName>,
+}
+
+/// Names of one device.
+#[derive(Debug)]
+pub struct DeviceName {
+    /// Id in the config.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// What it is for.
+    pub class: Class,
+    /// Its first point and how many it has; ids of a device's points follow each other.
+    first_point: u16,
+    point_count: u16,
+}
+
+/// Names of one point.
+#[derive(Debug)]
+pub struct PointName {
+    /// Whose.
+    pub device: DeviceId,
+    /// Name in the profile.
+    pub name: String,
+    /// Unit of its values.
+    pub unit: Unit,
+}
+
+impl Names {
+    /// The device's names.
+    pub fn device(&self, id: DeviceId) -> &DeviceName {
+        &self.devices[usize::from(id.0)]
+    }
+    /// The point's names.
+    pub fn point(&self, id: PointId) -> &PointName {
+        &self.points[usize::from(id.0)]
+    }
+    /// Every device in the order of the config, lights last.
+    pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
+        (0..).map(DeviceId).zip(&self.devices)
+    }
+    /// How many points there are.
+    pub fn point_count(&self) -> usize {
+        self.points.len()
+    }
+    /// The points of a device, in the order of its profile.
+    pub fn points_of(&self, id: DeviceId) -> impl Iterator<Item = (PointId, &PointName)> {
+        let device = self.device(id);
+        let first = usize::from(device.first_point);
+        (device.first_point..).map(PointId).zip(&self.points[first..first + usize::from(device.point_count)])
+    }
+    /// The id of `device`.
+    pub fn find_device(&self, id: &str) -> Option<DeviceId> {
+        self.devices().find(|(_, device)| device.id == id).map(|(id, _)| id)
+    }
+    /// The id of the point written `device/point`.
+    pub fn find_point(&self, text: &str) -> Option<PointId> {
+        let (device, point) = text.split_once('/')?;
+        self.points_of(self.find_device(device)?).find(|(_, name)| name.name == point).map(|(id, _)| id)
+    }
+    /// `device: condition`, for logs.
+    pub fn describe(&self, device: DeviceId, condition: Condition) -> String {
+        format!("{}: {}", self.device(device).id, condition.name())
+    }
+}
+
+/// Builds the rules of a store. `poll` gives the poll interval of a device: in the store the configured
+/// one, in a replay the recording's own. A device without one (the recording does not hold it) gets
+/// no rules: nobody looks at it, so its silence means nothing.
+pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Result<Assembled, SiteFull> {
+    let mut site = Box::new(Site::new());
+    let mut names = Names::default();
+    for device in &config.devices {
+        let poll = poll(device).unwrap_or(device.poll);
+        let id = site.add_device(device.class, poll)?;
+        let first_point = next_id(names.points.len());
+        for point in &device.profile.points {
+            site.add_point(id, Millis(poll.0 * STALE_POLLS))?;
+            names.points.push(PointName { device: id, name: point.name.clone(), unit: point.unit });
+        }
+        names.devices.push(DeviceName {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            class: device.class,
+            first_point,
+            point_count: next_id(device.profile.points.len()),
+        });
+    }
+    for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
+        if poll(device).is_some() {
+            add_device_rules(&mut site, &names, id, device)?;
+        }
+    }
+    for light in &config.lights {
+        add_light(&mut site, &mut names, light)?;
+    }
+    Ok(Assembled { site, names: Arc::new(names) })
+}
+
+fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Device) -> Result<(), SiteFull> {
+    let point = |name: &str| names.points_of(id).find(|(_, point)| point.name == name).map(|(id, _)| id);
+    site.add_rule(id, Rule::NoResponse { config: device.no_response })?;
+    if let Some(air) = point("air_temperature") {
+        for config in &device.temperature_limits {
+            let (defrost, compressor) = (point("defrost"), point("compressor"));
+            site.add_rule(id, Rule::TemperatureLimit { air, defrost, compressor, config: *config })?;
+        }
+    }
+    if let Some((index, config)) = device.demand {
+        let power = PointId(names.device(id).first_point + next_id(index));
+        site.add_rule(id, Rule::Demand { power, config })?;
+    }
+    Ok(())
+}
+
+/// A light is a device without points of its own: it looks at those of its relay and its meter.
+fn add_light(site: &mut Site, names: &mut Names, light: &Light) -> Result<(), SiteFull> {
+    let id = site.add_device(Class::Light, Millis(0))?;
+    let point = |(device, point): PointAt| PointId(names.devices[device].first_point + next_id(point));
+    let (switch, power) = (point(light.switch), light.power.map(point));
+    site.add_rule(id, Rule::LightSchedule { switch, config: light.schedule })?;
+    site.add_rule(id, Rule::LightDark { switch, power, config: light.dark })?;
+    names.devices.push(DeviceName {
+        id: light.id.clone(),
+        name: light.name.clone(),
+        class: Class::Light,
+        first_point: next_id(names.points.len()),
+        point_count: 0,
+    });
+    Ok(())
+}
+
+fn next_id(count: usize) -> u16 {
+    u16::try_from(count).expect("Site takes at most some thousands")
+}

@@ -1,0 +1,161 @@
+//! The shape of `store.toml`, before anything is checked. Unknown keys are errors.
+//!
+//! `docs/configuration.md` explains every key for people.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A value that remembers where in the file it stood.
+pub type At<T> = Spanned<T>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub store: Store,
+    #[serde(default)]
+    pub journal: Journal,
+    pub hq: Option<Hq>,
+    #[serde(default)]
+    pub console: Console,
+    #[serde(default)]
+    pub price_key: Vec<PriceKey>,
+    #[serde(default)]
+    pub bus: Vec<Bus>,
+    #[serde(default)]
+    pub device: Vec<Device>,
+    #[serde(default)]
+    pub light: Vec<Light>,
+    #[serde(default)]
+    pub gateway: Vec<Gateway>,
+    #[serde(default)]
+    pub label: Vec<Label>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub chain: At<String>,
+    pub id: At<String>,
+    pub name: Option<String>,
+    pub timezone: At<String>,
+    pub latitude: Option<At<f64>>,
+    pub longitude: Option<At<f64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    pub path: Option<String>,
+    pub telemetry_messages_max: Option<At<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hq {
+    pub broker: At<String>,
+    pub username: Option<String>,
+    pub password_file: Option<At<String>>,
+    pub ca_file: Option<At<String>>,
+    #[serde(default)]
+    pub plaintext: bool,
+    pub ack: Option<At<String>>,
+    pub telemetry_every: Option<At<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    pub listen: Option<At<String>>,
+    pub language: Option<At<String>>,
+    #[serde(default)]
+    pub allowed_hosts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceKey {
+    pub id: At<String>,
+    pub public: At<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    pub id: At<String>,
+    pub tcp: At<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    pub id: At<String>,
+    pub name: Option<String>,
+    pub class: At<String>,
+    pub profile: At<String>,
+    pub bus: At<String>,
+    pub unit: At<i64>,
+    pub poll: Option<At<String>>,
+    pub temperature_high: Option<TemperatureLimit>,
+    pub temperature_low: Option<TemperatureLimit>,
+    pub no_response: Option<NoResponse>,
+    pub demand: Option<Demand>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemperatureLimit {
+    pub limit: At<f64>,
+    pub hysteresis: Option<At<f64>>,
+    pub delay: Option<At<String>>,
+    pub delay_hold_off: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoResponse {
+    pub delay: At<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Demand {
+    pub point: Option<At<String>>,
+    pub limit_watts: At<f64>,
+    pub window: Option<At<String>>,
+    pub hysteresis: Option<At<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Light {
+    pub id: At<String>,
+    pub name: Option<String>,
+    pub switch: At<String>,
+    pub power: Option<At<String>>,
+    pub watts_min: Option<At<f64>>,
+    pub dark_delay: Option<At<String>>,
+    pub before_sunset: Option<At<String>>,
+    pub after_sunrise: Option<At<String>>,
+    pub open: Option<At<String>>,
+    pub close: Option<At<String>>,
+    pub min_on: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub id: At<String>,
+    pub driver: Option<At<String>>,
+    pub ap: At<String>,
+    pub broker: At<String>,
+    pub username: Option<String>,
+    pub password_file: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    pub id: At<String>,
+    pub gateway: At<String>,
+    pub item: At<String>,
+}

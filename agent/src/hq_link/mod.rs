@@ -1,0 +1,273 @@
+//! The link to headquarters: carries the outbox there, and acknowledgements and prices back.
+//!
+//! [`window`] decides what goes next, [`connection`] speaks MQTT, this file is the loop around them.
+
+pub mod connection;
+pub mod window;
+
+use crate::backoff::Backoff;
+use crate::config::AckBy;
+use crate::journal::{Journal, JournalError, outbox};
+use connection::{Connection, Endpoint, LinkEvent};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use storewarden_drivers::clock::Clock;
+use storewarden_proto::prost::Message;
+use storewarden_proto::topic::StoreTopics;
+use storewarden_proto::v1::{Ack, Status, Stream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use window::Window;
+
+/// How long an orderly stop may take to bring out what is left.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+/// How long a good-bye to the broker may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the link is made of.
+pub struct Link {
+    /// Where to connect; its last will is set from `status`.
+    pub endpoint: Endpoint,
+    /// Who says that a message is safe.
+    pub ack: AckBy,
+    /// This store's topics.
+    pub topics: StoreTopics,
+    /// What is published, retained, while connected.
+    pub status: Status,
+    /// Where the outbox is.
+    pub journal: Journal,
+    /// Where signed price batches go. When it is full a batch is left for headquarters to repeat.
+    pub prices: mpsc::Sender<Vec<u8>>,
+    /// Tells others whether the link is up.
+    pub online: watch::Sender<bool>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a session with the broker ended.
+enum End {
+    Lost(String),
+    Stopped,
+}
+
+impl Link {
+    /// Runs until `stop`, then brings out what is left within a few seconds.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), JournalError> {
+        let acked = self
+            .journal
+            .run(|db| {
+                outbox::STREAMS
+                    .iter()
+                    .map(|s| Ok((*s, outbox::acked(db, *s)?)))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        let mut window =
+            Window::new(|stream| acked.iter().find(|(s, _)| *s == stream).map_or(0, |(_, seq)| *seq));
+        let mut backoff = Backoff::default();
+        let mut complained = false;
+        loop {
+            self.endpoint.last_will = (self.topics.status(), self.status_bytes(false));
+            let mut session = Session {
+                link: &self,
+                connection: Connection::open(&self.endpoint),
+                receipts: JoinSet::new(),
+                under_way: BTreeSet::new(),
+                connected: false,
+            };
+            let end = session.run(&mut window, &stop).await?;
+            let was_connected = session.connected;
+            let connection = session.connection;
+            window.disconnected();
+            self.online.send_replace(false);
+            match end {
+                End::Stopped => {
+                    connection.close(CLOSE_LIMIT).await;
+                    return Ok(());
+                }
+                End::Lost(why) => {
+                    if was_connected {
+                        backoff.worked();
+                        complained = false;
+                    }
+                    if !complained {
+                        tracing::warn!(broker = %self.endpoint.host, %why, "no connection to headquarters; the store works on, trying again");
+                        complained = true;
+                    }
+                }
+            }
+            let pause = backoff.failed(fastrand::f64());
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    fn status_bytes(&self, online: bool) -> Vec<u8> {
+        Status { online, at_ms: self.clock.now().utc.0, ..self.status.clone() }.encode_to_vec()
+    }
+}
+
+/// One connection from open to lost.
+struct Session<'a> {
+    link: &'a Link,
+    connection: Connection,
+    receipts: JoinSet<(Stream, u64, Result<(), String>)>,
+    /// Messages the broker has not taken yet.
+    under_way: BTreeSet<(i32, u64)>,
+    connected: bool,
+}
+
+impl Session<'_> {
+    async fn run(&mut self, window: &mut Window, stop: &CancellationToken) -> Result<End, JournalError> {
+        let mut grew = self.link.journal.outbox_grew();
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut stopping = false;
+        let drained = tokio::time::sleep(Duration::MAX);
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                event = self.connection.events.recv() => match event {
+                    Some(LinkEvent::Lost(why)) => return Ok(if stopping { End::Stopped } else { End::Lost(why) }),
+                    None => return Ok(End::Lost("the connection's task ended".into())),
+                    Some(LinkEvent::Connected) => self.on_connected(window),
+                    Some(LinkEvent::Message { topic, payload }) => self.on_message(window, &topic, payload).await?,
+                },
+                Some(Ok((stream, seq, taken))) = self.receipts.join_next() => {
+                    self.on_receipt(window, stream, seq, taken).await?;
+                }
+                _ = tick.tick() => self.on_tick(window),
+                changed = grew.changed() => {
+                    if changed.is_err() {
+                        return Err(JournalError::Closed);
+                    }
+                    window.grew();
+                }
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    if !self.connected {
+                        return Ok(End::Stopped);
+                    }
+                    drained.as_mut().reset(tokio::time::Instant::now() + DRAIN_LIMIT);
+                }
+                () = &mut drained => return Ok(self.say_goodbye()),
+            }
+            self.send(window).await?;
+            if stopping && self.link.journal.run(outbox::pending).await? == 0 {
+                return Ok(self.say_goodbye());
+            }
+        }
+    }
+
+    fn on_connected(&mut self, window: &mut Window) {
+        let link = self.link;
+        // The acknowledgement is retained: subscribing tells at once what headquarters has.
+        self.connection.subscribe(&link.topics.ack());
+        self.connection.subscribe(&link.topics.price());
+        let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true), true);
+        self.connected = true;
+        window.connected();
+        link.online.send_replace(true);
+        tracing::info!(broker = %link.endpoint.host, "connected to headquarters");
+    }
+
+    async fn on_message(
+        &mut self,
+        window: &mut Window,
+        topic: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), JournalError> {
+        let link = self.link;
+        if topic == link.topics.ack() {
+            match Ack::decode(payload.as_slice()) {
+                Ok(ack) if ack.journal == link.journal.identity().journal => {
+                    for stream in &ack.streams {
+                        self.on_acknowledged(window, stream.stream(), stream.seq).await?;
+                    }
+                }
+                // From before this journal; headquarters answers anew once it hears from it.
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "an acknowledgement from headquarters cannot be read"),
+            }
+        } else if topic == link.topics.price() && link.prices.try_send(payload).is_err() {
+            tracing::warn!(
+                "price batches come faster than they can be checked; headquarters will repeat this one"
+            );
+        }
+        Ok(())
+    }
+
+    async fn on_acknowledged(
+        &mut self,
+        window: &mut Window,
+        stream: Stream,
+        seq: u64,
+    ) -> Result<(), JournalError> {
+        if stream != Stream::Unspecified && window.acknowledged(self.link.clock.now().mono, stream, seq) {
+            self.link.journal.run(move |db| outbox::acknowledge(db, stream, seq)).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_receipt(
+        &mut self,
+        window: &mut Window,
+        stream: Stream,
+        seq: u64,
+        taken: Result<(), String>,
+    ) -> Result<(), JournalError> {
+        if let Err(why) = taken {
+            // A denied publish stays in the outbox and is tried again; somebody must mend the broker.
+            tracing::error!(?stream, seq, %why, "headquarters' broker did not take a message; check its access rules");
+            return Ok(());
+        }
+        self.under_way.remove(&(stream.into(), seq));
+        if self.link.ack == AckBy::Broker {
+            let lane = i32::from(stream);
+            let next = self.under_way.range((lane, 0)..=(lane, u64::MAX)).next();
+            let safe = next.map_or(seq, |(_, first)| first - 1);
+            self.on_acknowledged(window, stream, safe.min(seq)).await?;
+        }
+        Ok(())
+    }
+
+    fn on_tick(&self, window: &mut Window) {
+        for stream in window.tick(self.link.clock.now().mono) {
+            tracing::warn!(?stream, "headquarters has not acknowledged; sending again");
+        }
+    }
+
+    /// Hands over what the window allows.
+    async fn send(&mut self, window: &mut Window) -> Result<(), JournalError> {
+        while let Some(want) = window.want() {
+            let rows = self
+                .link
+                .journal
+                .run(move |db| outbox::rows_after(db, want.stream, want.after, want.limit))
+                .await?;
+            if rows.len() < want.limit as usize {
+                window.drained(want.stream);
+            }
+            for row in rows {
+                let topic = self.link.topics.stream(row.stream);
+                let Some(receipt) = self.connection.publish(&topic, row.payload, false) else {
+                    // The client library is full; the next event or tick goes on from here.
+                    return Ok(());
+                };
+                window.sent(self.link.clock.now().mono, row.stream, row.seq);
+                self.under_way.insert((row.stream.into(), row.seq));
+                self.receipts.spawn(async move { (row.stream, row.seq, receipt.taken().await) });
+            }
+        }
+        Ok(())
+    }
+
+    fn say_goodbye(&self) -> End {
+        let _ = self.connection.publish(&self.link.topics.status(), self.link.status_bytes(false), true);
+        End::Stopped
+    }
+}

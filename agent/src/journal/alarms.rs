@@ -1,0 +1,240 @@
+//! Alarms in the journal: the state each alarm is in, so that a restart continues it, and the history
+//! of its changes. A change of state and its message to headquarters are one transaction.
+
+use super::{Identity, outbox};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use storewarden_proto::v1::envelope::Body;
+use storewarden_proto::v1::{Alert, Fact};
+use storewarden_rules::{AlarmState, Cause, Condition, Evidence, Quantity, Utc};
+
+/// Changes kept for people to look back on; the oldest go first.
+const HISTORY_MAX: i64 = 10_000;
+
+/// An alarm's change of state.
+#[derive(Clone, Debug)]
+pub struct AlarmChange {
+    /// Number of the occurrence.
+    pub alarm: u64,
+    /// Device id.
+    pub device: String,
+    /// Device name for people.
+    pub device_name: String,
+    /// What is wrong.
+    pub condition: Condition,
+    /// The state it is in now.
+    pub state: AlarmState,
+    /// When it came into it.
+    pub at: Utc,
+    /// Probable cause.
+    pub cause: Cause,
+    /// The numbers behind it.
+    pub evidence: Evidence,
+    /// Until when it is shelved, if it is.
+    pub shelved_until: Option<Utc>,
+    /// The person who acknowledged or shelved it, or nobody.
+    pub by: String,
+}
+
+/// What the journal remembers of one alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Number of the latest occurrence; 0 if it was never raised.
+    pub alarm: u64,
+    /// Device id.
+    pub device: String,
+    /// What is wrong.
+    pub condition: Condition,
+    /// The state it was in.
+    pub state: AlarmState,
+    /// When the state changed.
+    pub changed: Utc,
+    /// Since when the delay runs, if it does.
+    pub pending: Option<Utc>,
+    /// Probable cause.
+    pub cause: Cause,
+    /// Since when the condition had held, and the numbers.
+    pub evidence: Evidence,
+    /// Until when it is shelved, if it is.
+    pub shelved_until: Option<Utc>,
+    /// Who acknowledged or shelved it.
+    pub by: String,
+}
+
+/// Commits an alarm's change of state together with the message that tells headquarters.
+pub fn record(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    change: &AlarmChange,
+) -> rusqlite::Result<()> {
+    let (since, facts) = (change.evidence.since.0, facts_text(&change.evidence));
+    connection
+        .prepare_cached(
+            "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10)
+             ON CONFLICT (device, condition) DO UPDATE SET alarm = ?3, state = ?4, since_ms = ?5,
+             changed_ms = ?6, pending_ms = NULL, cause = ?7, evidence = ?8, shelved_until_ms = ?9, by = ?10",
+        )?
+        .execute(params![
+            change.device,
+            change.condition.name(),
+            change.alarm.cast_signed(),
+            change.state.name(),
+            since,
+            change.at.0,
+            change.cause.name(),
+            facts,
+            change.shelved_until.map(|until| until.0),
+            change.by,
+        ])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO alarm_history (alarm, device, condition, state, at_ms, since_ms, cause, evidence, by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            change.alarm.cast_signed(),
+            change.device,
+            change.condition.name(),
+            change.state.name(),
+            change.at.0,
+            since,
+            change.cause.name(),
+            facts,
+            change.by,
+        ])?;
+    let newest = connection.last_insert_rowid();
+    connection.prepare_cached("DELETE FROM alarm_history WHERE id <= ?1")?.execute([newest - HISTORY_MAX])?;
+    outbox::append(connection, identity, now, Body::Alert(alert(change)))?;
+    Ok(())
+}
+
+/// Remembers since when the delay of a condition runs, or that it no longer does.
+pub fn record_pending(
+    connection: &Connection,
+    device: &str,
+    condition: Condition,
+    since: Option<Utc>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO alarm VALUES (?1, ?2, 0, ?3, 0, 0, ?4, '', '[]', NULL, '')
+             ON CONFLICT (device, condition) DO UPDATE SET pending_ms = ?4",
+        )?
+        .execute(params![device, condition.name(), AlarmState::Normal.name(), since.map(|at| at.0)])?;
+    Ok(())
+}
+
+/// Every alarm the journal knows. Rows of conditions this version does not know are left out.
+pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    let mut statement = connection.prepare(
+        "SELECT alarm, device, condition, state, since_ms, changed_ms, pending_ms, cause, evidence,
+         shelved_until_ms, by FROM alarm",
+    )?;
+    let rows = statement.query_map([], stored)?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
+    let (condition, state): (String, String) = (row.get(2)?, row.get(3)?);
+    let (cause, facts): (String, String) = (row.get(7)?, row.get(8)?);
+    let (Some(condition), Some(state)) = (Condition::from_name(&condition), AlarmState::from_name(&state))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Stored {
+        alarm: row.get::<_, i64>(0)?.cast_unsigned(),
+        device: row.get(1)?,
+        condition,
+        state,
+        changed: Utc(row.get(5)?),
+        pending: row.get::<_, Option<i64>>(6)?.map(Utc),
+        cause: Cause::from_name(&cause).unwrap_or_default(),
+        evidence: evidence_from(Utc(row.get(4)?), &facts),
+        shelved_until: row.get::<_, Option<i64>>(9)?.map(Utc),
+        by: row.get(10)?,
+    }))
+}
+
+fn facts_text(evidence: &Evidence) -> String {
+    let facts: Vec<_> = evidence.facts.iter().map(|fact| (fact.quantity.name(), fact.value)).collect();
+    serde_json::json!(facts).to_string()
+}
+
+/// Numbers of quantities this version does not know are left out.
+fn evidence_from(since: Utc, text: &str) -> Evidence {
+    let facts: Vec<(String, f64)> = serde_json::from_str(text).unwrap_or_default();
+    facts
+        .into_iter()
+        .filter_map(|(name, value)| Some((Quantity::from_name(&name)?, value)))
+        .fold(Evidence::since(since), |evidence, (quantity, value)| evidence.with(quantity, value))
+}
+
+/// The highest number given to an alarm so far.
+pub fn last_number(connection: &Connection) -> rusqlite::Result<u64> {
+    let last: Option<i64> = connection.query_row("SELECT max(alarm) FROM alarm", [], |row| row.get(0))?;
+    Ok(last.unwrap_or(0).cast_unsigned())
+}
+
+/// Remembers that a device has answered. Returns whether that is news.
+pub fn record_device(connection: &Connection, device: &str) -> rusqlite::Result<bool> {
+    Ok(connection.execute("INSERT OR IGNORE INTO device VALUES (?1)", [device])? > 0)
+}
+
+/// Whether a device has ever answered.
+pub fn knows_device(connection: &Connection, device: &str) -> rusqlite::Result<bool> {
+    let found =
+        connection.query_row("SELECT 1 FROM device WHERE device = ?1", [device], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+fn alert(change: &AlarmChange) -> Alert {
+    Alert {
+        alarm: change.alarm,
+        device: change.device.clone(),
+        device_name: change.device_name.clone(),
+        condition: change.condition.name().into(),
+        priority: change.condition.priority().name().into(),
+        state: wire_state(change.state).into(),
+        at_ms: change.at.0,
+        since_ms: change.evidence.since.0,
+        cause: change.cause.name().into(),
+        evidence: change
+            .evidence
+            .facts
+            .iter()
+            .map(|fact| Fact {
+                quantity: fact.quantity.name().into(),
+                value: fact.value,
+                unit: fact.quantity.unit().symbol().into(),
+            })
+            .collect(),
+        by: change.by.clone(),
+    }
+}
+
+fn wire_state(state: AlarmState) -> storewarden_proto::v1::AlarmState {
+    use storewarden_proto::v1::AlarmState as Wire;
+    match state {
+        AlarmState::Normal => Wire::Normal,
+        AlarmState::ActiveUnacknowledged => Wire::ActiveUnacknowledged,
+        AlarmState::ActiveAcknowledged => Wire::ActiveAcknowledged,
+        AlarmState::ReturnedUnacknowledged => Wire::ReturnedUnacknowledged,
+        AlarmState::Latched => Wire::Latched,
+        AlarmState::Shelved => Wire::Shelved,
+        AlarmState::SuppressedByDesign => Wire::SuppressedByDesign,
+        AlarmState::OutOfService => Wire::OutOfService,
+    }
+}
+
+/// `{"temperature": {"value": -9.5, "unit": "°C"}, …}`, as the command line prints it.
+pub fn evidence_json(evidence: &Evidence) -> serde_json::Value {
+    let facts: serde_json::Map<_, _> = evidence
+        .facts
+        .iter()
+        .map(|fact| {
+            let unit = fact.quantity.unit().symbol();
+            (fact.quantity.name().to_owned(), serde_json::json!({ "value": fact.value, "unit": unit }))
+        })
+        .collect();
+    serde_json::Value::Object(facts)
+}

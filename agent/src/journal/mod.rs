@@ -1,0 +1,265 @@
+//! The journal: the one SQLite database of a store. A fact is committed here before it leaves the
+//! store or reaches a label.
+//!
+//! One thread owns the connection. Others hand it jobs: closures that read or write inside its
+//! transaction. Jobs that wait together are committed together (one fsync); each runs in a savepoint
+//! of its own, so that a failing job takes nothing else with it. A job's answer is given after the
+//! commit.
+
+pub mod alarms;
+pub mod audit;
+pub mod boot;
+pub mod outbox;
+pub mod prices;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
+const JOBS_MAX: usize = 256;
+/// Jobs committed in one transaction at most.
+const JOBS_PER_COMMIT_MAX: usize = 128;
+/// Pause after a failed commit (disk full, I/O error) before the same jobs are tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+type Job = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+
+/// What a job answers with, once it is committed.
+struct Queued {
+    job: Job,
+    committed: oneshot::Sender<Result<(), JournalError>>,
+}
+
+/// Names this store, this journal and this run in every message to headquarters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The chain the store belongs to.
+    pub chain: String,
+    /// The store.
+    pub store: String,
+    /// Random id of this run of the agent.
+    pub boot: u64,
+    /// Random id of this journal file.
+    pub journal: u64,
+}
+
+/// Why the journal could not do something.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be opened or created.
+    #[error("journal {path}: {what}; check that the directory exists and is writable")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// SQLite's word.
+        what: String,
+    },
+    /// One job failed; nothing of it was stored.
+    #[error("journal: {0}")]
+    Job(String),
+    /// The journal's thread has ended, as it does when the agent stops.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// A handle to the journal's thread. Cheap to clone; the thread ends when the last is dropped.
+#[derive(Clone)]
+pub struct Journal {
+    jobs: mpsc::Sender<Queued>,
+    identity: Arc<Identity>,
+    outbox_grew: watch::Receiver<u64>,
+}
+
+impl Journal {
+    /// Opens or creates the journal at `path`. A damaged file is put aside under another name, so
+    /// that the agent always starts; what was in its outbox is then lost to headquarters and the
+    /// new journal's id says so.
+    pub fn open(path: &Path, chain: &str, store: &str, boot: u64) -> Result<Self, JournalError> {
+        let fault =
+            |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
+        let connection = match prepare(path) {
+            Ok(connection) => connection,
+            Err(error) if is_damage(&error) => {
+                let aside = put_aside(path).map_err(|error| JournalError::Open {
+                    path: path.into(),
+                    what: format!("is damaged and cannot be put aside: {error}"),
+                })?;
+                tracing::error!(journal = %path.display(), aside = %aside.display(), %error,
+                    "journal is damaged: put aside, starting a new one");
+                prepare(path).map_err(fault)?
+            }
+            Err(error) => return Err(fault(error)),
+        };
+        let journal = connection
+            .query_row("SELECT journal FROM identity", [], |row| row.get::<_, i64>(0))
+            .map_err(fault)?
+            .cast_unsigned();
+        let identity = Arc::new(Identity { chain: chain.into(), store: store.into(), boot, journal });
+        let (jobs, queue) = mpsc::channel(JOBS_MAX);
+        let (grew, outbox_grew) = watch::channel(0);
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || run(connection, queue, &grew))
+            .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
+        Ok(Self { jobs, identity, outbox_grew })
+    }
+
+    /// The names every message carries.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Changes whenever something may have been added to the outbox.
+    pub fn outbox_grew(&self) -> watch::Receiver<u64> {
+        self.outbox_grew.clone()
+    }
+
+    /// Runs `job` inside a transaction and returns its answer after the commit. The job runs again
+    /// when the commit fails, so it must not have effects outside the database.
+    pub async fn run<T, F>(&self, mut job: F) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let answer = Arc::new(Mutex::new(None));
+        let slot = answer.clone();
+        let job = Box::new(move |connection: &Connection| {
+            let value = job(connection)?;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        });
+        let (committed, done) = oneshot::channel();
+        self.jobs.send(Queued { job, committed }).await.map_err(|_| JournalError::Closed)?;
+        done.await.map_err(|_| JournalError::Closed)??;
+        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or(JournalError::Closed)
+    }
+}
+
+/// Opens a connection for reading only, as the command line does beside a running agent.
+pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: an acknowledged commit survives a power cut (docs/decisions/0003).
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -2000)?;
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if check != "ok" {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+            Some(check),
+        ));
+    }
+    let tables: i64 =
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'identity'", [], |r| r.get(0))?;
+    if tables == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.execute("INSERT INTO identity VALUES (1, ?1)", [random_id().cast_signed()])?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// A random id that is not 0.
+pub fn random_id() -> u64 {
+    getrandom::u64().expect("the operating system has random numbers").max(1)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// The file system's fault rather than the job's: worth trying again.
+fn is_disk(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy)
+    )
+}
+
+fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let aside = (1..)
+        .map(|n| PathBuf::from(format!("{}.damaged-{n}", path.display())))
+        .find(|candidate| !candidate.exists())
+        .expect("some number is free");
+    std::fs::rename(path, &aside)?;
+    for suffix in ["-wal", "-shm"] {
+        let companion = PathBuf::from(format!("{}{suffix}", path.display()));
+        if companion.exists() {
+            std::fs::rename(&companion, format!("{}{suffix}", aside.display()))?;
+        }
+    }
+    Ok(aside)
+}
+
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &watch::Sender<u64>) {
+    let mut batch = Vec::new();
+    while let Some(first) = queue.blocking_recv() {
+        batch.push(first);
+        while batch.len() < JOBS_PER_COMMIT_MAX {
+            match queue.try_recv() {
+                Ok(next) => batch.push(next),
+                Err(_) => break,
+            }
+        }
+        let mut complained = false;
+        let changes = connection.total_changes();
+        let outcomes = loop {
+            match commit(&mut connection, &mut batch) {
+                Ok(outcomes) => break outcomes,
+                Err(error) => {
+                    if !complained {
+                        tracing::error!(%error, jobs = batch.len(), "journal cannot commit; trying again");
+                        complained = true;
+                    }
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+            }
+        };
+        if complained {
+            tracing::info!("journal commits again");
+        }
+        if connection.total_changes() != changes {
+            grew.send_modify(|count| *count += 1);
+        }
+        for (queued, outcome) in batch.drain(..).zip(outcomes) {
+            let _ = queued.committed.send(outcome);
+        }
+    }
+}
+
+/// Runs the jobs in one transaction; the outer error is the commit's, the inner ones are each job's.
+fn commit(
+    connection: &mut Connection,
+    batch: &mut [Queued],
+) -> rusqlite::Result<Vec<Result<(), JournalError>>> {
+    let mut transaction = connection.transaction()?;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for queued in batch.iter_mut() {
+        let mut savepoint = transaction.savepoint()?;
+        match (queued.job)(&savepoint) {
+            Ok(()) => {
+                savepoint.commit()?;
+                outcomes.push(Ok(()));
+            }
+            Err(error) if is_disk(&error) => return Err(error),
+            Err(error) => {
+                savepoint.rollback()?;
+                outcomes.push(Err(JournalError::Job(error.to_string())));
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(outcomes)
+}

@@ -1,0 +1,218 @@
+//! The outbox: messages headquarters has not acknowledged yet.
+//!
+//! A message gets its number and its bytes in the transaction of the fact it tells, and leaves the
+//! outbox only when headquarters acknowledged that number.
+
+use super::Identity;
+use rusqlite::{Connection, OptionalExtension, params};
+use storewarden_proto::prost::Message;
+use storewarden_proto::v1::envelope::Body;
+use storewarden_proto::v1::{Envelope, Gap, Stream};
+use storewarden_rules::Utc;
+
+/// Every stream, the one that overtakes the others first.
+pub const STREAMS: [Stream; 4] =
+    [Stream::Alert, Stream::PriceResult, Stream::CommandResult, Stream::Telemetry];
+
+/// A message as it will travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its stream.
+    pub stream: Stream,
+    /// Its number in that stream.
+    pub seq: u64,
+    /// The encoded envelope.
+    pub payload: Vec<u8>,
+}
+
+/// Which stream a message belongs to.
+fn stream_of(body: &Body) -> Stream {
+    match body {
+        Body::Alert(_) => Stream::Alert,
+        Body::BatchOutcome(_) | Body::LabelShown(_) => Stream::PriceResult,
+        Body::CommandOutcome(_) => Stream::CommandResult,
+        Body::Telemetry(_) | Body::Gap(_) => Stream::Telemetry,
+    }
+}
+
+/// Adds a message and returns its number.
+pub fn append(connection: &Connection, identity: &Identity, now: Utc, body: Body) -> rusqlite::Result<u64> {
+    let stream = stream_of(&body);
+    let seq: i64 = connection
+        .prepare_cached(
+            "INSERT INTO stream (stream, last, acked) VALUES (?1, 1, 0)
+             ON CONFLICT (stream) DO UPDATE SET last = last + 1 RETURNING last",
+        )?
+        .query_row([i32::from(stream)], |row| row.get(0))?;
+    write(connection, identity, now, stream, seq, body)?;
+    Ok(seq.cast_unsigned())
+}
+
+fn write(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    stream: Stream,
+    seq: i64,
+    body: Body,
+) -> rusqlite::Result<()> {
+    let envelope = Envelope {
+        chain: identity.chain.clone(),
+        store: identity.store.clone(),
+        boot: identity.boot,
+        stream: stream.into(),
+        seq: seq.cast_unsigned(),
+        journal: identity.journal,
+        committed_ms: now.0,
+        body: Some(body),
+    };
+    connection.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        i32::from(stream),
+        seq,
+        now.0,
+        envelope.encode_to_vec()
+    ])?;
+    Ok(())
+}
+
+/// Up to `limit` messages of `stream` numbered above `after`, in order.
+pub fn rows_after(
+    connection: &Connection,
+    stream: Stream,
+    after: u64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Row>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, payload FROM outbox WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+        )?
+        .query_map(params![i32::from(stream), after.cast_signed(), limit], |row| {
+            Ok(Row { stream, seq: row.get::<_, i64>(0)?.cast_unsigned(), payload: row.get(1)? })
+        })?
+        .collect()
+}
+
+/// Headquarters has committed everything of `stream` up to `seq`. Returns how many messages left.
+/// An acknowledgement of numbers never given out is ignored: it is not ours.
+pub fn acknowledge(connection: &Connection, stream: Stream, seq: u64) -> rusqlite::Result<usize> {
+    let seq = seq.cast_signed();
+    let moved = connection
+        .prepare_cached("UPDATE stream SET acked = ?2 WHERE stream = ?1 AND acked < ?2 AND last >= ?2")?
+        .execute(params![i32::from(stream), seq])?;
+    if moved == 0 {
+        return Ok(0);
+    }
+    connection
+        .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
+        .execute(params![i32::from(stream), seq])
+}
+
+/// Highest acknowledged number of `stream`.
+pub fn acked(connection: &Connection, stream: Stream) -> rusqlite::Result<u64> {
+    let acked: Option<i64> = connection
+        .prepare_cached("SELECT acked FROM stream WHERE stream = ?1")?
+        .query_row([i32::from(stream)], |row| row.get(0))
+        .optional()?;
+    Ok(acked.unwrap_or(0).cast_unsigned())
+}
+
+/// How many messages wait.
+pub fn pending(connection: &Connection) -> rusqlite::Result<u64> {
+    let count: i64 =
+        connection.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// Keeps telemetry within `max` messages: when there are more, the oldest quarter gives way to one
+/// message that says so. Other streams are never dropped. Returns how many were dropped.
+pub fn bound_telemetry(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    max: u64,
+) -> rusqlite::Result<u64> {
+    let stream = i64::from(i32::from(Stream::Telemetry));
+    let (count, first): (i64, Option<i64>) = connection
+        .prepare_cached("SELECT count(*), min(seq) FROM outbox WHERE stream = ?1")?
+        .query_row([stream], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(first) = first.filter(|_| count.cast_unsigned() > max) else { return Ok(0) };
+    let last = first + (count / 4).max(1);
+    // An earlier gap at the front is swallowed: it began after the last acknowledged number.
+    let acked = acked(connection, Stream::Telemetry)?.cast_signed();
+    let (from_ms, to_ms): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT min(committed_ms), max(committed_ms) FROM outbox WHERE stream = ?1 AND seq <= ?2",
+        )?
+        .query_row([stream, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let dropped = connection
+        .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
+        .execute([stream, last])?;
+    let gap = Gap { first_seq: (acked + 1).cast_unsigned(), from_ms, to_ms };
+    write(connection, identity, now, Stream::Telemetry, last, Body::Gap(gap))?;
+    Ok(dropped as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storewarden_proto::v1::{Alert, Telemetry};
+
+    fn identity() -> Identity {
+        Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 9 }
+    }
+
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        connection
+    }
+
+    fn alert() -> Body {
+        Body::Alert(Alert::default())
+    }
+
+    #[test]
+    fn numbers_rise_by_one_per_stream_and_survive_acknowledgement() {
+        let db = database();
+        let add = |body| append(&db, &identity(), Utc(1), body).unwrap();
+        assert_eq!((add(alert()), add(alert()), add(Body::Telemetry(Telemetry::default()))), (1, 2, 1));
+        assert_eq!(acknowledge(&db, Stream::Alert, 2).unwrap(), 2);
+        assert_eq!(add(alert()), 3, "an empty outbox does not begin again at 1");
+        assert_eq!(acknowledge(&db, Stream::Alert, 1).unwrap(), 0, "an old acknowledgement changes nothing");
+        assert_eq!(acknowledge(&db, Stream::Alert, 99).unwrap(), 0, "nor does one from another life");
+        assert_eq!(pending(&db).unwrap(), 2);
+    }
+
+    #[test]
+    fn the_payload_names_itself() {
+        let db = database();
+        append(&db, &identity(), Utc(5), alert()).unwrap();
+        let row = rows_after(&db, Stream::Alert, 0, 10).unwrap().remove(0);
+        let envelope = Envelope::decode(row.payload.as_slice()).unwrap();
+        assert_eq!((envelope.seq, envelope.boot, envelope.journal, envelope.committed_ms), (1, 7, 9, 5));
+        assert_eq!(envelope.stream(), Stream::Alert);
+    }
+
+    #[test]
+    fn telemetry_gives_way_oldest_first_and_leaves_a_gap_but_alerts_never_do() {
+        let db = database();
+        for n in 0..100 {
+            append(&db, &identity(), Utc(n), Body::Telemetry(Telemetry::default())).unwrap();
+            append(&db, &identity(), Utc(n), alert()).unwrap();
+            bound_telemetry(&db, &identity(), Utc(n), 20).unwrap();
+        }
+        let telemetry = rows_after(&db, Stream::Telemetry, 0, 1000).unwrap();
+        assert!(telemetry.len() <= 20 && telemetry.len() >= 15, "{}", telemetry.len());
+        assert_eq!(rows_after(&db, Stream::Alert, 0, 1000).unwrap().len(), 100);
+        let mut expected_next = 1;
+        for row in telemetry {
+            let first = match Envelope::decode(row.payload.as_slice()).unwrap().body.unwrap() {
+                Body::Gap(gap) => gap.first_seq,
+                _ => row.seq,
+            };
+            assert_eq!(first, expected_next, "every number is there or inside a gap");
+            expected_next = row.seq + 1;
+        }
+        assert_eq!(expected_next, 101);
+    }
+}

@@ -1,0 +1,276 @@
+//! `storewarden run`: the whole machine on one screen. Open the journal, start the buses, the site, the
+//! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
+
+use crate::assemble::{Assembled, assemble};
+use crate::cli::Failure;
+use crate::config::{Config, Hq};
+use crate::console::{self, ConsoleState};
+use crate::hq_link::{Link, connection::Endpoint};
+use crate::journal::{self, Journal, boot};
+use crate::shelf::Shelf;
+use crate::site_task::SiteTask;
+use crate::view::StoreView;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use storewarden_drivers::clock::Clock;
+use storewarden_drivers::esl::estation;
+use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
+use storewarden_drivers::modbus::device::BusDevice;
+use storewarden_drivers::modbus::tcp::{self, BusConfig, Command};
+use storewarden_proto::topic::StoreTopics;
+use storewarden_proto::v1::Status;
+use storewarden_rules::{DeviceId, Millis, PointId, Reading};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Blocks of readings between the buses and the rules; a bus waits when it is full. A block is one
+/// answer of a device, so this is about a second of a busy store.
+const READING_BLOCKS_MAX: usize = 256;
+/// Commands waiting for a bus; beyond, a command is refused.
+const COMMANDS_MAX: usize = 16;
+/// Requests of people waiting for the rules.
+const REQUESTS_MAX: usize = 16;
+/// Price batches waiting to be checked; headquarters repeats what does not fit.
+const PRICE_BATCHES_MAX: usize = 4;
+/// Telemetry interval of a store without headquarters: readings are gathered, then bounded by the
+/// journal like any other.
+const TELEMETRY_EVERY: Millis = Millis::from_secs(60);
+
+/// Runs the store until SIGTERM, SIGINT, or a task that cannot go on.
+pub fn run(config: Config) -> Result<(), Failure> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("STOREWARDEN_LOG")
+                .unwrap_or_else(|_| "info,rumqttc=error".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::outcome)?
+        .block_on(store(config))
+}
+
+async fn store(config: Config) -> Result<(), Failure> {
+    let clock = Clock::start();
+    let boot_id = journal::random_id();
+    let listener = tokio::net::TcpListener::bind(config.console.listen)
+        .await
+        .map_err(|error| Failure::Outcome(format!("console.listen {}: {error}", config.console.listen)))?;
+    let journal = Journal::open(&config.journal.path, &config.store.chain, &config.store.id, boot_id)
+        .map_err(Failure::outcome)?;
+    let started = clock.now().utc;
+    journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
+    let assembled = assemble(&config, |device| Some(device.poll)).map_err(Failure::outcome)?;
+    tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
+        console = %format_args!("http://{}", config.console.listen), "started");
+
+    let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
+    let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
+    let (online, hq_online) = watch::channel(false);
+    let (labels, labels_shown) = watch::channel(Vec::new());
+    let (view, shown) = watch::channel(Arc::new(StoreView {
+        store: config.store.id.clone(),
+        name: config.store.name.clone(),
+        ..StoreView::default()
+    }));
+    let mut tasks = Tasks { broken: CancellationToken::new() };
+    // Intake stops first; whatever it brought in is carried out before the rest stops.
+    let (stop_intake, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+
+    let (buses, commands) = start_buses(&mut tasks, &config, &assembled, &readings, &clock, &stop_intake);
+    drop(readings);
+    let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
+    let gateways = start_gateways(&mut tasks, &config, &clock, &stop_rest);
+    let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
+    let shelf = tasks.start("labels", shelf.run(prices_in, label_tasks, label_events, stop_intake.clone()));
+    let site = SiteTask {
+        assembled,
+        journal: journal.clone(),
+        clock: clock.clone(),
+        timezone: config.store.timezone,
+        commands,
+        telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
+        telemetry_messages_max: config.journal.telemetry_messages_max,
+        view,
+        hq_online,
+        labels: labels_shown,
+    };
+    let site = tasks.start("site", site.run(readings_in, requests_in));
+    let link = config.hq.as_ref().map(|hq| {
+        let link = link(&config, hq, &journal, prices, online, &clock);
+        tasks.start("headquarters link", link.run(stop_rest.clone()))
+    });
+    let state = ConsoleState {
+        view: shown,
+        requests,
+        default_language: config.console.language,
+        allowed_hosts: config.console.allowed_hosts.clone().into(),
+    };
+    let console = tasks.start("console", console::serve(listener, state, stop_rest.clone()));
+
+    let broken = tokio::select! {
+        () = stop_signal() => false,
+        () = tasks.broken.cancelled() => true,
+    };
+    tracing::info!("stopping");
+    stop_intake.cancel();
+    for bus in buses {
+        let _ = bus.await;
+    }
+    let readings = site.await.ok().flatten().unwrap_or(0);
+    let _ = shelf.await;
+    let stopped = clock.now().utc;
+    journal.run(move |db| boot::stopped(db, boot_id, stopped, readings)).await.map_err(Failure::outcome)?;
+    stop_rest.cancel();
+    for gateway in gateways.tasks {
+        let _ = gateway.await;
+    }
+    if let Some(link) = link {
+        let _ = link.await;
+    }
+    let _ = console.await;
+    tracing::info!(readings, "stopped");
+    if broken { Err(Failure::Outcome("a part of the agent failed; see the log".into())) } else { Ok(()) }
+}
+
+/// Tasks that must not end before they are told to.
+struct Tasks {
+    broken: CancellationToken,
+}
+
+impl Tasks {
+    /// Starts a task. When it fails (or panics), the log says so and the agent stops, for systemd to start it
+    /// anew: a store half running is worse.
+    fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> JoinHandle<Option<T>> {
+        let broken = self.broken.clone();
+        let inner = tokio::spawn(task);
+        tokio::spawn(async move {
+            match inner.await {
+                Ok(Ok(value)) => return Some(value),
+                Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
+                Err(error) => tracing::error!(task = name, %error, "failed"),
+            }
+            broken.cancel();
+            None
+        })
+    }
+}
+
+fn start_buses(
+    tasks: &mut Tasks,
+    config: &Config,
+    assembled: &Assembled,
+    readings: &mpsc::Sender<Vec<Reading>>,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> (Vec<JoinHandle<Option<()>>>, HashMap<DeviceId, mpsc::Sender<Command>>) {
+    let mut commands = HashMap::new();
+    let mut running = Vec::new();
+    for (index, bus) in config.buses.iter().enumerate() {
+        let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+        let mut devices = Vec::new();
+        for (id, device) in (0..).map(DeviceId).zip(&config.devices).filter(|(_, device)| device.bus == index)
+        {
+            commands.insert(id, sender.clone());
+            let points: Vec<(PointId, usize)> =
+                assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
+            devices.push(BusDevice {
+                name: device.id.clone(),
+                unit: device.unit,
+                profile: device.profile.clone(),
+                poll: device.poll,
+                points,
+                timeout: None,
+            });
+        }
+        let bus = BusConfig { name: bus.id.clone(), address: bus.tcp.clone(), devices };
+        let task = tcp::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
+        running.push(tasks.start("bus", async { Ok::<_, std::convert::Infallible>(task.await) }));
+    }
+    (running, commands)
+}
+
+type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);
+
+struct Gateways {
+    tasks: Vec<JoinHandle<Option<()>>>,
+    channels: Vec<GatewayChannels>,
+}
+
+fn start_gateways(tasks: &mut Tasks, config: &Config, clock: &Clock, stop: &CancellationToken) -> Gateways {
+    let mut gateways = Gateways { tasks: Vec::new(), channels: Vec::new() };
+    for gateway in &config.gateways {
+        let (label_tasks, tasks_in) = mpsc::channel(64);
+        let (events, events_in) = mpsc::channel(64);
+        let estation = estation::mqtt::EstationConfig {
+            host: gateway.broker.host.clone(),
+            port: gateway.broker.port,
+            username: gateway.broker.login.as_ref().map(|(user, _)| user.clone()),
+            password: gateway.broker.login.as_ref().map(|(_, password)| password.clone()),
+            ap: gateway.ap.clone(),
+            client_id: format!("storewarden-{}-{}", config.store.id, gateway.id),
+            limits: estation::gateway::Limits::default(),
+        };
+        let task = estation::mqtt::run(estation, tasks_in, events, clock.clone(), stop.clone());
+        gateways
+            .tasks
+            .push(tasks.start("label gateway", async { Ok::<_, std::convert::Infallible>(task.await) }));
+        gateways.channels.push((label_tasks, events_in));
+    }
+    gateways
+}
+
+fn link(
+    config: &Config,
+    hq: &Hq,
+    journal: &Journal,
+    prices: mpsc::Sender<Vec<u8>>,
+    online: watch::Sender<bool>,
+    clock: &Clock,
+) -> Link {
+    let identity = journal.identity();
+    Link {
+        endpoint: Endpoint {
+            host: hq.broker.host.clone(),
+            port: hq.broker.port,
+            ca: hq.ca.clone(),
+            login: hq.broker.login.clone(),
+            client_id: format!("storewarden-{}-{}", config.store.chain, config.store.id),
+            last_will: (String::new(), Vec::new()),
+        },
+        ack: hq.ack,
+        topics: StoreTopics::new(&config.store.chain, &config.store.id),
+        status: Status {
+            chain: identity.chain.clone(),
+            store: identity.store.clone(),
+            boot: identity.boot,
+            journal: identity.journal,
+            version: env!("CARGO_PKG_VERSION").into(),
+            config_digest: config.digest.to_vec(),
+            ..Status::default()
+        },
+        journal: journal.clone(),
+        prices,
+        online,
+        clock: clock.clone(),
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the runtime has signals enabled");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

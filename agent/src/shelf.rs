@@ -1,0 +1,287 @@
+//! The task that owns prices and labels: signed batches in, images to the gateways, proof to the
+//! journal. What is decided is decided in [`crate::price`] and [`crate::label`].
+
+use crate::config::{Config, Label};
+use crate::journal::{Journal, JournalError, prices};
+use crate::label::delivery::{Delivery, Input, Output, Price, Proof, State, Told};
+use crate::label::{Image, Shelf as Content, can_show, render};
+use crate::price::{Entry, Kind, PriceBook, PriceKey, verify};
+use crate::view::LabelView;
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+use storewarden_drivers::clock::Clock;
+use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask, Proof as DriverProof};
+use storewarden_proto::prost::Message;
+use storewarden_proto::v1::SignedBatch;
+use storewarden_rules::{Now, Utc};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Prices and labels of the store.
+pub struct Shelf {
+    journal: Journal,
+    clock: Clock,
+    keys: Vec<PriceKey>,
+    chain: String,
+    store: String,
+    labels: Vec<Label>,
+    book: PriceBook,
+    last_numbers: HashMap<String, u64>,
+    /// When a price begins or ends next, as of the last look.
+    next_change: Option<Utc>,
+    /// What each label was last told to show, by index into `labels`.
+    content: Vec<Option<(Entry, u64)>>,
+    /// One loop per gateway.
+    deliveries: Vec<Delivery>,
+    /// Tasks the gateway's channel had no room for: label index and task number.
+    waiting: Vec<VecDeque<(usize, u64)>>,
+    view: watch::Sender<Vec<LabelView>>,
+}
+
+impl Shelf {
+    /// Continues where the journal says the last run ended.
+    pub async fn new(
+        config: &Config,
+        journal: &Journal,
+        clock: &Clock,
+        view: watch::Sender<Vec<LabelView>>,
+    ) -> Result<Self, JournalError> {
+        let now = clock.now();
+        let (book, last_numbers, stored) = journal
+            .run(move |db| {
+                Ok((prices::load_book(db, now.utc)?, prices::last_numbers(db)?, prices::load_labels(db)?))
+            })
+            .await?;
+        // Results of an earlier run's tasks must not confirm this one's.
+        let first_task = now.utc.0.cast_unsigned();
+        let mut deliveries = vec![Delivery::new(first_task); config.gateways.len()];
+        for label in stored {
+            let known = config.labels.iter().find(|known| known.id == label.label);
+            if let Some(known) = known {
+                let restore = Input::Restore {
+                    label: label.label,
+                    image: label.image,
+                    proof: label.proof,
+                    batch: label.batch,
+                };
+                deliveries[known.gateway].step(now, restore);
+            }
+        }
+        Ok(Self {
+            journal: journal.clone(),
+            clock: clock.clone(),
+            keys: config.price_keys.clone(),
+            chain: config.store.chain.clone(),
+            store: config.store.id.clone(),
+            content: vec![None; config.labels.len()],
+            labels: config.labels.clone(),
+            next_change: Some(now.utc),
+            book,
+            last_numbers,
+            waiting: vec![VecDeque::new(); deliveries.len()],
+            deliveries,
+            view,
+        })
+    }
+
+    /// Runs until `stop`. `tasks` and `events` are those of each gateway, in the order of the config.
+    pub async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Vec<u8>>,
+        tasks: Vec<mpsc::Sender<LabelTask>>,
+        events: Vec<mpsc::Receiver<GatewayEvent>>,
+        stop: CancellationToken,
+    ) -> Result<(), JournalError> {
+        let mut events = merge(events);
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                Some(batch) = batches.recv() => self.on_batch(batch).await?,
+                Some((gateway, event)) = events.recv() => self.on_event(gateway, event).await?,
+                _ = tick.tick() => self.on_tick().await?,
+                () = stop.cancelled() => return Ok(()),
+            }
+            self.hand_over(&tasks);
+            self.publish();
+        }
+    }
+
+    async fn on_batch(&mut self, payload: Vec<u8>) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        let identity = self.journal.identity().clone();
+        // Headquarters repeats a batch until it has our answer: one done before is answered again.
+        if let Ok(signed) = SignedBatch::decode(payload.as_slice()) {
+            let digest: [u8; 32] = Sha256::digest(&signed.batch).into();
+            let identity = identity.clone();
+            let known =
+                self.journal.run(move |db| prices::answer_again(db, &identity, now.utc, digest)).await?;
+            if known {
+                return Ok(());
+            }
+        }
+        let last = |key: &str| self.last_numbers.get(key).copied().unwrap_or(0);
+        match verify(&payload, &self.keys, last, &self.chain, &self.store, now.utc, &can_show) {
+            Ok(batch) => {
+                tracing::info!(key = %batch.key_id, number = batch.number, entries = batch.entries.len(), "price batch accepted");
+                let (kept, at) = (batch.clone(), now.utc);
+                let order = self.journal.run(move |db| prices::accept(db, &identity, at, &kept)).await?;
+                self.last_numbers.insert(batch.key_id, batch.number);
+                self.book.insert(order, batch.number, batch.entries);
+                self.refresh(now).await
+            }
+            Err(refusal) => {
+                tracing::warn!(key = %refusal.key_id, number = refusal.number, why = %refusal, "price batch refused");
+                self.journal.run(move |db| prices::refuse(db, &identity, now.utc, &refusal)).await
+            }
+        }
+    }
+
+    async fn on_event(&mut self, gateway: usize, event: GatewayEvent) -> Result<(), JournalError> {
+        let input = match event {
+            GatewayEvent::Shown { label, task, proof, rf_dbm, battery_mv, temperature_c } => {
+                let told = Told { rf_dbm: Some(rf_dbm), battery_mv, temperature_c };
+                let proof = match proof {
+                    DriverProof::Queued => Proof::Queued,
+                    DriverProof::Delivered => Proof::Delivered,
+                    DriverProof::Refreshed => Proof::Refreshed,
+                    DriverProof::ReadBack => Proof::ReadBack,
+                };
+                Input::Shown { label, task, proof, told }
+            }
+            GatewayEvent::Failed { label, task, reason } => {
+                tracing::warn!(%label, %reason, "label could not be brought to its price; trying again later");
+                Input::Failed { label, task, reason }
+            }
+            GatewayEvent::Restarted => Input::GatewayRestarted,
+            // A task that gave way to a newer one is not the one whose result counts.
+            GatewayEvent::Superseded { .. } | GatewayEvent::Online | GatewayEvent::Offline => return Ok(()),
+        };
+        self.deliver(self.clock.now(), gateway, input).await
+    }
+
+    async fn on_tick(&mut self) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        if self.next_change.is_some_and(|change| change <= now.utc) {
+            self.refresh(now).await?;
+        }
+        for gateway in 0..self.deliveries.len() {
+            self.deliver(now, gateway, Input::Tick).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks every label's price up and tells the delivery what changed.
+    async fn refresh(&mut self, now: Now) -> Result<(), JournalError> {
+        self.book.forget_before(now.utc);
+        self.next_change = self.book.next_change_after(now.utc);
+        for index in 0..self.labels.len() {
+            let Some(shown) = self.book.price_at(&self.labels[index].item, now.utc) else { continue };
+            let content = (shown.entry.clone(), shown.batch);
+            if self.content[index].as_ref() == Some(&content) {
+                continue;
+            }
+            let label = &self.labels[index];
+            let Some(png) = draw(label, &content.0) else { continue };
+            let price = Price { item: content.0.item.clone(), price: content.0.price, batch: content.1 };
+            let (id, gateway) = (label.id.clone(), label.gateway);
+            self.content[index] = Some(content);
+            let desired = Input::Desired { label: id, image: Image::digest(&png), price };
+            self.deliver(now, gateway, desired).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, now: Now, gateway: usize, input: Input) -> Result<(), JournalError> {
+        for output in self.deliveries[gateway].step(now, input) {
+            match output {
+                Output::Record(record) => {
+                    let identity = self.journal.identity().clone();
+                    self.journal.run(move |db| prices::record_label(db, &identity, now.utc, &record)).await?;
+                }
+                Output::Send { label, task, .. } => {
+                    if let Some(index) = self.labels.iter().position(|known| known.id == label) {
+                        self.waiting[gateway].retain(|(waiting, _)| *waiting != index);
+                        self.waiting[gateway].push_back((index, task));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the gateways what their channels have room for. Never waits: a gateway that waits for us to
+    /// take its events must not find us waiting for it.
+    fn hand_over(&mut self, tasks: &[mpsc::Sender<LabelTask>]) {
+        for (waiting, channel) in self.waiting.iter_mut().zip(tasks) {
+            while let (Some((index, task)), Ok(place)) = (waiting.front().copied(), channel.try_reserve()) {
+                waiting.pop_front();
+                let label = &self.labels[index];
+                let png = self.content[index].as_ref().and_then(|(entry, _)| draw(label, entry));
+                if let Some(png) = png {
+                    place.send(LabelTask { label: label.id.clone(), task, png });
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let views = self.labels.iter().zip(&self.content).map(|(label, content)| LabelView {
+            label: label.id.clone(),
+            item: label.item.clone(),
+            name: content.as_ref().map_or_else(String::new, |(entry, _)| entry.name.clone()),
+            price: content.as_ref().map_or_else(String::new, |(entry, _)| entry.price.to_string()),
+            state: match self.deliveries[label.gateway].state(&label.id) {
+                State::Idle => "none",
+                State::Sent | State::Shown(Proof::Queued) => "sent",
+                State::Shown(_) => "refreshed",
+                State::Failed => "failed",
+            },
+        });
+        let views: Vec<_> = views.collect();
+        self.view.send_if_modified(|shown| {
+            let changed = *shown != views;
+            if changed {
+                *shown = views;
+            }
+            changed
+        });
+    }
+}
+
+/// The image of a label. What cannot be drawn was refused with its batch, except for a size the layout
+/// does not know: then the log says so and the label keeps what it shows.
+fn draw(label: &Label, entry: &Entry) -> Option<Vec<u8>> {
+    let content = Content {
+        name: &entry.name,
+        unit: &entry.unit,
+        price: entry.price,
+        gtin: entry.gtin,
+        promotion: entry.kind == Kind::Promotion,
+    };
+    match render(label.size.0, label.size.1, &content) {
+        Ok(image) => Some(image.to_png()),
+        Err(error) => {
+            tracing::error!(label = %label.id, item = %entry.item, %error, "label cannot be drawn");
+            None
+        }
+    }
+}
+
+/// One channel for the events of all gateways.
+fn merge(events: Vec<mpsc::Receiver<GatewayEvent>>) -> mpsc::Receiver<(usize, GatewayEvent)> {
+    let (sender, merged) = mpsc::channel(16);
+    for (gateway, mut events) in events.into_iter().enumerate() {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if sender.send((gateway, event)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    merged
+}

@@ -1,0 +1,449 @@
+//! The task that owns the rules: readings in, alarms to the journal, commands to the buses, telemetry
+//! to the outbox, a snapshot to the console. It decides nothing itself.
+
+use crate::assemble::{Assembled, Names};
+use crate::console::{RequestError, SiteRequest};
+use crate::journal::alarms::{self, AlarmChange, Stored};
+use crate::journal::{Journal, JournalError, audit, outbox};
+use crate::telemetry::Gathering;
+use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
+use chrono::{DateTime, Offset};
+use chrono_tz::Tz;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use storewarden_drivers::clock::Clock;
+use storewarden_drivers::modbus::command::CommandError;
+use storewarden_drivers::modbus::tcp::Command;
+use storewarden_proto::v1::CommandOutcome;
+use storewarden_proto::v1::envelope::Body;
+use storewarden_rules::{
+    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Quality, Reading,
+    Restored, Sample, Utc,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How long a command may take to reach its device.
+const COMMAND_DEADLINE: Millis = Millis::from_secs(10);
+
+/// What the task is made of.
+pub struct SiteTask {
+    /// The rules and their names.
+    pub assembled: Assembled,
+    /// Where alarms and telemetry go.
+    pub journal: Journal,
+    /// The time.
+    pub clock: Clock,
+    /// The store's time zone.
+    pub timezone: Tz,
+    /// Which bus each device's commands go to, by device id.
+    pub commands: HashMap<DeviceId, mpsc::Sender<Command>>,
+    /// How often a telemetry message is closed.
+    pub telemetry_every: Millis,
+    /// Telemetry messages kept at most while headquarters is away.
+    pub telemetry_messages_max: u64,
+    /// The snapshot for the console; ids and name are filled in by whoever made it.
+    pub view: watch::Sender<Arc<StoreView>>,
+    /// Whether the link to headquarters is up.
+    pub hq_online: watch::Receiver<bool>,
+    /// What the labels show.
+    pub labels: watch::Receiver<Vec<LabelView>>,
+}
+
+/// The latest of one alarm that the rules do not know: its number and who acted.
+#[derive(Default)]
+struct Occurrence {
+    number: u64,
+    by: String,
+}
+
+/// What a person did.
+struct Act {
+    by: String,
+    shelved_until: Option<Utc>,
+}
+
+/// The running task.
+struct Running {
+    task: SiteTask,
+    names: Arc<Names>,
+    occurrences: HashMap<(DeviceId, Condition), Occurrence>,
+    last_number: u64,
+    /// When each point was last read or missed, by point id; 0 if never.
+    read_at: Vec<Utc>,
+    /// Devices that have answered, now or before a restart.
+    known: HashSet<DeviceId>,
+    gathering: Gathering,
+    gathered_since: Now,
+    readings: u64,
+    events: Vec<Event>,
+    outcomes: JoinSet<(CommandOutcome, Result<(), CommandError>)>,
+}
+
+impl SiteTask {
+    /// Runs until `readings` closes, which is how a stop begins: the buses end first. Returns the
+    /// number of readings judged.
+    pub async fn run(
+        self,
+        mut readings: mpsc::Receiver<Vec<Reading>>,
+        mut requests: mpsc::Receiver<SiteRequest>,
+    ) -> Result<u64, JournalError> {
+        let mut running = Running::restore(self).await?;
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                block = readings.recv() => match block {
+                    Some(block) => running.judge(&block).await?,
+                    None => break,
+                },
+                _ = tick.tick() => running.tick().await?,
+                Some(request) = requests.recv() => running.request(request).await?,
+                Some(Ok((outcome, result))) = running.outcomes.join_next() => {
+                    running.command_done(outcome, result).await?;
+                }
+            }
+        }
+        running.close_telemetry().await?;
+        Ok(running.readings)
+    }
+}
+
+impl Running {
+    /// Continues where the journal says the last run ended.
+    async fn restore(mut task: SiteTask) -> Result<Self, JournalError> {
+        let names = task.assembled.names.clone();
+        let ids: Vec<(DeviceId, String)> =
+            names.devices().map(|(id, device)| (id, device.id.clone())).collect();
+        let (stored, last_number, known) = task
+            .journal
+            .run(move |db| {
+                let mut known = HashSet::new();
+                for (id, name) in &ids {
+                    if alarms::knows_device(db, name)? {
+                        known.insert(*id);
+                    }
+                }
+                Ok((alarms::load(db)?, alarms::last_number(db)?, known))
+            })
+            .await?;
+        let now = task.clock.now();
+        for device in &known {
+            task.assembled.site.resume(*device);
+        }
+        let mut occurrences = HashMap::new();
+        for alarm in stored {
+            // An alarm of a device that is no longer in the config stays in the journal as it was.
+            let Some(device) = names.find_device(&alarm.device) else { continue };
+            let condition = alarm.condition;
+            occurrences.insert((device, condition), Occurrence { number: alarm.alarm, by: alarm.by.clone() });
+            for restored in restored(alarm) {
+                task.assembled.site.restore(now, device, condition, restored);
+            }
+        }
+        Ok(Self {
+            task,
+            read_at: vec![Utc(0); names.point_count()],
+            names,
+            occurrences,
+            last_number,
+            known,
+            gathering: Gathering::default(),
+            gathered_since: now,
+            readings: 0,
+            events: Vec::new(),
+            outcomes: JoinSet::new(),
+        })
+    }
+
+    async fn judge(&mut self, block: &[Reading]) -> Result<(), JournalError> {
+        let now = self.task.clock.now();
+        self.readings += block.len() as u64;
+        for reading in block {
+            if reading.sample.quality() == Quality::Good {
+                self.remember(self.names.point(reading.point).device).await?;
+            }
+            self.read_at[usize::from(reading.point.0)] = reading.at;
+            self.gathering.add(&self.names, reading);
+            let events = &mut self.events;
+            self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
+        }
+        if self.gathering.is_full() {
+            self.close_telemetry().await?;
+        }
+        self.carry_out(now, None).await
+    }
+
+    /// The first answer of a device ever is worth a row: after a restart it gets no start-up hold-off.
+    async fn remember(&mut self, device: DeviceId) -> Result<(), JournalError> {
+        if self.known.insert(device) {
+            let id = self.names.device(device).id.clone();
+            self.task.journal.run(move |db| alarms::record_device(db, &id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), JournalError> {
+        let now = self.task.clock.now();
+        let utc_offset_s = utc_offset_s(self.task.timezone, now.utc);
+        let events = &mut self.events;
+        self.task.assembled.site.step(now, Input::Tick { utc_offset_s }, &mut |event| events.push(event));
+        self.carry_out(now, None).await?;
+        if now.mono - self.gathered_since.mono >= self.task.telemetry_every {
+            self.close_telemetry().await?;
+        }
+        let outbox_pending = self.task.journal.run(outbox::pending).await?;
+        self.publish(now, utc_offset_s, outbox_pending);
+        Ok(())
+    }
+
+    async fn request(&mut self, request: SiteRequest) -> Result<(), JournalError> {
+        let (alarm, by, reply, shelve) = match request {
+            SiteRequest::Acknowledge { alarm, by, reply } => (alarm, by, reply, None),
+            SiteRequest::Shelve { alarm, by, minutes, reply } => {
+                (alarm, by, reply, Some(Millis::from_mins(minutes.into())))
+            }
+        };
+        let found = self.occurrences.iter().find(|(_, occurrence)| occurrence.number == alarm && alarm > 0);
+        let Some((&(device, condition), _)) = found else {
+            let _ = reply.send(Err(RequestError::UnknownAlarm));
+            return Ok(());
+        };
+        let now = self.task.clock.now();
+        let input = match shelve {
+            None => Input::Acknowledge { device, condition },
+            Some(span) => Input::Shelve { device, condition, span },
+        };
+        let shelved_until = shelve.map(|span| now.utc + span);
+        let events = &mut self.events;
+        self.task.assembled.site.step(now, input, &mut |event| events.push(event));
+        let changed = !self.events.is_empty();
+        self.carry_out(now, Some(&Act { by, shelved_until })).await?;
+        let _ = reply.send(if changed { Ok(()) } else { Err(RequestError::NotNow) });
+        Ok(())
+    }
+
+    /// Commits what the rules said and sends the commands. `act` tells what a person did to cause it.
+    async fn carry_out(&mut self, now: Now, act: Option<&Act>) -> Result<(), JournalError> {
+        for event in std::mem::take(&mut self.events) {
+            match event {
+                Event::Alarm(event) => self.alarm(now, event, act).await?,
+                Event::Pending { device, condition, since } => {
+                    let id = self.names.device(device).id.clone();
+                    self.task
+                        .journal
+                        .run(move |db| alarms::record_pending(db, &id, condition, since))
+                        .await?;
+                }
+                Event::Command { device, point, value } => self.command(device, point, value).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn alarm(&mut self, now: Now, event: AlarmEvent, act: Option<&Act>) -> Result<(), JournalError> {
+        let occurrence = self.occurrences.entry((event.device, event.condition)).or_default();
+        if event.previous == AlarmState::Normal || occurrence.number == 0 {
+            self.last_number += 1;
+            *occurrence = Occurrence { number: self.last_number, by: String::new() };
+        }
+        if let Some(act) = act {
+            occurrence.by.clone_from(&act.by);
+        }
+        let device = self.names.device(event.device);
+        let change = AlarmChange {
+            alarm: occurrence.number,
+            device: device.id.clone(),
+            device_name: device.name.clone(),
+            condition: event.condition,
+            state: event.state,
+            at: event.at,
+            cause: event.cause,
+            evidence: event.evidence,
+            shelved_until: act.and_then(|act| act.shelved_until),
+            by: act.map_or_else(String::new, |act| act.by.clone()),
+        };
+        tracing::warn!(device = %change.device, condition = change.condition.name(), state = change.state.name(),
+            cause = change.cause.name(), alarm = change.alarm, by = %change.by, "alarm");
+        let identity = self.task.journal.identity().clone();
+        self.task
+            .journal
+            .run(move |db| {
+                if !change.by.is_empty() {
+                    let detail = format!("alarm {} is {}", change.alarm, change.state.name());
+                    audit::append(db, now.utc, &change.by, "alarm", &detail)?;
+                }
+                alarms::record(db, &identity, now.utc, &change)
+            })
+            .await
+    }
+
+    async fn command(&mut self, device: DeviceId, point: PointId, value: f64) -> Result<(), JournalError> {
+        let target = self.names.point(point);
+        let outcome = CommandOutcome {
+            device: self.names.device(target.device).id.clone(),
+            point: target.name.clone(),
+            value,
+            by: "schedule".into(),
+            ..CommandOutcome::default()
+        };
+        tracing::info!(device = %self.names.device(device).id, point = %format_args!("{}/{}", outcome.device, outcome.point), value, "command");
+        let (reply, answer) = oneshot::channel();
+        let command = Command { point, value, deadline: COMMAND_DEADLINE, reply };
+        let sent = match self.task.commands.get(&target.device) {
+            Some(bus) => bus.try_send(command).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return self.command_done(outcome, Err(CommandError::QueueFull)).await;
+        }
+        self.outcomes.spawn(async move { (outcome, answer.await.unwrap_or(Err(CommandError::Stopped))) });
+        Ok(())
+    }
+
+    async fn command_done(
+        &mut self,
+        mut outcome: CommandOutcome,
+        result: Result<(), CommandError>,
+    ) -> Result<(), JournalError> {
+        let now = self.task.clock.now();
+        outcome.at_ms = now.utc.0;
+        outcome.done = result.is_ok();
+        if let Err(error) = &result {
+            outcome.reason = error.to_string();
+            tracing::warn!(device = %outcome.device, point = %outcome.point, %error, "command failed");
+        }
+        let identity = self.task.journal.identity().clone();
+        self.task
+            .journal
+            .run(move |db| {
+                let what = if outcome.done { "command" } else { "command-failed" };
+                let detail =
+                    format!("{}/{} = {} {}", outcome.device, outcome.point, outcome.value, outcome.reason);
+                audit::append(db, now.utc, &outcome.by, what, &detail)?;
+                outbox::append(db, &identity, now.utc, Body::CommandOutcome(outcome.clone())).map(drop)
+            })
+            .await
+    }
+
+    async fn close_telemetry(&mut self) -> Result<(), JournalError> {
+        self.gathered_since = self.task.clock.now();
+        let Some(telemetry) = self.gathering.take() else { return Ok(()) };
+        let (identity, now) = (self.task.journal.identity().clone(), self.gathered_since.utc);
+        let max = self.task.telemetry_messages_max;
+        let dropped = self
+            .task
+            .journal
+            .run(move |db| {
+                outbox::append(db, &identity, now, Body::Telemetry(telemetry.clone()))?;
+                outbox::bound_telemetry(db, &identity, now, max)
+            })
+            .await?;
+        if dropped > 0 {
+            tracing::warn!(
+                messages = dropped,
+                "headquarters has been away too long: the oldest telemetry was dropped"
+            );
+        }
+        Ok(())
+    }
+
+    fn publish(&self, now: Now, utc_offset_s: i32, outbox_pending: u64) {
+        let mut view = StoreView {
+            at_ms: now.utc.0,
+            utc_offset_s,
+            readings: self.readings,
+            hq_online: *self.task.hq_online.borrow(),
+            outbox_pending,
+            devices: self.names.devices().map(|(id, _)| self.device_view(now, id)).collect(),
+            alarms: self.alarm_views(),
+            labels: self.task.labels.borrow().clone(),
+            ..StoreView::default()
+        };
+        self.task.view.send_modify(|shown| {
+            view.store.clone_from(&shown.store);
+            view.name.clone_from(&shown.name);
+            *shown = Arc::new(view);
+        });
+    }
+
+    fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
+        let device = self.names.device(id);
+        let site = &self.task.assembled.site;
+        let points = self.names.points_of(id).map(|(point, name)| {
+            let sample = site.sample(now, point);
+            let quality = match sample.quality() {
+                Quality::Good => "good",
+                Quality::Stale => "stale",
+                Quality::Bad(reason) => reason.name(),
+            };
+            PointView {
+                name: name.name.clone(),
+                value: match sample {
+                    Sample::Good(value) | Sample::Stale(value) => Some(value),
+                    Sample::Bad(_) => None,
+                },
+                unit: name.unit.symbol(),
+                quality,
+                at_ms: self.read_at[usize::from(point.0)].0,
+            }
+        });
+        DeviceView {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            class: device.class.name(),
+            points: points.collect(),
+        }
+    }
+
+    fn alarm_views(&self) -> Vec<AlarmView> {
+        let mut alarms: Vec<_> =
+            self.task.assembled.site.alarms().filter(|alarm| alarm.state != AlarmState::Normal).collect();
+        alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.condition.priority()), alarm.since));
+        alarms
+            .into_iter()
+            .map(|alarm| {
+                let occurrence = self.occurrences.get(&(alarm.device, alarm.condition));
+                let device = self.names.device(alarm.device);
+                AlarmView {
+                    alarm: occurrence.map_or(0, |o| o.number),
+                    device: device.id.clone(),
+                    device_name: device.name.clone(),
+                    condition: alarm.condition.name(),
+                    priority: alarm.condition.priority().name(),
+                    state: alarm.state.name(),
+                    since_ms: alarm.since.0,
+                    at_ms: alarm.changed_at.0,
+                    by: occurrence.map_or_else(String::new, |o| o.by.clone()),
+                    evidence: alarm
+                        .evidence
+                        .facts
+                        .iter()
+                        .map(|fact| (fact.quantity.name(), fact.value, fact.quantity.unit().symbol()))
+                        .collect(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// What the rules need to go on with an alarm.
+fn restored(alarm: Stored) -> impl Iterator<Item = Restored> {
+    let pending = alarm.pending.map(|since| Restored::Pending { since });
+    let active = (alarm.state != AlarmState::Normal).then_some(Restored::Alarm {
+        state: alarm.state,
+        changed_at: alarm.changed,
+        cause: alarm.cause,
+        evidence: alarm.evidence,
+        shelved_until: alarm.shelved_until,
+    });
+    active.into_iter().chain(pending)
+}
+
+/// Offset of local time from UTC at that moment, seconds.
+pub fn utc_offset_s(timezone: Tz, at: Utc) -> i32 {
+    let utc = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
+    utc.with_timezone(&timezone).offset().fix().local_minus_utc()
+}
