@@ -36,6 +36,25 @@ pub enum Proof {
     ReadBack,
 }
 
+impl Proof {
+    /// As written in the journal and on pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Refreshed => "refreshed",
+            Self::ReadBack => "read_back",
+        }
+    }
+
+    /// The proof of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Queued, Self::Delivered, Self::Refreshed, Self::ReadBack]
+            .into_iter()
+            .find(|proof| proof.name() == name)
+    }
+}
+
 /// The price an image shows, for the proof that headquarters gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
@@ -177,6 +196,18 @@ pub enum State {
     Shown(Proof),
     /// The last attempt failed; another follows.
     Failed,
+}
+
+impl State {
+    /// As written on pages: `none`, `sent`, `failed`, or the name of the proof.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "none",
+            Self::Sent => "sent",
+            Self::Shown(proof) => proof.name(),
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The loop, for all labels of one gateway. As large as the number of labels.
