@@ -91,8 +91,9 @@ impl Image {
         }
     }
 
-    /// A 1-bit grey PNG. The same image gives the same bytes: compression and filter are fixed, and
-    /// nothing else is written.
+    /// A 1-bit grey PNG. One build of the agent gives the same bytes for the same image: compression
+    /// and filter are fixed, and nothing else is written. A build with another version of the
+    /// compressor may give others, and then refreshes every label once.
     pub fn to_png(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width.into(), self.height.into());

@@ -10,10 +10,9 @@
 //! back to the image that was confirmed before is sent again, not assumed.
 
 use super::canvas::Digest;
-use crate::price::Money;
+use super::record::{Price, Proof, Record, Told};
 use std::collections::BTreeMap;
-use storewarden_proto::v1;
-use storewarden_rules::{Millis, Mono, Now, Utc};
+use storewarden_rules::{Millis, Mono, Now};
 
 /// First pause after a failure; it doubles with each further one.
 pub const RETRY_FIRST: Millis = Millis::from_mins(1);
@@ -22,41 +21,6 @@ pub const RETRY_MAX: Millis = Millis::from_mins(60);
 /// After this time without a result an attempt counts as failed. Longer than a gateway needs for a
 /// full change of leaflet, so that only lost results meet it.
 pub const RESULT_WITHIN: Millis = Millis::from_mins(60);
-
-/// How sure a driver is that a label shows an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Proof {
-    /// On its way. Confirms nothing.
-    Queued,
-    /// The label has received it.
-    Delivered,
-    /// The label has refreshed its display.
-    Refreshed,
-    /// The display was read back.
-    ReadBack,
-}
-
-/// The price an image shows, for the proof that headquarters gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
-    /// Item bound to the label.
-    pub item: String,
-    /// What it costs.
-    pub price: Money,
-    /// Number of the batch the price came with.
-    pub batch: u64,
-}
-
-/// What a label told about itself, where it did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Received signal strength.
-    pub rf_dbm: Option<i32>,
-    /// Battery voltage.
-    pub battery_mv: Option<i32>,
-    /// Temperature at the label.
-    pub temperature_c: Option<i32>,
-}
 
 /// What the loop is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,49 +87,6 @@ pub enum Output {
     },
 }
 
-/// What a label shows, is about to show, or failed to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The label.
-    pub label: String,
-    /// The image.
-    pub image: Digest,
-    /// What it says.
-    pub price: Price,
-    /// How sure that is, or why it failed.
-    pub result: Result<Proof, String>,
-    /// What the label told about itself.
-    pub told: Told,
-    /// When that became known.
-    pub at: Utc,
-}
-
-impl From<Record> for v1::LabelShown {
-    fn from(record: Record) -> Self {
-        let (proof, reason) = match record.result {
-            Ok(Proof::Queued) => (v1::Proof::Queued, String::new()),
-            Ok(Proof::Delivered) => (v1::Proof::Delivered, String::new()),
-            Ok(Proof::Refreshed) => (v1::Proof::Refreshed, String::new()),
-            Ok(Proof::ReadBack) => (v1::Proof::ReadBack, String::new()),
-            Err(reason) => (v1::Proof::Failed, reason),
-        };
-        Self {
-            label: record.label,
-            item: record.price.item,
-            price_minor: record.price.price.minor,
-            currency: record.price.price.currency.code().to_owned(),
-            batch: record.price.batch,
-            image: record.image.to_vec(),
-            proof: proof.into(),
-            at_ms: record.at.0,
-            reason,
-            rf_dbm: record.told.rf_dbm,
-            battery_mv: record.told.battery_mv,
-            temperature_c: record.told.temperature_c,
-        }
-    }
-}
-
 /// Where a label stands, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -177,6 +98,18 @@ pub enum State {
     Shown(Proof),
     /// The last attempt failed; another follows.
     Failed,
+}
+
+impl State {
+    /// As written on pages: `none`, `sent`, `failed`, or the name of the proof.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "none",
+            Self::Sent => "sent",
+            Self::Shown(proof) => proof.name(),
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The loop, for all labels of one gateway. As large as the number of labels.

@@ -1,7 +1,9 @@
 use super::*;
-use crate::price::Currency;
+use crate::price::{Currency, Money};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use storewarden_proto::v1;
+use storewarden_rules::Utc;
 
 const LABEL: &str = "3D0000A1";
 

@@ -6,10 +6,12 @@
 pub mod barcode;
 pub mod canvas;
 pub mod delivery;
+pub mod record;
 pub mod render;
 pub mod text;
 
 pub use canvas::{Digest, Image};
 pub use delivery::Delivery;
+pub use record::{Price, Proof, Record, Told};
 pub use render::{RenderError, Shelf, render};
 pub use text::can_show;

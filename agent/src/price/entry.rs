@@ -21,6 +21,21 @@ pub enum Kind {
     Promotion,
 }
 
+impl Kind {
+    /// As written in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Promotion => "promotion",
+        }
+    }
+
+    /// The kind of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Regular, Self::Promotion].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// The price of one item from one moment on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
