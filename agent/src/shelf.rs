@@ -3,7 +3,8 @@
 
 use crate::config::{Config, Label};
 use crate::journal::{Journal, JournalError, prices};
-use crate::label::delivery::{Delivery, Input, Output, Price, Proof, State, Told};
+use crate::label::delivery::{Delivery, Input, Output, State};
+use crate::label::record::{Price, Proof, Told};
 use crate::label::{Image, Shelf as Content, can_show, render};
 use crate::price::{Entry, Kind, PriceBook, PriceKey, verify};
 use crate::view::LabelView;

@@ -1,7 +1,7 @@
 //! Accepted price batches, and the newest result of each label.
 
 use super::{Identity, audit, outbox};
-use crate::label::delivery::{Proof, Record};
+use crate::label::record::{Proof, Record};
 use crate::price::{Currency, Entry, Gtin, Kind, Money, PriceBook, Refusal, Verified};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
@@ -33,7 +33,7 @@ pub fn accept(
             entry.unit,
             entry.price.currency.code(),
             entry.price.minor,
-            kind_name(entry.kind),
+            entry.kind.name(),
             entry.valid_from.0,
             entry.valid_until.map(|until| until.0),
         ])?;
@@ -128,7 +128,7 @@ fn entry(row: &Row) -> rusqlite::Result<Entry> {
     };
     let gtin = Gtin::parse(&text(1)?).map_err(|_| wrong(1, "not a GTIN"))?;
     let currency = Currency::from_code(&text(4)?).ok_or_else(|| wrong(4, "not a currency"))?;
-    let kind = kind_from(&text(6)?).ok_or_else(|| wrong(6, "not a kind of price"))?;
+    let kind = Kind::from_name(&text(6)?).ok_or_else(|| wrong(6, "not a kind of price"))?;
     Ok(Entry {
         item: text(0)?,
         gtin,
@@ -141,17 +141,6 @@ fn entry(row: &Row) -> rusqlite::Result<Entry> {
     })
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Regular => "regular",
-        Kind::Promotion => "promotion",
-    }
-}
-
-fn kind_from(name: &str) -> Option<Kind> {
-    [Kind::Regular, Kind::Promotion].into_iter().find(|kind| kind_name(*kind) == name)
-}
-
 /// Commits a label's result, and tells headquarters.
 pub fn record_label(
     connection: &Connection,
@@ -160,7 +149,7 @@ pub fn record_label(
     record: &Record,
 ) -> rusqlite::Result<()> {
     let shown = LabelShown::from(record.clone());
-    let proof = record.result.is_ok().then_some(shown.proof);
+    let proof = record.result.as_ref().ok().map(|proof| proof.name());
     connection
         .prepare_cached("INSERT OR REPLACE INTO label VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![record.label, shown.image, proof, shown.batch.cast_signed(), shown.at_ms])?;
@@ -181,21 +170,14 @@ pub struct StoredLabel {
 
 /// The newest result of every label.
 pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>> {
-    use storewarden_proto::v1::Proof as Wire;
     connection
         .prepare("SELECT label, image, proof, batch FROM label")?
         .query_map([], |row| {
-            let proof: Option<i32> = row.get(2)?;
+            let proof: Option<String> = row.get(2)?;
             Ok(StoredLabel {
                 label: row.get(0)?,
                 image: row.get(1)?,
-                proof: proof.and_then(|proof| match Wire::try_from(proof) {
-                    Ok(Wire::Queued) => Some(Proof::Queued),
-                    Ok(Wire::Delivered) => Some(Proof::Delivered),
-                    Ok(Wire::Refreshed) => Some(Proof::Refreshed),
-                    Ok(Wire::ReadBack) => Some(Proof::ReadBack),
-                    _ => None,
-                }),
+                proof: proof.and_then(|name| Proof::from_name(&name)),
                 batch: row.get::<_, i64>(3)?.cast_unsigned(),
             })
         })?

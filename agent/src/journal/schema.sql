@@ -89,7 +89,7 @@ CREATE TABLE price_entry (
 CREATE TABLE label (
     label TEXT PRIMARY KEY,
     image BLOB NOT NULL,              -- SHA-256 of the PNG
-    proof INTEGER,                    -- storewarden.v1.Proof; null: the attempt failed
+    proof TEXT,                       -- null: the attempt failed
     batch INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
