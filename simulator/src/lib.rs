@@ -9,4 +9,17 @@
 //! Start reading at [`world::World`]; [`cli`] is the program.
 #![forbid(unsafe_code)]
 
+mod cli;
+pub mod config;
+pub mod estation;
+pub mod events;
+pub mod fault;
 pub mod physics;
+pub mod registers;
+pub mod replay;
+mod run;
+pub mod server;
+pub mod unit;
+pub mod world;
+
+pub use cli::cli;
