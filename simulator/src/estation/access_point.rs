@@ -60,22 +60,28 @@ pub struct AccessPoint {
     tags: HashMap<String, Tag>,
     waiting: VecDeque<Task>,
     sending: Option<(Task, u64)>,
-    heartbeat_at_ms: u64,
+    /// None while there is no broker to say it to.
+    heartbeat_at_ms: Option<u64>,
 }
 
 impl AccessPoint {
     /// An access point with nothing to do.
     pub fn new(config: Gateway) -> Self {
         let tags = config.labels.iter().map(|label| (label.clone(), Tag::default())).collect();
-        Self { config, tags, waiting: VecDeque::new(), sending: None, heartbeat_at_ms: 0 }
+        Self { config, tags, waiting: VecDeque::new(), sending: None, heartbeat_at_ms: None }
     }
 
     /// The broker has accepted it: it introduces itself.
     pub fn connected(&mut self, now_ms: u64) -> Vec<Output> {
-        self.heartbeat_at_ms = now_ms + self.config.heartbeat_ms;
+        self.heartbeat_at_ms = Some(now_ms + self.config.heartbeat_ms);
         let server = format!("{}:{}", self.config.host, self.config.port);
         let payload = message::infor(&self.config.ap, &server, self.config.heartbeat_ms / 1000);
         vec![Output::Publish { topic: "infor", payload, exactly_once: true }]
+    }
+
+    /// The broker is gone. What waits is kept, and goes on over the air.
+    pub fn disconnected(&mut self) {
+        self.heartbeat_at_ms = None;
     }
 
     /// A payload has come on `taskESL2`.
@@ -111,9 +117,10 @@ impl AccessPoint {
         }
     }
 
-    /// When [`Self::tick`] has something to do.
-    pub fn next_ms(&self) -> u64 {
-        self.sending.as_ref().map_or(self.heartbeat_at_ms, |(_, done)| self.heartbeat_at_ms.min(*done))
+    /// When [`Self::tick`] has something to do; none if not before the next message.
+    pub fn next_ms(&self) -> Option<u64> {
+        let sent = self.sending.as_ref().map(|(_, done_ms)| *done_ms);
+        [sent, self.heartbeat_at_ms].into_iter().flatten().min()
     }
 
     /// Time has passed.
@@ -126,8 +133,8 @@ impl AccessPoint {
             let payload = message::result(self.waiting.len(), self.busy(), &[record]);
             outputs.push(Output::Publish { topic: "result", payload, exactly_once: true });
         }
-        if self.heartbeat_at_ms <= now_ms {
-            self.heartbeat_at_ms = now_ms + self.config.heartbeat_ms;
+        if self.heartbeat_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.heartbeat_at_ms = Some(now_ms + self.config.heartbeat_ms);
             let payload = message::heartbeat(&self.config.ap, self.waiting.len(), self.busy(), &[]);
             outputs.push(Output::Publish { topic: "heartbeat", payload, exactly_once: false });
         }

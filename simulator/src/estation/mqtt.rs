@@ -14,8 +14,12 @@ const INCOMING_MAX: usize = 64;
 /// Pause after a failed or lost connection.
 const RECONNECT: Duration = Duration::from_millis(500);
 
+/// Longest time for a farewell to the broker.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 enum Heard {
     Connected,
+    Lost,
     Tasks(Vec<u8>),
 }
 
@@ -33,18 +37,23 @@ pub async fn run(config: Gateway, shown: mpsc::Sender<Shown>, stop: Cancellation
     let (heard_sender, mut heard) = mpsc::channel(INCOMING_MAX);
     // The loop that reads the line is a task of its own: dropping its future half way through a
     // connect, as a timer in a `select!` would, starts the connect anew.
-    let reader = tokio::spawn(listen(line, heard_sender, config.ap.clone()));
+    let reader = tokio::spawn(listen(line, heard_sender, config.ap.clone(), stop.clone()));
 
     let mut ap = AccessPoint::new(config);
     let (start, start_ms) = (Instant::now(), utc_ms());
     let passed_ms = move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     loop {
-        let due = start + Duration::from_millis(ap.next_ms().saturating_sub(start_ms));
+        let next_ms = ap.next_ms();
+        let due = start + Duration::from_millis(next_ms.unwrap_or(start_ms).saturating_sub(start_ms));
         let outputs = tokio::select! {
             () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(due) => ap.tick(start_ms + passed_ms()),
+            () = tokio::time::sleep_until(due), if next_ms.is_some() => ap.tick(start_ms + passed_ms()),
             message = heard.recv() => match message {
                 None => break,
+                Some(Heard::Lost) => {
+                    ap.disconnected();
+                    Vec::new()
+                }
                 Some(Heard::Tasks(payload)) => ap.take(start_ms + passed_ms(), &payload),
                 Some(Heard::Connected) => {
                     if client.try_subscribe(format!("{prefix}/taskESL2"), QoS::ExactlyOnce).is_err() {
@@ -72,12 +81,15 @@ pub async fn run(config: Gateway, shown: mpsc::Sender<Shown>, stop: Cancellation
             }
         }
     }
+    // A polite farewell, if there is somebody to say it to; the reader ends with the connection.
     let _ = client.try_disconnect();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    reader.abort();
+    let abort = reader.abort_handle();
+    if tokio::time::timeout(FAREWELL, reader).await.is_err() {
+        abort.abort();
+    }
 }
 
-async fn listen(mut line: EventLoop, heard: mpsc::Sender<Heard>, ap: String) {
+async fn listen(mut line: EventLoop, heard: mpsc::Sender<Heard>, ap: String, stop: CancellationToken) {
     let mut was_up = true;
     loop {
         let message = match line.poll().await {
@@ -88,12 +100,14 @@ async fn listen(mut line: EventLoop, heard: mpsc::Sender<Heard>, ap: String) {
             }
             Ok(Event::Incoming(Incoming::Publish(publish))) => Heard::Tasks(publish.payload.to_vec()),
             Ok(_) => continue,
+            Err(_) if stop.is_cancelled() => return,
             Err(error) => {
-                if std::mem::take(&mut was_up) {
-                    tracing::warn!(ap, %error, "access point has no broker; trying again");
-                }
                 tokio::time::sleep(RECONNECT).await;
-                continue;
+                if !std::mem::take(&mut was_up) {
+                    continue;
+                }
+                tracing::warn!(ap, %error, "access point has no broker; trying again");
+                Heard::Lost
             }
         };
         if heard.send(message).await.is_err() {

@@ -83,7 +83,7 @@ fn an_image_is_shown_after_its_air_time_and_the_result_follows() {
     let mut ap = access_point(10);
     let image = png(296, 152);
     assert_eq!(ap.take(T0, &payload(vec![task(TAG, 0, 7, &image)])), []);
-    assert_eq!(ap.next_ms(), T0 + 300);
+    assert_eq!(ap.next_ms(), Some(T0 + 300));
     assert_eq!(ap.tick(T0 + 299), []);
     let outputs = ap.tick(T0 + 300);
     assert_eq!(outputs[0], Output::Shown(Shown { ap: "0001".into(), label: TAG.into(), png: image }));
@@ -147,5 +147,7 @@ fn a_heartbeat_comes_every_fifteen_seconds() {
     };
     let value = rmpv::decode::read_value(&mut &payload[..]).expect("MessagePack");
     assert_eq!(value.as_array().map(Vec::len), Some(9));
-    assert_eq!(ap.next_ms(), T0 + 30_000);
+    assert_eq!(ap.next_ms(), Some(T0 + 30_000));
+    ap.disconnected();
+    assert_eq!((ap.next_ms(), ap.tick(T0 + 60_000)), (None, vec![]), "nobody is there to hear it");
 }
