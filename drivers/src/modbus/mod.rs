@@ -1,3 +1,11 @@
-//! Modbus: from the words of a device to samples, and from values to the words of a write.
+//! Modbus: a bus is one line with one master; here one TCP connection to a device or gateway.
+//!
+//! [`bus::Bus`] decides what happens next on it, [`tcp::run`] does it.
 
+pub mod bus;
+pub mod command;
+pub mod device;
+pub mod health;
+pub mod plan;
+pub mod tcp;
 pub mod words;

@@ -124,7 +124,7 @@ fn sample(point: &Point, raw: u64) -> Sample {
         Kind::F32 => f64::from(f32::from_bits(raw as u32)),
         Kind::F64 => f64::from_bits(raw),
     };
-    let value = number * point.scale + point.offset;
+    let value = scaled(number, point.scale) + point.offset;
     if !value.is_finite() {
         return Sample::Bad(BadReason::SensorFault);
     }
@@ -132,6 +132,13 @@ fn sample(point: &Point, raw: u64) -> Sample {
         Some(range) if !range.contains(&value) => Sample::Bad(BadReason::OutOfRange),
         _ => Sample::Good(value),
     }
+}
+
+/// `number × scale`. A scale of one tenth or the like divides instead: 0.1 has no exact binary form,
+/// so 53 × 0.1 is 5.300000000000001, while 53 ÷ 10 is the 5.3 that the device shows.
+fn scaled(number: f64, scale: f64) -> f64 {
+    let divisor = (1.0 / scale).round();
+    if (divisor * scale - 1.0).abs() < 1e-12 { number / divisor } else { number * scale }
 }
 
 #[cfg(test)]
@@ -240,9 +247,14 @@ mod tests {
         let mut set_point = point(Kind::S16, WordOrder::Abcd);
         set_point.scale = 0.1;
         assert_eq!(encode(&set_point, -18.04).as_deref(), Ok(&[0xff4c][..])); // -180
+        for (raw, shown) in [(53, 5.3), (0xff47, -18.5), (0xff4c, -18.0), (7, 0.7)] {
+            assert_eq!(decode(&set_point, &[raw]), Sample::Good(shown));
+        }
         set_point.offset = -40.0;
         assert_eq!(decode(&set_point, &[615]), Sample::Good(21.5));
         assert_eq!(encode(&set_point, 21.5).as_deref(), Ok(&[615][..]));
+        (set_point.scale, set_point.offset) = (2.5, 0.0);
+        assert_eq!(decode(&set_point, &[4]), Sample::Good(10.0));
     }
 
     #[test]

@@ -1,0 +1,221 @@
+//! The task that owns the connection to the store's broker and does what [`Gateway`] says.
+
+use crate::clock::Clock;
+use crate::esl::estation::gateway::{Gateway, Input, Limits, Output};
+use crate::esl::estation::message;
+use crate::esl::estation::task::{GatewayEvent, LabelTask};
+use rumqttc::{
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
+    SubscribeReasonCode,
+};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// Requests that may wait in the client: more than the window of labels and the subscriptions, so
+/// that it is never full while the client lives.
+const REQUESTS_MAX: usize = 64;
+/// A heartbeat carries a record of every label: some 60 bytes each, for up to 10,000 labels.
+const PACKET_BYTES_MAX: u32 = 1 << 20;
+/// Gateways use a topic alias for each topic.
+const TOPIC_ALIAS_MAX: u16 = 255;
+const KEEP_ALIVE_S: u16 = 15;
+/// The first pause after a lost connection; each further loss doubles it.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause between attempts to connect.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+const TOPICS: [&str; 4] = ["infor", "message", "result", "heartbeat"];
+
+/// One gateway and the broker it is reached through. Not `Debug`: the password stays out of logs.
+#[derive(Clone)]
+pub struct EstationConfig {
+    /// Host name or address of the store's broker.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Login at the broker, if it asks for one.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// The gateway's id, 4 characters.
+    pub ap: String,
+    /// MQTT client id; unique at the broker.
+    pub client_id: String,
+    /// Time limits.
+    pub limits: Limits,
+}
+
+/// Serves the gateway until `stop`, or until nobody takes events any more. Takes no new task while
+/// events wait to be taken, so that a slow listener slows the sender and nothing is lost.
+pub async fn run(
+    config: EstationConfig,
+    tasks: mpsc::Receiver<LabelTask>,
+    events: mpsc::Sender<GatewayEvent>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let mut shell = Shell {
+        gateway: Gateway::new(config.limits),
+        client: None,
+        topic: format!("/estation/{}/taskESL2", config.ap),
+        ap: config.ap.clone(),
+        link_told: None,
+        waiting: VecDeque::new(),
+        tasks,
+        events: events.clone(),
+        clock,
+        second: interval(Duration::from_secs(1)),
+    };
+    tokio::select! {
+        () = shell.drive(&config) => {}
+        () = events.closed() => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+struct Shell {
+    gateway: Gateway,
+    client: Option<AsyncClient>,
+    topic: String,
+    ap: String,
+    /// Whether the log last said that the broker is there.
+    link_told: Option<bool>,
+    /// Events nobody took yet: at most those of one message of the gateway.
+    waiting: VecDeque<GatewayEvent>,
+    tasks: mpsc::Receiver<LabelTask>,
+    events: mpsc::Sender<GatewayEvent>,
+    clock: Clock,
+    second: Interval,
+}
+
+impl Shell {
+    /// Connects, serves until an error, and begins anew with a fresh client: a client that lived
+    /// through an error may hold or have dropped publishes that only it knows of.
+    async fn drive(&mut self, config: &EstationConfig) {
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let (client, mut connection) =
+                AsyncClient::builder(options(config)).capacity(REQUESTS_MAX).build();
+            for topic in TOPICS {
+                let filter = format!("/estation/{}/{topic}", config.ap);
+                // The channel of a new client is empty, and a closed one shows in the first poll.
+                let _ = client.try_subscribe(filter, QoS::ExactlyOnce);
+            }
+            self.client = Some(client);
+            let error = self.serve(&mut connection, &mut pause).await;
+            self.client = None;
+            if self.link_told.replace(false) != Some(false) {
+                warn!(ap = self.ap, %error, "label gateway: no connection to the store's broker");
+            }
+            self.step(Input::Offline);
+            self.during(sleep(pause)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn serve(&mut self, connection: &mut EventLoop, pause: &mut Duration) -> ConnectionError {
+        loop {
+            match self.during(connection.poll()).await {
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    self.receive(&publish.topic, &publish.payload);
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    *pause = PAUSE_FIRST;
+                    let granted = |code| matches!(code, &SubscribeReasonCode::Success(_));
+                    if !ack.return_codes.iter().all(granted) {
+                        warn!(
+                            ap = self.ap,
+                            "label gateway: the broker refuses a topic; check its access list"
+                        );
+                    } else if self.link_told.replace(true) != Some(true) {
+                        info!(ap = self.ap, "label gateway: connected to the store's broker");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Waits for `future` and meanwhile takes tasks, hands over events and lets time pass. The
+    /// future is never dropped half-way: polling an MQTT connection is not made for that.
+    async fn during<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        // A place reserved in the channel would keep all of `self` borrowed.
+        let events = self.events.clone();
+        loop {
+            tokio::select! {
+                output = &mut future => return output,
+                Ok(place) = events.reserve(), if !self.waiting.is_empty() => {
+                    if let Some(event) = self.waiting.pop_front() {
+                        place.send(event);
+                    }
+                }
+                Some(task) = self.tasks.recv(), if self.waiting.is_empty() => {
+                    self.step(Input::Task(task));
+                }
+                _ = self.second.tick() => self.step(Input::Tick),
+            }
+        }
+    }
+
+    fn receive(&mut self, topic: &[u8], payload: &[u8]) {
+        let kind = topic.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let input = match kind {
+            b"infor" => message::infor(payload).map(|infor| {
+                info!(
+                    ap = self.ap,
+                    version = infor.version,
+                    free_mb = infor.free_mb,
+                    "label gateway started"
+                );
+                Input::Infor
+            }),
+            b"message" => message::message(payload).map(Input::Message),
+            b"result" => message::results(payload).map(Input::Results),
+            b"heartbeat" => message::heartbeat(payload).map(|_| Input::Heartbeat),
+            _ => return,
+        };
+        match input {
+            Ok(input) => self.step(input),
+            Err(error) => debug!(ap = self.ap, %error, "label gateway: message not understood"),
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        for output in self.gateway.step(self.clock.now(), input) {
+            match output {
+                Output::Event(event) => self.waiting.push_back(event),
+                Output::Publish(payload) => {
+                    let Some(client) = &self.client else { continue };
+                    let options = PublishOptions::new(QoS::ExactlyOnce);
+                    // One that is refused here gets no result and is sent again after its time-out.
+                    if let Err(error) = client.try_publish(self.topic.as_str(), payload, options) {
+                        debug!(ap = self.ap, %error, "label gateway: task not handed over");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn options(config: &EstationConfig) -> MqttOptions {
+    let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
+    options.set_keep_alive(KEEP_ALIVE_S);
+    options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
+    options.set_max_packet_size(Some(PACKET_BYTES_MAX));
+    match (&config.username, &config.password) {
+        (Some(username), Some(password)) => {
+            options.set_credentials(username, password.clone());
+        }
+        (Some(username), None) => {
+            options.set_username(username);
+        }
+        (None, _) => {}
+    }
+    options
+}

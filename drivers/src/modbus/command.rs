@@ -1,0 +1,105 @@
+//! Writes to device points: what may be written, and the request that does it.
+
+use crate::modbus::words::{EncodeError, encode};
+use crate::profile::{Point, WriteFunction};
+
+/// One write on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Function 5.
+    Coil {
+        /// 0-based wire address.
+        address: u16,
+        /// The state to set.
+        on: bool,
+    },
+    /// Function 6.
+    Register {
+        /// 0-based wire address.
+        address: u16,
+        /// The raw word.
+        word: u16,
+    },
+    /// Function 16.
+    Registers {
+        /// 0-based wire address of the first word.
+        address: u16,
+        /// The raw words, 1 to 4.
+        words: Vec<u16>,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum CommandError {
+    /// No device of this bus has the point.
+    #[error("the point is not on this bus; send the command to the bus that polls it")]
+    NotHere,
+    /// The profile does not let it be written.
+    #[error("the point cannot be written; its profile has no `write`")]
+    ReadOnly,
+    /// The device does not accept the value.
+    #[error("{value} is outside {low} to {high}, what the device accepts")]
+    OutOfRange {
+        /// The value asked for, in the point's unit.
+        value: f64,
+        /// The lowest accepted value.
+        low: f64,
+        /// The highest accepted value.
+        high: f64,
+    },
+    /// The value does not become registers.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The device has as many waiting commands as are kept.
+    #[error("too many commands wait for this device; try again when they are done")]
+    QueueFull,
+    /// Its time was over before it could be sent. It had no effect.
+    #[error("the deadline passed before the device could be reached; nothing was sent")]
+    TooLate,
+    /// It was sent and nothing came back. It may have had its effect: the next poll shows.
+    #[error("sent, but the device did not answer; read the point to see whether it took effect")]
+    NoAnswer,
+    /// It was sent and what came back is no answer to it. It may have had its effect.
+    #[error("sent, but the answer made no sense; read the point to see whether it took effect")]
+    Garbled,
+    /// The device refused it with this Modbus exception code.
+    #[error("the device refused with Modbus exception {0}")]
+    Exception(u8),
+    /// The bus was stopped.
+    #[error("the bus was stopped; nothing more is sent")]
+    Stopped,
+}
+
+/// The write that sets `point` to `value`.
+pub fn write_of(point: &Point, value: f64) -> Result<Write, CommandError> {
+    let Some(rule) = &point.write else { return Err(CommandError::ReadOnly) };
+    if !rule.range.contains(&value) {
+        let (low, high) = (*rule.range.start(), *rule.range.end());
+        return Err(CommandError::OutOfRange { value, low, high });
+    }
+    let words = encode(point, value)?;
+    let address = point.address;
+    Ok(match rule.function {
+        WriteFunction::Coil => Write::Coil { address, on: words[0] != 0 },
+        WriteFunction::Register => Write::Register { address, word: words[0] },
+        WriteFunction::Registers => Write::Registers { address, words },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::built_in;
+
+    #[test]
+    fn a_write_is_what_the_profile_allows_and_nothing_else() {
+        let relay = built_in("waveshare-relay-8").unwrap();
+        let carel = built_in("carel-ir33").unwrap();
+        let coil = relay.points.iter().find(|point| point.write.is_some()).unwrap();
+        assert_eq!(write_of(coil, 1.0), Ok(Write::Coil { address: coil.address, on: true }));
+        assert_eq!(write_of(coil, 2.0), Err(CommandError::OutOfRange { value: 2.0, low: 0.0, high: 1.0 }));
+        assert!(matches!(write_of(coil, f64::NAN), Err(CommandError::OutOfRange { .. })));
+        assert_eq!(write_of(carel.point("air_temperature").unwrap(), 3.0), Err(CommandError::ReadOnly));
+    }
+}
