@@ -1,4 +1,37 @@
 //! The simulated store as a TOML file: read, checked whole, and built.
+//!
+//! ```toml
+//! seed = 7                    # decides every door opening; 0 if left out
+//! acceleration = 60.0         # simulated seconds per real second, 0.01 to 100000; 1 if left out
+//! start_hour = 8              # hour of the simulated day at the start, 0 to 23; 8 if left out
+//! ambient_c = 22.0            # the shop, °C; 22 if left out
+//!
+//! [[bus]]
+//! listen = "127.0.0.1:0"      # Modbus TCP; port 0 takes a free one
+//! [[bus.unit]]
+//! unit = 1
+//! profile = "danfoss-ekc-202d"
+//! id = "freezer-2"
+//! model = { cabinet = "freezer", first_defrost = "3h" }   # or "chiller"; simulated time
+//! watch_limit = -18.0         # °C; its crossing is recorded in --events
+//! # model = { recording = "file.csv", column = "Tfre", point = "air_temperature" }
+//! #   beside this file, or "builtin:solarplus"; looped, at the acceleration
+//! # model = { meter = { base_watts = 900.0, cabinets = ["freezer-2"], lamps = ["relay-1/relay_1"] } }
+//! # model = { relay = { lamps = [{ channel = 1, watts = 120.0 }] } }
+//!
+//! [[fault]]
+//! at = "5s"                   # real time since the start
+//! until = "40s"               # for ever if left out
+//! device = "freezer-2"
+//! kind = "compressor_stopped" # see `crate::fault::Kind`
+//! # channel = 1               # of `lamp_broken`; all lamps if left out
+//!
+//! [[gateway]]
+//! ap = "0001"
+//! broker = "mqtt://127.0.0.1:1883"
+//! labels = ["3A0001F2"]
+//! # username and password; airtime_ms = 300; heartbeat = "15s"; queue_max = 10000
+//! ```
 
 mod file;
 
@@ -21,6 +54,7 @@ use std::{
     time::Duration,
 };
 use storewarden_drivers::profile::{self, Profile};
+use storewarden_rules::Class;
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -172,13 +206,18 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             }
             let device = devices.len();
             watch.extend(unit.watch_limit.map(|limit| (device, limit)));
-            let model = Builder { path, key: &key, ids: &ids, seed: file.seed, device }.model(&unit)?;
+            let builder = Builder { path, key: &key, ids: &ids, profile: &profile, seed: file.seed, device };
+            let model = builder.model(&unit)?;
             devices.push(Device::new(unit.id, model));
             units.push(Unit { number: unit.unit, profile: Arc::new(profile), device });
         }
         buses.push(Bus { listen: bus.listen, units });
     }
     let world = World::new(devices, file.start_hour, file.ambient_c);
+    if let Some((device, _)) = watch.iter().find(|(device, _)| world.register_air_c(*device).is_none()) {
+        let key = format!("device {}: watch_limit", world.devices()[*device].id);
+        return Err(fault(&key, "only a device with an air temperature has one; leave it out".into()));
+    }
     for (index, device) in world.devices().iter().enumerate() {
         if let Err(what) = world.check_links(index) {
             return Err(fault(&format!("device {}: model.meter", device.id), what));
@@ -201,6 +240,7 @@ struct Builder<'a> {
     path: &'a Path,
     key: &'a str,
     ids: &'a HashMap<String, usize>,
+    profile: &'a Profile,
     seed: u64,
     device: usize,
 }
@@ -215,6 +255,9 @@ impl Builder<'_> {
     }
 
     fn model(&self, unit: &UnitFile) -> Result<Model, ConfigError> {
+        if unit.model.cabinet.is_none() && unit.model.first_defrost.is_some() {
+            return Err(self.fault(".first_defrost", "only a `cabinet` has one; leave it out"));
+        }
         match &unit.model {
             ModelFile { cabinet: Some(kind), recording: None, meter: None, relay: None, .. } => {
                 self.cabinet(kind, unit.model.first_defrost)
@@ -223,6 +266,7 @@ impl Builder<'_> {
                 self.recording(file, &unit.model)
             }
             ModelFile { cabinet: None, recording: None, meter: Some(meter), relay: None, .. } => {
+                self.needs(|class| class == Class::Meter, ".meter")?;
                 let cabinets = meter
                     .cabinets
                     .iter()
@@ -235,6 +279,7 @@ impl Builder<'_> {
                 Ok(Model::Meter { meter: Meter::default(), base_w: meter.base_watts, cabinets, lamps })
             }
             ModelFile { cabinet: None, recording: None, meter: None, relay: Some(relay), .. } => {
+                self.needs(|class| class == Class::Light, ".relay")?;
                 for lamp in &relay.lamps {
                     if !(1..=CHANNELS).contains(&lamp.channel) || !(0.0..=1e5).contains(&lamp.watts) {
                         return Err(
@@ -248,6 +293,15 @@ impl Builder<'_> {
         }
     }
 
+    /// Refuses a model that the unit's profile cannot serve.
+    fn needs(&self, serves: impl Fn(Class) -> bool, name: &str) -> Result<(), ConfigError> {
+        if self.profile.classes.iter().any(|class| serves(*class)) {
+            return Ok(());
+        }
+        let what = format!("{} is not a profile of such a device; write another `profile`", self.profile.id);
+        Err(self.fault(name, what))
+    }
+
     fn cabinet(&self, kind: &str, first_defrost: Option<Duration>) -> Result<Model, ConfigError> {
         let (parameters, settings) = match kind {
             "freezer" => (Parameters::freezer(), Settings::freezer()),
@@ -257,6 +311,7 @@ impl Builder<'_> {
                 return Err(self.fault(".cabinet", what));
             }
         };
+        self.needs(Class::is_refrigeration, ".cabinet")?;
         // Each device has dice of its own, so that one more device changes nothing for the others;
         // and defrosts are spread as an installer would, 40 minutes apart.
         let number = u32::try_from(self.device).unwrap_or(u32::MAX);
@@ -272,6 +327,9 @@ impl Builder<'_> {
                 self.fault("", "a recording needs `column` (of the file) and `point` (of the profile)")
             );
         };
+        if self.profile.point(point).is_none() {
+            return Err(self.fault(".point", format!("{} has no point `{point}`", self.profile.id)));
+        }
         let text = match file {
             "builtin:solarplus" => SOLARPLUS.to_owned(),
             _ => {

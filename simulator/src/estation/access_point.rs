@@ -184,10 +184,7 @@ impl Tag {
     /// The image now on the display if it was refreshed, or the status of a refusal.
     fn obey(&mut self, task: &Task) -> Result<Option<Vec<u8>>, u8> {
         if matches!(task.pattern, Pattern::Display | Pattern::Store) {
-            let fits = model::size(&task.tag)
-                .zip(model::png_size(&task.image))
-                .is_some_and(|(display, image)| display == image);
-            if !fits {
+            if !model::fits(&task.tag, &task.image) {
                 return Err(status::DISPLAY);
             }
             self.pages.insert(task.page, task.image.clone());
