@@ -2,8 +2,22 @@
 
 use rmpv::Value;
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, PublishOptions, QoS};
-use std::{collections::HashMap, path::Path, time::Duration};
-use tokio::process::Command;
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use storewarden_drivers::{
+    clock::Clock,
+    esl::estation::{
+        self,
+        gateway::Limits,
+        mqtt::EstationConfig,
+        task::{GatewayEvent, LabelTask, Proof},
+    },
+};
+use tokio::{process::Command, sync::mpsc};
+use tokio_util::sync::CancellationToken;
 
 const TAG: &str = "3A0001F2";
 
@@ -75,21 +89,69 @@ fn task_list(image: &[u8]) -> Vec<u8> {
     bytes
 }
 
+fn config(dir: &Path, port: u16) -> PathBuf {
+    let path = dir.join("sim.toml");
+    let text = format!(
+        "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{port}\"\nlabels = [\"{TAG}\"]\nairtime_ms = 10\n"
+    );
+    std::fs::write(&path, text).expect("writes");
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_driver_brings_an_image_onto_a_label_and_hears_why_another_fails() {
+    let port = broker();
+    let dir = tempfile::tempdir().expect("a directory");
+    let _store = Command::new(env!("CARGO_BIN_EXE_storesim"))
+        .arg("run")
+        .arg(config(dir.path(), port))
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let (tasks, task_receiver) = mpsc::channel(4);
+    let (event_sender, mut events) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let shop = EstationConfig {
+        host: "127.0.0.1".into(),
+        port,
+        username: None,
+        password: None,
+        ap: "0001".into(),
+        client_id: "shop".into(),
+        limits: Limits::default(),
+    };
+    tokio::spawn(estation::mqtt::run(shop, task_receiver, event_sender, Clock::start(), stop.clone()));
+    // The second label is not bound to the access point: nobody answers, however often it is tried.
+    for (number, label) in [(1, TAG), (2, "3A00FFFF")] {
+        let task = LabelTask { label: label.into(), image: [number; 32], png: png() };
+        tasks.send(task).await.expect("the driver listens");
+    }
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let event = tokio::time::timeout(Duration::from_secs(120), events.recv()).await;
+        match event.expect("in time").expect("the driver runs") {
+            GatewayEvent::Shown { label, image, proof, battery_mv, .. } => {
+                assert_eq!((image, proof, battery_mv), ([1; 32], Proof::Refreshed, Some(3000)));
+                told.push((label, String::new()));
+            }
+            GatewayEvent::Failed { label, reason, .. } => told.push((label, reason)),
+            _ => {}
+        }
+    }
+    assert_eq!(told[0], (TAG.to_owned(), String::new()));
+    assert!(told[1].0 == "3A00FFFF" && told[1].1.contains("does not answer"), "{told:?}");
+    stop.cancel();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_published_to_the_broker_is_shown_recorded_and_answered() {
     let patience = Duration::from_secs(30);
     let port = broker();
     let dir = tempfile::tempdir().expect("a directory");
-    let config = dir.path().join("sim.toml");
-    let text = format!(
-        "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{port}\"\nlabels = [\"{TAG}\"]\nairtime_ms = 10\n"
-    );
-    std::fs::write(&config, text).expect("writes");
-
     let (client, mut line) =
         AsyncClient::builder(MqttOptions::new("shop", ("127.0.0.1", port))).capacity(10).build();
-    let (heard_sender, mut heard) = tokio::sync::mpsc::channel(10);
-    let (subscribed_sender, mut subscribed) = tokio::sync::mpsc::channel(2);
+    let (heard_sender, mut heard) = mpsc::channel(10);
+    let (subscribed_sender, mut subscribed) = mpsc::channel(2);
     tokio::spawn(async move {
         loop {
             match line.poll().await {
@@ -117,14 +179,14 @@ async fn an_image_published_to_the_broker_is_shown_recorded_and_answered() {
     }
     let mut store = Command::new(env!("CARGO_BIN_EXE_storesim"))
         .arg("run")
-        .arg(&config)
+        .arg(config(dir.path(), port))
         .args([Path::new("--events"), &dir.path().join("events.jsonl")])
         .args([Path::new("--labels-dir"), &dir.path().join("labels")])
         .kill_on_drop(true)
         .spawn()
         .expect("starts");
 
-    let next = async |heard: &mut tokio::sync::mpsc::Receiver<(String, Value)>| {
+    let next = async |heard: &mut mpsc::Receiver<(String, Value)>| {
         tokio::time::timeout(patience, heard.recv()).await.expect("in time").expect("the line is read")
     };
     let (topic, infor) = next(&mut heard).await;
