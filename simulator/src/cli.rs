@@ -2,7 +2,12 @@
 
 use crate::{config, physics::recording::SOLARPLUS, replay, run};
 use clap::{Parser, Subcommand};
-use std::{ffi::OsString, io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// A simulated store that can be broken on demand.
 #[derive(Parser)]
@@ -67,6 +72,7 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 .unwrap_or_else(|_| "storesim=info".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
     let done = match args.command {
         Command::Run { config, faults, ready, events, labels_dir } => {

@@ -121,6 +121,7 @@ mod tests {
         physics::relay::Relay,
         world::{Device, Model},
     };
+    use proptest::prelude::*;
     use std::sync::Arc;
     use storewarden_drivers::profile::built_in;
 
@@ -158,5 +159,20 @@ mod tests {
         assert_eq!(with(Kind::NoResponse), None);
         assert_eq!(with(Kind::Exception), Some(vec![0x81, 4]));
         assert_eq!(with(Kind::Garbage), Some(vec![1]));
+    }
+
+    proptest! {
+        /// Whoever is on the line may say anything: the answer is of the same function, whole or a
+        /// refusal, and fits a frame.
+        #[test]
+        fn any_request_is_answered_in_kind(
+            function in prop_oneof![1u8..=6, Just(15), Just(16), any::<u8>()],
+            data in proptest::collection::vec(any::<u8>(), 0..253),
+        ) {
+            let (mut world, unit) = relay();
+            let answer = answer(&mut world, &unit, &[&[function], &data[..]].concat()).expect("an answer");
+            prop_assert!((2..=253).contains(&answer.len()));
+            prop_assert_eq!(answer[0] & 0x7F, function & 0x7F);
+        }
     }
 }

@@ -87,6 +87,24 @@ fn a_freezer_whose_compressor_stops_warms_as_goods_do_and_recovers_when_it_retur
 }
 
 #[test]
+fn a_stopped_compressor_draws_nothing_while_its_relay_stays_closed() {
+    let mut cabinet = freezer(5);
+    trace(&mut cabinet, 0, HOUR);
+    let most_w = (0..HOUR)
+        .map(|second| {
+            cabinet.step(9 + second / HOUR, AMBIENT_C);
+            cabinet.cabinet().power_w()
+        })
+        .fold(0.0, f64::max);
+    assert!((600.0..1_200.0).contains(&most_w), "healthy: {most_w} W");
+    cabinet.broken = Broken { compressor: true, ..Broken::default() };
+    trace(&mut cabinet, 2 * HOUR, HOUR / 2);
+    assert_eq!(cabinet.point("compressor"), Some(1.0));
+    let power_w = cabinet.cabinet().power_w();
+    assert!((90.0..=120.0).contains(&power_w), "fan and frame heater alone: {power_w} W");
+}
+
+#[test]
 fn an_open_door_and_a_dead_fan_warm_the_air_while_the_compressor_runs() {
     let broken = [Broken { door: true, ..Broken::default() }, Broken { fan: true, ..Broken::default() }];
     for broken in broken {

@@ -179,6 +179,7 @@ fn pack(fields: Vec<Value>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
         let digits = hex.as_bytes().chunks(2);
@@ -235,5 +236,12 @@ mod tests {
         );
         assert_eq!(decode_tasks(&payload[..payload.len() - 1]), None);
         assert_eq!(decode_tasks(b"\x07"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_payload_is_read_or_refused(payload in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode_tasks(&payload);
+        }
     }
 }
