@@ -1,1 +1,25 @@
+//! A store that can be broken on demand: cabinets, meters and relays behind Modbus TCP, label
+//! gateways behind MQTT, and a timeline of faults.
+//!
+//! What lives here: physics ([`physics`]), the register maps served from the drivers' own profiles,
+//! the two protocols' far ends, and the true record of what happened ([`events`]). What may not: any
+//! equation or constant of a detector, and the drivers' message code for what the far end must
+//! encode itself; both sides judge each other.
+//!
+//! Start reading at [`world::World`]; [`cli`] is the program.
 #![forbid(unsafe_code)]
+
+mod cli;
+pub mod config;
+pub mod estation;
+pub mod events;
+pub mod fault;
+pub mod physics;
+pub mod registers;
+pub mod replay;
+mod run;
+pub mod server;
+pub mod unit;
+pub mod world;
+
+pub use cli::cli;

@@ -1,0 +1,102 @@
+//! The command line.
+
+use crate::{config, physics::recording::SOLARPLUS, replay, run};
+use clap::{Parser, Subcommand};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// A simulated store that can be broken on demand.
+#[derive(Parser)]
+#[command(name = "storesim", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the store of a config file until it is told to stop (SIGINT or SIGTERM).
+    Run {
+        /// The store.
+        config: PathBuf,
+        /// One more file with [[fault]] entries.
+        #[arg(long, value_name = "FILE")]
+        faults: Option<PathBuf>,
+        /// Where to write {"buses": ["127.0.0.1:40123", …]} once everything listens.
+        #[arg(long, value_name = "FILE")]
+        ready: Option<PathBuf>,
+        /// Where to append what truly happens, as JSON lines.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+        /// Where to keep the image each label shows, as LABEL.png.
+        #[arg(long, value_name = "DIR")]
+        labels_dir: Option<PathBuf>,
+    },
+    /// Turn a recording into the agent's replay format, on standard output.
+    Replay {
+        /// A CSV file, or builtin:solarplus.
+        recording: String,
+        /// A column and the point it becomes; may be given several times.
+        #[arg(long = "column", value_name = "COLUMN=DEVICE/POINT", required = true, value_parser = column)]
+        columns: Vec<(String, String)>,
+    },
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, point)) if point.contains('/') => Ok((column.to_owned(), point.to_owned())),
+        _ => Err("write COLUMN=DEVICE/POINT, as in Tfre=freezer-1/air_temperature".to_owned()),
+    }
+}
+
+/// The whole program. The first of `args` is the program's name, as in `std::env::args_os()`; needs a
+/// multi-threaded or current-thread tokio runtime with everything enabled. Logs go to standard error
+/// unless the caller has set a subscriber.
+pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            // Nothing is left to tell if even this cannot be printed.
+            let _ = error.print();
+            return code;
+        }
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("STORESIM_LOG")
+                .unwrap_or_else(|_| "storesim=info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+    let done = match args.command {
+        Command::Run { config, faults, ready, events, labels_dir } => {
+            match config::load(&config, faults.as_deref()) {
+                Ok(config) => run::run(config, run::Outputs { ready, events, labels_dir }).await,
+                Err(error) => Err(error.to_string()),
+            }
+        }
+        Command::Replay { recording, columns } => print_replay(&recording, &columns),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("storesim: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_replay(recording: &str, columns: &[(String, String)]) -> Result<(), String> {
+    let text = match recording {
+        "builtin:solarplus" => SOLARPLUS.to_owned(),
+        path => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+    };
+    let replay = replay::convert(&text, columns).map_err(|error| format!("{recording} {error}"))?;
+    std::io::stdout().write_all(replay.as_bytes()).map_err(|error| format!("standard output: {error}"))
+}

@@ -1,0 +1,108 @@
+//! Faults of a config name the key and what to write instead.
+
+use super::*;
+
+const STORE: &str = r#"
+seed = 7
+acceleration = 60.0
+[[bus]]
+listen = "127.0.0.1:0"
+[[bus.unit]]
+unit = 1
+profile = "danfoss-ekc-202d"
+id = "freezer-2"
+watch_limit = -18.0
+model = { cabinet = "freezer" }
+[[bus.unit]]
+unit = 2
+profile = "danfoss-ekc-202d"
+id = "freezer-1"
+model = { recording = "builtin:solarplus", column = "Tfre", point = "air_temperature" }
+[[bus.unit]]
+unit = 3
+profile = "eastron-sdm630"
+id = "meter-1"
+model = { meter = { base_watts = 900.0, cabinets = ["freezer-2"], lamps = ["relay-1/relay_1"] } }
+[[bus.unit]]
+unit = 4
+profile = "waveshare-relay-8"
+id = "relay-1"
+model = { relay = { lamps = [ { channel = 1, watts = 120.0 } ] } }
+[[fault]]
+at = "5s"
+until = "40s"
+device = "freezer-2"
+kind = "compressor_stopped"
+[[gateway]]
+ap = "0001"
+broker = "mqtt://127.0.0.1:1883"
+labels = ["3A0001F2"]
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    super::parse(Path::new("sim.toml"), text)
+}
+
+#[test]
+fn the_example_of_the_documentation_becomes_a_store() {
+    let config = parse(STORE).expect("a store");
+    assert_eq!(config.buses[0].units.len(), 4);
+    assert_eq!(config.watch, [(0, -18.0)]);
+    assert_eq!((config.faults[0].at_ms, config.faults[0].until_ms), (5_000, Some(40_000)));
+    assert_eq!((config.gateways[0].host.as_str(), config.gateways[0].port), ("127.0.0.1", 1883));
+    assert_eq!(config.world.register_air_c(1), Some(-25.2));
+}
+
+#[test]
+fn faults_of_the_config_name_the_key_and_what_to_write() {
+    let cases = [
+        ("seed = 7", "sead = 7", "unknown field `sead`"),
+        ("acceleration = 60.0", "acceleration = 0.0", "acceleration: must be 0.01"),
+        ("\"danfoss-ekc-202d\"", "\"danfoss\"", "bus[0].unit[0].profile: `danfoss` is unknown; write one of"),
+        ("unit = 2", "unit = 1", "bus[0].unit[1].unit: 1 is used twice"),
+        ("unit = 2", "unit = 0", "bus[0].unit[1].unit: must be 1 to 247"),
+        ("id = \"freezer-1\"", "id = \"freezer-2\"", "bus[0].unit[1].id: `freezer-2` is used twice"),
+        ("cabinet = \"freezer\"", "cabinet = \"oven\"", "bus[0].unit[0].model.cabinet: `oven` is unknown"),
+        ("cabinet = \"freezer\"", "", "bus[0].unit[0].model: write exactly one of"),
+        ("\"Tfre\"", "\"Tx\"", "has no column `Tx`; it has Tfre, Tref, Trtu"),
+        ("[\"freezer-2\"]", "[\"freezer-9\"]", "meter.cabinets: there is no device `freezer-9`"),
+        ("[\"freezer-2\"]", "[\"relay-1\"]", "`relay-1` is not a simulated cabinet"),
+        ("\"Tfre\"", "\"Tfre\", first_defrost = \"1h\"", "only a `cabinet` has one"),
+        ("point = \"air_temperature\"", "point = \"air\"", "danfoss-ekc-202d has no point `air`"),
+        ("eastron-sdm630", "carel-ir33", "model.meter: carel-ir33 is not a profile of such a device"),
+        ("id = \"relay-1\"", "id = \"relay-1\"\nwatch_limit = 1.0", "device relay-1: watch_limit: only"),
+        ("relay-1/relay_1", "relay-1/relay_9", "`relay-1` has no lamp `relay_9`"),
+        ("channel = 1", "channel = 9", "`channel` must be 1 to 8"),
+        ("at = \"5s\"", "at = \"5\"", "`5` is no time span"),
+        ("at = \"5s\"", "at = \"50s\"", "fault[0].until: must be later"),
+        ("device = \"freezer-2\"", "device = \"relay-1\"", "fault[0].kind: cannot happen to `relay-1`"),
+        ("\"compressor_stopped\"", "\"tired\"", "unknown variant `tired`"),
+        ("ap = \"0001\"", "ap = \"1\"", "gateway[0].ap: must be four"),
+        ("mqtt://", "tcp://", "gateway[0].broker: must look like"),
+        ("3A0001F2", "../../etc", "gateway[0].labels: `../../etc` is not a tag id"),
+    ];
+    for (from, to, expected) in cases {
+        let text = STORE.replacen(from, to, 1);
+        assert_ne!(text, STORE, "{from} is in the example");
+        let error = parse(&text).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error:?} should say {expected:?}");
+    }
+}
+
+#[test]
+fn one_seed_gives_one_store_whatever_the_size_of_the_ticks() {
+    let air = |tick_s: f64, seed: &str| {
+        let mut world = parse(&STORE.replace("seed = 7", seed)).expect("a store").world;
+        let mut trace = Vec::new();
+        while world.elapsed_s() < 39_960.0 {
+            world.step(tick_s);
+            if world.elapsed_s() % 60.0 == 0.0 {
+                trace.push((world.register_air_c(0), world.value(2, "energy_import")));
+            }
+        }
+        trace
+    };
+    assert_eq!(air(60.0, "seed = 7"), air(60.0, "seed = 7"));
+    assert_eq!(air(60.0, "seed = 7").last(), air(0.75, "seed = 7").last());
+    assert_ne!(air(60.0, "seed = 7"), air(60.0, "seed = 8"));
+}

@@ -1,0 +1,175 @@
+//! A device's register map: the drivers' own profile, served from the world's values.
+
+use crate::world::{Value, World};
+use storewarden_drivers::{
+    modbus::words,
+    profile::{Kind, Point, Profile, Table, WriteFunction},
+};
+use storewarden_rules::Sample;
+
+/// A Modbus exception code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exception {
+    /// 1: the device does not know the function.
+    IllegalFunction,
+    /// 2: nothing is at that address.
+    IllegalAddress,
+    /// 3: the count or the value cannot be.
+    IllegalValue,
+    /// 4: the device has failed.
+    DeviceFailure,
+}
+
+impl Exception {
+    /// The code on the wire.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::IllegalFunction => 1,
+            Self::IllegalAddress => 2,
+            Self::IllegalValue => 3,
+            Self::DeviceFailure => 4,
+        }
+    }
+}
+
+/// The words (for bits: 0 or 1) at `start` … `start + count` of the device at `device`.
+///
+/// An address between two points answers 0 where the profile says that such a gap may be read, and
+/// exception 2 elsewhere. So does a point the model knows nothing of: no value is invented.
+pub fn read(
+    world: &World,
+    device: usize,
+    profile: &Profile,
+    table: Table,
+    start: u16,
+    count: u16,
+) -> Result<Vec<u16>, Exception> {
+    let count_max = if table.is_bits() { profile.modbus.bits_max } else { profile.modbus.registers_max };
+    if !(1..=count_max).contains(&count) {
+        return Err(Exception::IllegalValue);
+    }
+    let end = u32::from(start) + u32::from(count);
+    let mut words = Vec::with_capacity(usize::from(count));
+    for address in u32::from(start)..end {
+        let address = u16::try_from(address).map_err(|_| Exception::IllegalAddress)?;
+        match point_at(profile, table, address) {
+            Some(point) => {
+                let value = world.value(device, &point.name).ok_or(Exception::IllegalAddress)?;
+                let encoded = encode(point, value)?;
+                words.push(encoded[usize::from(address - point.address)]);
+            }
+            None if is_readable_gap(profile, table, address) => words.push(0),
+            None => return Err(Exception::IllegalAddress),
+        }
+    }
+    Ok(words)
+}
+
+/// Takes a write of `words` (for a coil one word, 0 or 1) to the point that begins at `address`.
+pub fn write(
+    world: &mut World,
+    device: usize,
+    profile: &Profile,
+    table: Table,
+    address: u16,
+    words: &[u16],
+    function: WriteFunction,
+) -> Result<(), Exception> {
+    let point = point_at(profile, table, address)
+        .filter(|point| point.address == address)
+        .ok_or(Exception::IllegalAddress)?;
+    let allowed = point.write.as_ref().filter(|write| write.function == function);
+    let write = allowed.ok_or(Exception::IllegalAddress)?;
+    let Sample::Good(value) = words::decode(point, words) else { return Err(Exception::IllegalValue) };
+    if !write.range.contains(&value) {
+        return Err(Exception::IllegalValue);
+    }
+    if world.write(device, &point.name, value) { Ok(()) } else { Err(Exception::IllegalAddress) }
+}
+
+fn point_at(profile: &Profile, table: Table, address: u16) -> Option<&Point> {
+    profile.points.iter().find(|point| {
+        let end = u32::from(point.address) + u32::from(point.kind.width());
+        point.table == table && point.address <= address && u32::from(address) < end
+    })
+}
+
+/// Whether `address`, at which no point is, lies in a hole no longer than the profile's `gap_max`.
+fn is_readable_gap(profile: &Profile, table: Table, address: u16) -> bool {
+    let neighbours = profile.points.iter().filter(|point| point.table == table);
+    let (mut below, mut above) = (None, None);
+    for point in neighbours {
+        let after = u32::from(point.address) + u32::from(point.kind.width());
+        if after <= u32::from(address) {
+            below = below.max(Some(after));
+        } else {
+            let next = u32::from(point.address);
+            above = Some(above.map_or(next, |above: u32| above.min(next)));
+        }
+    }
+    let hole = above.zip(below).map(|(above, below)| above - below);
+    hole.is_some_and(|hole| hole <= u32::from(profile.modbus.gap_max))
+}
+
+fn encode(point: &Point, value: Value) -> Result<Vec<u16>, Exception> {
+    let number = match (value, point.unavailable.first()) {
+        (Value::Number(number), _) => number,
+        (Value::SensorFault, Some(raw)) => return Ok(words::raw_words(point, *raw)),
+        (Value::SensorFault, None) if point.kind == Kind::S16 => return Ok(vec![OPEN_PROBE]),
+        (Value::SensorFault, None) => return Err(Exception::DeviceFailure),
+    };
+    words::encode(point, number).map_err(|_| Exception::DeviceFailure)
+}
+
+/// What a signed temperature register shows for an open probe where the profile names no value of
+/// its own: the converter at its stop, far beyond any range.
+const OPEN_PROBE: u16 = 0x7FFF;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        physics::{meter::Meter, relay::Relay},
+        world::{Device, Model},
+    };
+    use storewarden_drivers::profile::built_in;
+
+    fn shop() -> World {
+        let meter = Model::Meter {
+            meter: Meter::default(),
+            base_w: 900.0,
+            cabinets: Vec::new(),
+            lamps: vec![(1, "relay_1".into())],
+        };
+        let relay = Model::Relay(Relay::new([(1, 120.0)]));
+        World::new(vec![Device::new("meter".into(), meter), Device::new("relay".into(), relay)], 8, 22.0)
+    }
+
+    #[test]
+    fn gaps_the_profile_allows_read_zero_and_all_else_is_illegal() {
+        let profile = built_in("eastron-sdm630").expect("shipped");
+        let mut world = shop();
+        world.step(1.0);
+        let read = |start, count| read(&world, 0, &profile, Table::InputRegister, start, count);
+        // 300.0 as an IEEE 754 single is 0x43960000.
+        assert_eq!(read(0x0C, 2), Ok(vec![0x4396, 0x0000]));
+        assert_eq!(read(0x12, 2), Ok(vec![0, 0]), "the hole before 0x34 is 34 registers long");
+        assert_eq!(read(0x100, 2), Err(Exception::IllegalAddress), "this one is longer than gap_max");
+        assert_eq!(read(0x200, 1), Err(Exception::IllegalAddress));
+        assert_eq!(read(0, 81), Err(Exception::IllegalValue), "longer than registers_max");
+    }
+
+    #[test]
+    fn a_coil_is_written_through_the_profile_and_its_lamp_shows_on_the_meter() {
+        let profile = built_in("waveshare-relay-8").expect("shipped");
+        let mut world = shop();
+        let mut set =
+            |address, word, function| write(&mut world, 1, &profile, Table::Coil, address, &[word], function);
+        assert_eq!(set(0, 1, WriteFunction::Coil), Ok(()));
+        assert_eq!(set(8, 1, WriteFunction::Coil), Err(Exception::IllegalAddress));
+        assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
+        assert_eq!(read(&world, 1, &profile, Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
+        world.step(1.0);
+        assert_eq!(world.value(0, "power_3"), Some(Value::Number(420.0)));
+    }
+}

@@ -1,0 +1,201 @@
+//! The shell around the world: the only place here that reads a clock and makes things happen.
+
+use crate::{
+    config::{Bus, Config},
+    estation::{self, Shown},
+    events::{Event, Events},
+    fault::{Fault, Timeline},
+    physics::STEP_S,
+    server,
+    world::World,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::mpsc, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Real time between two looks at the timeline and steps of the world. Registers change only then,
+/// so an event's time is the moment a reader can see it.
+const TICK: Duration = Duration::from_millis(50);
+/// Images waiting to be written; one access point shows a few in a second. When it is full the access
+/// point waits; nothing is lost.
+const SHOWN_MAX: usize = 64;
+
+/// Files to write.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// Addresses, once everything listens.
+    pub ready: Option<PathBuf>,
+    /// What truly happens.
+    pub events: Option<PathBuf>,
+    /// What labels show.
+    pub labels_dir: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    buses: Vec<SocketAddr>,
+}
+
+/// Runs the store until SIGINT or SIGTERM. An error says what to do.
+pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> {
+    let at = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: io::Error| format!("{path}: {error}")
+    };
+    let mut events = match outputs.events.as_deref() {
+        Some(path) => Events::open(Some(path)).map_err(at(path))?,
+        None => Events::default(),
+    };
+    if let Some(dir) = &outputs.labels_dir {
+        std::fs::create_dir_all(dir).map_err(at(dir))?;
+    }
+    let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
+
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let world = Arc::new(Mutex::new(config.world));
+    let mut addresses = Vec::new();
+    for bus in config.buses {
+        let (listener, address) = listen(&bus).await.map_err(|error| {
+            format!("cannot listen on {} ({error}); write a free `listen` address", bus.listen)
+        })?;
+        // For people; whoever reads by program takes `--ready`, so a closed pipe is no reason to stop.
+        let _ = writeln!(io::stdout(), "bus {address}");
+        addresses.push(address);
+        tasks.spawn(server::serve(listener, Arc::new(bus), Arc::clone(&world), stop.clone()));
+    }
+    let (shown_sender, mut shown) = mpsc::channel(SHOWN_MAX);
+    for gateway in config.gateways {
+        tasks.spawn(estation::run(gateway, shown_sender.clone(), stop.clone()));
+    }
+    drop(shown_sender);
+    // One second before anybody looks: a meter that has never measured would show 0 W.
+    world.lock().unwrap_or_else(PoisonError::into_inner).step(STEP_S);
+    let mut time = Time::new(world, config.acceleration, config.faults, config.watch);
+    for fact in time.pass(Instant::now()) {
+        events.write(&fact).map_err(|error| format!("cannot write events: {error}"))?;
+    }
+    if let Some(path) = &outputs.ready {
+        let ready = serde_json::to_vec(&Ready { buses: addresses }).map_err(|error| error.to_string())?;
+        write_whole(path, &ready).map_err(at(path))?;
+    }
+    let mut tick = tokio::time::interval(TICK);
+    let ended = loop {
+        let facts = tokio::select! {
+            () = signals.stop() => break Ok(()),
+            _ = tick.tick() => time.pass(Instant::now()),
+            Some(shown) = shown.recv() => match keep(&shown, outputs.labels_dir.as_deref()) {
+                Ok(event) => vec![event],
+                Err(error) => break Err(format!("cannot keep the image of label {}: {error}", shown.label)),
+            },
+        };
+        if let Err(error) = facts.iter().try_for_each(|fact| events.write(fact)) {
+            break Err(format!("cannot write events: {error}"));
+        }
+    };
+    stop.cancel();
+    // An access point may be in the middle of a hand-shake with a broker that is gone.
+    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.join_all()).await;
+    ended
+}
+
+async fn listen(bus: &Bus) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(&bus.listen).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The passing of time: faults begin and end, physics goes on, limits are crossed.
+struct Time {
+    world: Arc<Mutex<World>>,
+    acceleration: f64,
+    timeline: Timeline,
+    /// (device, limit °C, whether it was above).
+    watch: Vec<(usize, f64, bool)>,
+    start: Instant,
+    before: Instant,
+}
+
+impl Time {
+    fn new(
+        world: Arc<Mutex<World>>,
+        acceleration: f64,
+        faults: Vec<Fault>,
+        watch: Vec<(usize, f64)>,
+    ) -> Self {
+        let watch = watch.into_iter().map(|(device, limit)| (device, limit, false)).collect();
+        let start = Instant::now();
+        Self { world, acceleration, timeline: Timeline::new(faults), watch, start, before: start }
+    }
+
+    fn pass(&mut self, now: Instant) -> Vec<Event> {
+        let mut facts = Vec::new();
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = u64::try_from((now - self.start).as_millis()).unwrap_or(u64::MAX);
+        while let Some((fault, begins)) = self.timeline.due(now_ms) {
+            world.set_fault(fault, begins);
+            let (device, kind) = (fault.device.clone(), fault.kind);
+            tracing::info!(device, ?kind, begins, "fault");
+            facts.push(match begins {
+                true => Event::FaultBegin { device, kind },
+                false => Event::FaultEnd { device, kind },
+            });
+        }
+        world.step((now - self.before).as_secs_f64() * self.acceleration);
+        self.before = now;
+        for (device, limit, was_above) in &mut self.watch {
+            let Some(value) = world.register_air_c(*device) else { continue };
+            let above = value > *limit;
+            if above != std::mem::replace(was_above, above) {
+                let device = world.devices()[*device].id.clone();
+                facts.push(Event::LimitCrossed { device, above, limit: *limit, value });
+            }
+        }
+        facts
+    }
+}
+
+/// Keeps what a label shows.
+fn keep(shown: &Shown, dir: Option<&Path>) -> io::Result<Event> {
+    if let Some(dir) = dir {
+        write_whole(&dir.join(format!("{}.png", shown.label)), &shown.png)?;
+    }
+    let sha256 = Sha256::digest(&shown.png).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Event::LabelShown { ap: shown.ap.clone(), label: shown.label.clone(), sha256 })
+}
+
+/// Writes a file so that a reader sees all of it or nothing.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    std::fs::write(&name, bytes)?;
+    std::fs::rename(&name, path)
+}
+
+/// The two signals that mean "stop".
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let signal = tokio::signal::unix::signal;
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
