@@ -20,6 +20,7 @@ mod show;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use storewarden_proto::topic::is_valid_id;
@@ -138,7 +139,11 @@ async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // Whoever runs this inside a program of their own may have set theirs already; it is then used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
     if !is_valid_id(&args.chain) {
         return Err(
             format!("--chain {:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'", args.chain).into()

@@ -6,9 +6,10 @@
 use crate::pause::Pause;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
-    AckMode, AsyncClient, BrokerSessionResumePolicy, Event, EventLoop, MqttOptions, Packet, Publish,
-    PublishOptions, SubscribeFilter,
+    AckMode, AsyncClient, Event, EventLoop, MqttOptions, Packet, PersistedAckMode, PersistedSession, Publish,
+    PublishOptions, SessionStore, SessionStoreError, SessionStoreKey, SubscribeFilter,
 };
+use std::pin::Pin;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 use storewarden_proto::PAYLOAD_BYTES_MAX;
@@ -163,12 +164,6 @@ impl Connection {
 
     async fn connect_and_poll(&self, pause: &mut Pause) -> Ended {
         let (client, mut events) = connection(&self.broker);
-        let filters: Vec<_> =
-            self.filters.iter().map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce)).collect();
-        // The request queue of a new client is empty, so that this does not wait for the poll below.
-        if let Err(error) = client.subscribe_many(filters).await {
-            return Ended::Failed(error.to_string());
-        }
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -177,6 +172,13 @@ impl Connection {
                         port = self.broker.port,
                         "connected to the broker"
                     );
+                    // Also in a resumed session: it makes the broker tell every store's status again.
+                    // The queue of a new client is empty, so that there is room.
+                    let filters =
+                        self.filters.iter().map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+                    if let Err(error) = client.try_subscribe_many(filters) {
+                        return Ended::Failed(error.to_string());
+                    }
                     self.present.send_replace(Some(client.clone()));
                 }
                 Ok(Event::Incoming(Packet::SubAck(granted))) => {
@@ -242,9 +244,7 @@ fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
         .set_keep_alive(30)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS))
-        // What we had under way is made anew from the database, so that the broker's half of the
-        // session is all there is to resume.
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_session_store(NothingUnderWay)
         .set_ack_mode(AckMode::Manual)
         .set_receive_maximum(Some(UNCONFIRMED_MAX))
         .set_max_packet_size(Some(packet_bytes_max));
@@ -253,6 +253,41 @@ fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
     }
     AsyncClient::builder(options).capacity(usize::from(UNCONFIRMED_MAX)).build()
 }
+
+/// Our half of a resumed session: nothing is under way. True, because what we had published without
+/// an answer is made anew from the database. Without a stored half the client would either refuse the
+/// session that the broker has kept for us or, told to accept it, silently drop whatever is published
+/// and subscribed in it.
+#[derive(Debug)]
+struct NothingUnderWay;
+
+impl SessionStore for NothingUnderWay {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> SessionFuture<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: Some(SESSION_EXPIRY_SECONDS),
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Manual,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(async { Ok(Some(session)) })
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> SessionFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> SessionFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+type SessionFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 #[cfg(test)]
 mod tests {

@@ -99,7 +99,7 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<(), Failure> {
 /// What the stores of a batch have said so far.
 pub(crate) fn outcomes(connection: &Connection, digest: &[u8; 32]) -> rusqlite::Result<Vec<Outcome>> {
     let mut targets = connection.prepare_cached(
-        "SELECT target.store, accepted, reason, sent_ms, accept_until_ms,
+        "SELECT target.store, accepted, target.reason, sent_ms, accept_until_ms,
            count(label) FILTER (WHERE proof IN (?2, ?3)),
            count(label) FILTER (WHERE proof IN (?4, ?5)),
            count(label) FILTER (WHERE proof = ?6)
