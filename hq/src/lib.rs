@@ -1,1 +1,215 @@
+//! Headquarters: takes in what the stores send and acknowledges it, signs and sends prices, shows the
+//! fleet.
+//!
+//! What lives here: the service that stands behind the broker of headquarters, its database, and the
+//! command line of both. What may not: anything of a store's inside; the two sides share only
+//! `storewarden-proto`.
+//!
+//! Start reading at [`cli`], then `serve`.
 #![forbid(unsafe_code)]
+
+mod contiguous;
+mod database;
+mod influx;
+mod ingest;
+mod mqtt;
+mod pause;
+mod price;
+mod serve;
+mod show;
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use storewarden_proto::topic::is_valid_id;
+
+/// Whatever stops a command; its text tells the person at the terminal what to do.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Headquarters of a chain of stores: takes in alerts and readings, signs and sends prices.
+#[derive(Debug, Parser)]
+#[command(name = "storewarden-hq", version, propagate_version = true)]
+struct Cli {
+    /// The database; made if it is not there
+    #[arg(long, global = true, value_name = "FILE", default_value = "storewarden-hq.sqlite")]
+    db: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take in what the stores send, acknowledge it, and send queued prices; runs until interrupted
+    Serve(ServeArgs),
+    /// Show the alerts in the order in which they came
+    Alerts(show::AlertsArgs),
+    /// Show readings by point and time
+    Readings(show::ReadingsArgs),
+    /// Sign and send prices
+    #[command(subcommand)]
+    Price(PriceCommand),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// The broker of headquarters, mqtt://HOST[:PORT]
+    #[arg(long, value_name = "URL")]
+    broker: String,
+    /// The chain to serve
+    #[arg(long, value_name = "ID")]
+    chain: String,
+    /// User name at the broker
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    username: Option<String>,
+    /// File with the password at the broker
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    influx: influx::InfluxArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum PriceCommand {
+    /// Make a signing key; prints the lines for the stores' configuration
+    Keygen {
+        /// Folder for the private key, ID.pem
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The id under which stores know the key
+        #[arg(long, value_name = "ID")]
+        id: String,
+    },
+    /// Sign a table of prices and queue it for the stores
+    Push(price::push::PushArgs),
+    /// Show what became of each batch in each store
+    Status {
+        /// One JSON object a batch and line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command line `args` (the program's name first). Exit status: 0 all is well; 1 the answer
+/// is no (a store refused a price); 2 an argument, a file or the database is wrong, and standard error
+/// says what to do.
+pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no failure. If even printing fails there
+            // is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(failure) => {
+            eprintln!("storewarden-hq: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the outcome is good.
+async fn run(cli: Cli) -> Result<bool, Failure> {
+    match &cli.command {
+        Command::Serve(args) => serve(&cli.db, args).await?,
+        Command::Alerts(args) => show::alerts(&mut database::open(&cli.db)?, args).await?,
+        Command::Readings(args) => show::readings(&database::open(&cli.db)?, args)?,
+        Command::Price(PriceCommand::Keygen { out, id }) => {
+            let (path, lines) = price::keys::generate(out, id)?;
+            eprintln!("the private key is in {}; these lines belong in every store.toml:", path.display());
+            print!("{lines}");
+        }
+        Command::Price(PriceCommand::Push(args)) => {
+            return price::push::run(&mut database::open(&cli.db)?, args).await;
+        }
+        Command::Price(PriceCommand::Status { json }) => {
+            price::status::run(&database::open(&cli.db)?, *json)?
+        }
+    }
+    Ok(true)
+}
+
+async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // Whoever runs this inside a program of their own may have set theirs already; it is then used.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
+    if !is_valid_id(&args.chain) {
+        return Err(
+            format!("--chain {:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'", args.chain).into()
+        );
+    }
+    let (host, port) = mqtt::address(&args.broker)?;
+    let credentials = match (&args.username, &args.password_file) {
+        (Some(username), Some(path)) => {
+            let password = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read --password-file {}: {error}", path.display()))?;
+            Some((username.clone(), password.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        _ => None,
+    };
+    let client_id = format!("storewarden-hq-{}", args.chain);
+    let ledger = database::Ledger::new(database::open(db)?, &args.chain)?;
+    let exporter = args.influx.exporter(|| database::open(db), &args.chain)?;
+    let export = async {
+        match exporter {
+            Some(exporter) => exporter.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    let broker = mqtt::Broker { host, port, credentials, client_id };
+    tokio::select! {
+        () = serve::run(broker, args.chain.clone(), ledger) => {
+            Err("the service broke down; see the log above, and start it again".into())
+        }
+        () = export => Ok(()),
+        signal = stop_signal() => Ok(signal?),
+    }
+}
+
+/// Returns on SIGINT or SIGTERM.
+async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[tokio::test]
+    async fn exit_status_tells_a_wrong_argument_from_success_and_other_programs_may_spawn_it() {
+        let run = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            tokio::spawn(cli(args))
+        };
+        let status = |code: u8| format!("{:?}", ExitCode::from(code));
+        assert_eq!(format!("{:?}", run(&["hq", "price", "push", "--help"]).await.unwrap()), status(0));
+        assert_eq!(format!("{:?}", run(&["hq", "frobnicate"]).await.unwrap()), status(2));
+        let dir = tempfile::tempdir().unwrap();
+        let db = dir.path().join("hq.sqlite");
+        let db = db.to_str().unwrap();
+        let broker = ["hq", "--db", db, "serve", "--broker", "localhost", "--chain", "kaixin"];
+        assert_eq!(format!("{:?}", run(&broker).await.unwrap()), status(2));
+        assert_eq!(format!("{:?}", run(&["hq", "--db", db, "alerts"]).await.unwrap()), status(0));
+    }
+}

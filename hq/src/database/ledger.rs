@@ -1,0 +1,344 @@
+//! Commits what came from the stores, and knows what may be acknowledged.
+
+use crate::contiguous::{Contiguous, Seen};
+use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
+use rusqlite::{Connection, Transaction, params};
+use std::collections::{BTreeSet, HashMap};
+use storewarden_proto::v1::{self, Stream};
+
+/// Rows kept in `refused`; older ones are dropped.
+const REFUSED_MAX: i64 = 1_000;
+
+/// The stream numbers that are acknowledged.
+const STREAMS: [Stream; 4] = [Stream::Alert, Stream::PriceResult, Stream::CommandResult, Stream::Telemetry];
+
+/// The writer of one chain's messages. The only one: what it remembers of the tables is true only
+/// while nobody else writes them.
+pub(crate) struct Ledger {
+    connection: Connection,
+    chain: String,
+    memory: Memory,
+}
+
+/// What the tables say, so that they need not be asked for every message. Bounded by the stores that
+/// the broker lets in and their points.
+#[derive(Default)]
+struct Memory {
+    numbers: HashMap<(String, u64, i32), Contiguous>,
+    points: HashMap<(String, String, String), i64>,
+    /// The journal each store said it uses when it last came online, or, of a store that never
+    /// said, that of its last message.
+    journals: HashMap<String, u64>,
+}
+
+/// The acknowledgement to publish to `store`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoreAck {
+    pub(crate) store: String,
+    pub(crate) ack: v1::Ack,
+}
+
+impl Ledger {
+    /// The ledger of `chain` in an opened database.
+    pub(crate) fn new(connection: Connection, chain: &str) -> rusqlite::Result<Self> {
+        let mut memory = Memory::default();
+        {
+            let mut known =
+                connection.prepare("SELECT store, journal FROM store WHERE chain = ? AND journal != 0")?;
+            let mut rows = known.query([chain])?;
+            while let Some(row) = rows.next()? {
+                memory.journals.insert(row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
+            }
+        }
+        Ok(Self { connection, chain: chain.to_owned(), memory })
+    }
+
+    /// The database, for other work of the thread that owns the ledger.
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Commits `batch` (topic and payload of each) in one transaction: all of it is on the disk when
+    /// this returns, or none. The acknowledgements of the stores it concerns, one each.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        batch: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        now_ms: i64,
+    ) -> rusqlite::Result<Vec<StoreAck>> {
+        let result = self.try_commit(batch, now_ms);
+        if result.is_err() {
+            // Nothing was written, so what was noted on the way is not true. Journals stay: they say
+            // only which acknowledgement a store waits for.
+            self.memory.numbers.clear();
+            self.memory.points.clear();
+        }
+        result
+    }
+
+    fn try_commit<'a>(
+        &mut self,
+        batch: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        now_ms: i64,
+    ) -> rusqlite::Result<Vec<StoreAck>> {
+        let transaction = self.connection.transaction()?;
+        let mut writer =
+            Writer { transaction: &transaction, chain: &self.chain, memory: &mut self.memory, now_ms };
+        let mut concerned = BTreeSet::new();
+        for (topic, payload) in batch {
+            match ingest::read(&self.chain, topic, payload) {
+                Ok(Incoming::Status(status)) => {
+                    writer.status(&status)?;
+                    if status.online {
+                        concerned.insert(status.store);
+                    }
+                }
+                Ok(Incoming::Message(message)) => {
+                    writer.message(&message, topic, payload)?;
+                    concerned.insert(message.store);
+                }
+                Err(refusal) => writer.refuse(topic, payload, &refusal.to_string())?,
+            }
+        }
+        let mut acks = Vec::with_capacity(concerned.len());
+        for store in concerned {
+            let Some(&journal) = writer.memory.journals.get(&store) else { continue };
+            acks.push(StoreAck { ack: writer.ack(&store, journal)?, store });
+        }
+        transaction.commit()?;
+        Ok(acks)
+    }
+}
+
+struct Writer<'a> {
+    transaction: &'a Transaction<'a>,
+    chain: &'a str,
+    memory: &'a mut Memory,
+    now_ms: i64,
+}
+
+impl Writer<'_> {
+    fn execute(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.transaction.prepare_cached(sql)?.execute(params)
+    }
+
+    fn refuse(&self, topic: &str, payload: &[u8], reason: &str) -> rusqlite::Result<()> {
+        tracing::warn!(topic, reason, "refused");
+        self.execute(
+            "INSERT INTO refused (received_ms, topic, reason, payload) VALUES (?, ?, ?, ?)",
+            params![self.now_ms, topic, reason, payload],
+        )?;
+        let newest = self.transaction.last_insert_rowid();
+        self.execute("DELETE FROM refused WHERE id <= ?", [newest - REFUSED_MAX])?;
+        Ok(())
+    }
+
+    fn status(&mut self, status: &v1::Status) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO store (chain, store, online, boot, journal, version, config_digest, clock,
+               at_ms, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                self.chain,
+                status.store,
+                status.online,
+                status.boot.cast_signed(),
+                status.journal.cast_signed(),
+                status.version,
+                status.config_digest,
+                status.clock,
+                status.at_ms,
+                self.now_ms
+            ],
+        )?;
+        if !status.online {
+            return Ok(());
+        }
+        // A Last Will may come late, from a life before; only who is online says what counts now.
+        if status.journal != 0 {
+            self.memory.journals.insert(status.store.clone(), status.journal);
+        }
+        // A store that is back gets its batches without waiting for the next round.
+        self.execute(
+            "UPDATE batch_store SET sent_ms = NULL WHERE store = ?1 AND accepted IS NULL
+               AND digest IN (SELECT digest FROM batch WHERE chain = ?2)",
+            [&status.store, self.chain],
+        )?;
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message, topic: &str, payload: &[u8]) -> rusqlite::Result<()> {
+        self.memory.journals.entry(message.store.clone()).or_insert(message.journal);
+        match self.numbers(&message.store, message.journal, message.stream)?.insert(message.seq) {
+            Seen::Duplicate => return Ok(()),
+            Seen::TooManyGaps => {
+                return self.refuse(topic, payload, &Refusal::TooManyGaps(message.seq).to_string());
+            }
+            Seen::Fresh => {}
+        }
+        let highest = self.numbers(&message.store, message.journal, message.stream)?.highest();
+        let (journal, stream) = (message.journal.cast_signed(), message.stream as i32);
+        self.execute(
+            "INSERT INTO message (chain, store, journal, stream, seq, boot, committed_ms, received_ms, payload)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                self.chain,
+                message.store,
+                journal,
+                stream,
+                message.seq.cast_signed(),
+                message.boot.cast_signed(),
+                message.committed_ms,
+                self.now_ms,
+                payload
+            ],
+        )?;
+        self.execute(
+            "INSERT OR REPLACE INTO contiguous (chain, store, journal, stream, seq) VALUES (?, ?, ?, ?, ?)",
+            params![self.chain, message.store, journal, stream, highest.cast_signed()],
+        )?;
+        match &message.rows {
+            Rows::Alert(alert) => self.alert(message, alert),
+            Rows::Readings(points) => self.readings(&message.store, points),
+            Rows::BatchOutcome(outcome) => self.batch_outcome(&message.store, outcome),
+            Rows::LabelShown(shown) => self.label_shown(&message.store, shown),
+            Rows::None => Ok(()),
+            Rows::Fault(reason) => self.refuse(topic, payload, reason),
+        }
+    }
+
+    fn numbers(&mut self, store: &str, journal: u64, stream: Stream) -> rusqlite::Result<&mut Contiguous> {
+        let key = (store.to_owned(), journal, stream as i32);
+        if !self.memory.numbers.contains_key(&key) {
+            let numbers = self.load_numbers(&key)?;
+            self.memory.numbers.insert(key.clone(), numbers);
+        }
+        Ok(self.memory.numbers.entry(key).or_default())
+    }
+
+    fn load_numbers(&self, (store, journal, stream): &(String, u64, i32)) -> rusqlite::Result<Contiguous> {
+        let name = params![self.chain, store, journal.cast_signed(), stream];
+        let highest: i64 = self
+            .transaction
+            .prepare_cached(
+                "SELECT coalesce(max(seq), 0) FROM contiguous
+                 WHERE chain = ? AND store = ? AND journal = ? AND stream = ?",
+            )?
+            .query_row(name, |row| row.get(0))?;
+        let mut numbers = Contiguous::up_to(highest.cast_unsigned());
+        let mut beyond = self.transaction.prepare_cached(
+            "SELECT seq FROM message WHERE chain = ? AND store = ? AND journal = ? AND stream = ? AND seq > ?
+             ORDER BY seq",
+        )?;
+        let mut rows = beyond.query(params![self.chain, store, journal.cast_signed(), stream, highest])?;
+        while let Some(row) = rows.next()? {
+            numbers.insert(row.get::<_, i64>(0)?.cast_unsigned());
+        }
+        Ok(numbers)
+    }
+
+    fn ack(&mut self, store: &str, journal: u64) -> rusqlite::Result<v1::Ack> {
+        let mut streams = Vec::with_capacity(STREAMS.len());
+        for stream in STREAMS {
+            let seq = self.numbers(store, journal, stream)?.highest();
+            streams.push(v1::StreamAck { stream: stream as i32, seq });
+        }
+        Ok(v1::Ack { journal, streams })
+    }
+
+    fn alert(&self, message: &Message, alert: &v1::Alert) -> rusqlite::Result<()> {
+        let evidence: serde_json::Map<_, _> = alert
+            .evidence
+            .iter()
+            .map(|fact| {
+                (fact.quantity.clone(), serde_json::json!({ "value": fact.value, "unit": fact.unit }))
+            })
+            .collect();
+        self.execute(
+            "INSERT INTO alert (chain, store, seq, alarm, device, device_name, condition, priority, state, at_ms,
+               since_ms, cause, evidence, by, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                self.chain,
+                message.store,
+                message.seq.cast_signed(),
+                alert.alarm.cast_signed(),
+                alert.device,
+                alert.device_name,
+                alert.condition,
+                alert.priority,
+                alert.state,
+                alert.at_ms,
+                alert.since_ms,
+                alert.cause,
+                serde_json::Value::Object(evidence).to_string(),
+                alert.by,
+                self.now_ms
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn readings(&mut self, store: &str, points: &[PointReadings]) -> rusqlite::Result<()> {
+        for readings in points {
+            let point = self.point(store, readings)?;
+            let mut insert = self
+                .transaction
+                .prepare_cached("INSERT INTO sample (point, at_ms, value, quality) VALUES (?, ?, ?, ?)")?;
+            for reading in &readings.readings {
+                insert.execute(params![point, reading.at_ms, reading.value, reading.quality])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn point(&mut self, store: &str, readings: &PointReadings) -> rusqlite::Result<i64> {
+        let key = (store.to_owned(), readings.device.clone(), readings.point.clone());
+        if let Some(&id) = self.memory.points.get(&key) {
+            return Ok(id);
+        }
+        let id = self
+            .transaction
+            .prepare_cached(
+                "INSERT INTO point (chain, store, device, point, unit) VALUES (?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET unit = excluded.unit RETURNING id",
+            )?
+            .query_row(params![self.chain, store, readings.device, readings.point, readings.unit], |row| {
+                row.get(0)
+            })?;
+        self.memory.points.insert(key, id);
+        Ok(id)
+    }
+
+    /// A refusal never undoes an acceptance: a store that gets an accepted batch once more may say
+    /// that its number is used up.
+    fn batch_outcome(&self, store: &str, outcome: &v1::BatchOutcome) -> rusqlite::Result<()> {
+        self.execute(
+            "UPDATE batch_store SET accepted = ?1, reason = ?2, outcome_ms = ?3
+             WHERE digest = ?4 AND store = ?5 AND (accepted IS NULL OR accepted = 0)",
+            params![outcome.accepted, outcome.reason, outcome.at_ms, outcome.digest, store],
+        )?;
+        Ok(())
+    }
+
+    fn label_shown(&self, store: &str, shown: &v1::LabelShown) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT INTO label_shown (chain, store, label, batch, item, price_minor, currency, proof, at_ms, reason)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET item = excluded.item, price_minor = excluded.price_minor,
+               currency = excluded.currency, proof = excluded.proof, at_ms = excluded.at_ms,
+               reason = excluded.reason
+             WHERE excluded.at_ms >= label_shown.at_ms",
+            params![
+                self.chain,
+                store,
+                shown.label,
+                shown.batch.cast_signed(),
+                shown.item,
+                shown.price_minor,
+                shown.currency,
+                shown.proof,
+                shown.at_ms,
+                shown.reason
+            ],
+        )?;
+        Ok(())
+    }
+}

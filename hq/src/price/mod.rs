@@ -1,0 +1,8 @@
+//! Signed prices: from the price team's table to every label's proof.
+
+pub(crate) mod keys;
+mod money;
+pub(crate) mod outgoing;
+pub(crate) mod push;
+pub(crate) mod status;
+mod table;

@@ -1,0 +1,220 @@
+//! `price push`: a table becomes a signed batch in the queue, which `serve` brings to the stores.
+
+use super::keys;
+use super::outgoing::{self, Batch};
+use super::status;
+use super::table;
+use crate::Failure;
+use crate::database::now_ms;
+use ed25519_dalek::{Signer as _, SigningKey};
+use prost::Message as _;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use storewarden_proto::topic::is_valid_id;
+use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes, v1};
+use thiserror::Error;
+
+/// A batch may be accepted from so long before it was signed: clocks of stores differ a little.
+const ACCEPT_EARLY_MS: i64 = 10 * 60 * 1000;
+
+/// Arguments of `price push`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+COLUMNS of the CSV file (UTF-8; the first line names them, in any order):
+  item         the item's number in the stores' systems
+  gtin         EAN-13, 13 digits with a right check digit
+  name         as it stands on the label
+  unit         what the price is for, e.g. \"500 ml\"; may be empty
+  currency     CNY, EUR, GBP, HKD, JPY, KRW, SGD, THB, TWD or USD
+  price        digits with a point, e.g. 12.50; JPY and KRW have no decimals
+  kind         regular or promotion
+  valid_from   e.g. 2026-12-01T06:00:00+08:00; empty means from now on
+  valid_until  the same, not including; may be empty for a regular price
+
+EXIT STATUS: 0 queued (with --wait: accepted everywhere), 1 a store refused or did not answer in time,
+2 the file, the key or an argument is wrong; nothing was queued")]
+pub(crate) struct PushArgs {
+    /// The table of prices
+    csv: PathBuf,
+    /// Private key file, as written by `price keygen`
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The id under which stores know the key
+    #[arg(long, value_name = "ID")]
+    key_id: String,
+    /// The chain the prices are for
+    #[arg(long, value_name = "ID")]
+    chain: String,
+    /// A store the prices are for, repeatable; without it every store that headquarters knows
+    #[arg(long = "store", value_name = "ID")]
+    stores: Vec<String>,
+    /// The batch's number, above every earlier one of this key; without it the next
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    number: Option<i64>,
+    /// For how long stores may still accept the batch
+    #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = clap::value_parser!(i64).range(1..=8760))]
+    accept_hours: i64,
+    /// Check and show everything, queue nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Wait so long for what each store says
+    #[arg(long, value_name = "SECONDS")]
+    wait: Option<u64>,
+}
+
+#[derive(Debug, Error)]
+enum PushError {
+    #[error("cannot read {0}: {1}")]
+    Read(PathBuf, std::io::Error),
+    #[error("{path} is not taken, nothing was queued:\n{faults}")]
+    Table { path: PathBuf, faults: String },
+    #[error(
+        "{0:?} cannot be the id of a chain, store or key: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'"
+    )]
+    Id(String),
+    #[error("no store of chain {0} has reported yet: name the stores with --store, or start serve first")]
+    NoStores(String),
+    #[error("number {number} is not above {last}, the last one of this key; leave --number out")]
+    Number { number: i64, last: i64 },
+    #[error(
+        "the batch is of {bytes} bytes, more than the {PAYLOAD_BYTES_MAX} a message may have: split the file"
+    )]
+    TooLarge { bytes: usize },
+}
+
+/// Runs `price push`; whether the outcome is good.
+pub(crate) async fn run(connection: &mut Connection, args: &PushArgs) -> Result<bool, Failure> {
+    let key = keys::load(&args.key)?;
+    for id in args.stores.iter().chain([&args.chain, &args.key_id]) {
+        if !is_valid_id(id) {
+            return Err(PushError::Id(id.clone()).into());
+        }
+    }
+    let csv = std::fs::read(&args.csv).map_err(|error| PushError::Read(args.csv.clone(), error))?;
+    let now = now_ms();
+    let entries = table::entries(&csv, now).map_err(|faults| PushError::Table {
+        path: args.csv.clone(),
+        faults: faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"),
+    })?;
+    let targets = targets(connection, args)?;
+    let last = outgoing::last_number(connection, &args.chain, &args.key_id)?;
+    let number = args.number.unwrap_or(last + 1);
+    if number <= last {
+        return Err(PushError::Number { number, last }.into());
+    }
+    let message = v1::PriceBatch {
+        chain: args.chain.clone(),
+        stores: args.stores.clone(),
+        number: number.cast_unsigned(),
+        issued_ms: now,
+        accept_from_ms: now - ACCEPT_EARLY_MS,
+        accept_until_ms: now + args.accept_hours * 3_600_000,
+        entries,
+    };
+    let batch = sign(&message, &args.key_id, &key);
+    if batch.payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(PushError::TooLarge { bytes: batch.payload.len() }.into());
+    }
+    let digest = keys::hex(&batch.digest);
+    let what = format!(
+        "batch {number} of key {}: {} prices for {} stores, digest {digest}",
+        args.key_id,
+        batch.entries,
+        targets.len()
+    );
+    if args.dry_run {
+        println!("would queue {what}");
+        return Ok(true);
+    }
+    outgoing::queue(connection, &args.chain, &batch, &targets)?;
+    println!("queued {what}");
+    match args.wait {
+        Some(seconds) => wait(connection, &batch.digest, Duration::from_secs(seconds)).await,
+        None => Ok(true),
+    }
+}
+
+fn targets(connection: &Connection, args: &PushArgs) -> Result<Vec<String>, Failure> {
+    if args.stores.is_empty() {
+        let known = outgoing::known_stores(connection, &args.chain)?;
+        if known.is_empty() {
+            return Err(PushError::NoStores(args.chain.clone()).into());
+        }
+        return Ok(known);
+    }
+    let mut stores = args.stores.clone();
+    stores.sort();
+    stores.dedup();
+    Ok(stores)
+}
+
+/// The batch as it travels; its digest and signature are of exactly the bytes in it.
+fn sign(message: &v1::PriceBatch, key_id: &str, key: &SigningKey) -> Batch {
+    let bytes = message.encode_to_vec();
+    let signature = key.sign(&price_batch_signed_bytes(&bytes));
+    Batch {
+        digest: Sha256::digest(&bytes).into(),
+        key_id: key_id.to_owned(),
+        number: message.number.cast_signed(),
+        entries: message.entries.len(),
+        accept_until_ms: message.accept_until_ms,
+        created_ms: message.issued_ms,
+        payload: v1::SignedBatch {
+            batch: bytes,
+            signatures: vec![v1::Signature {
+                key_id: key_id.to_owned(),
+                signature: signature.to_bytes().to_vec(),
+            }],
+        }
+        .encode_to_vec(),
+    }
+}
+
+/// Prints what each store says as it comes; good if all accept in time.
+async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration) -> Result<bool, Failure> {
+    let end = Instant::now() + longest;
+    let mut told = std::collections::BTreeSet::new();
+    let mut all_accept = true;
+    loop {
+        let outcomes = status::outcomes(connection, digest)?;
+        let open = outcomes.iter().filter(|outcome| outcome.accepted.is_none()).count();
+        for outcome in &outcomes {
+            let Some(accepted) = outcome.accepted else { continue };
+            if told.insert(outcome.store.clone()) {
+                all_accept &= accepted;
+                println!("{}", outcome.line());
+            }
+        }
+        if open == 0 {
+            return Ok(all_accept);
+        }
+        if Instant::now() >= end {
+            for outcome in outcomes.iter().filter(|outcome| outcome.accepted.is_none()) {
+                println!("{}: no answer within {} s; serve goes on trying", outcome.store, longest.as_secs());
+            }
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::Signature;
+
+    #[test]
+    fn the_signature_covers_the_bytes_that_travel() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let message = v1::PriceBatch { chain: "kaixin".into(), number: 3, ..Default::default() };
+        let batch = sign(&message, "hq-1", &key);
+        let travelled = v1::SignedBatch::decode(batch.payload.as_slice()).unwrap();
+        assert_eq!(batch.digest, <[u8; 32]>::from(Sha256::digest(&travelled.batch)));
+        assert_eq!(v1::PriceBatch::decode(travelled.batch.as_slice()).unwrap(), message);
+        let signature = Signature::from_slice(&travelled.signatures[0].signature).unwrap();
+        let signed = [b"storewarden/v1/price-batch\n", travelled.batch.as_slice()].concat();
+        key.verifying_key().verify_strict(&signed, &signature).unwrap();
+    }
+}

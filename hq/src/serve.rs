@@ -1,0 +1,148 @@
+//! The service: one task keeps the connection, one thread owns the database's writes, one task
+//! confirms and publishes what the thread has committed.
+//!
+//! ```text
+//! broker ─▶ Connection ─▶ deliveries ─▶ writer thread ─▶ committed ─▶ confirm, publish ─▶ broker
+//! ```
+//! Nothing is confirmed to the broker or acknowledged to a store before it is on the disk.
+
+use crate::database::{Ledger, now_ms};
+use crate::mqtt::{Broker, Connection, DELIVERIES_MAX, Delivery, Publisher};
+use crate::pause::Pause;
+use crate::price::outgoing;
+use prost::Message as _;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+use storewarden_proto::topic::{StoreTopics, headquarters_filters};
+use tokio::sync::mpsc;
+
+/// Messages in one transaction at most: a commit waits for the disk once, however many are in it.
+const GROUP_MAX: usize = 256;
+
+/// How often the price batches are looked through.
+const PRICE_EVERY: Duration = Duration::from_secs(1);
+
+/// Committed groups that may wait to be confirmed; the writer waits for room.
+const COMMITTED_MAX: usize = 4;
+
+/// What the writer has made safe, and what follows from it.
+struct Committed {
+    deliveries: Vec<Delivery>,
+    publishes: Vec<Publish>,
+}
+
+struct Publish {
+    topic: String,
+    payload: Vec<u8>,
+    retain: bool,
+}
+
+/// Serves `chain` until the future is dropped or the writer ends.
+pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger) {
+    let (deliver, deliveries) = sync_channel(DELIVERIES_MAX);
+    let (commit, committed) = mpsc::channel(COMMITTED_MAX);
+    let (connection, publisher) = Connection::new(broker, headquarters_filters(&chain), deliver);
+    let writer = std::thread::spawn(move || write(ledger, &chain, &deliveries, &commit));
+    tokio::select! {
+        () = connection.run() => {}
+        () = confirm_and_publish(committed, publisher) => {}
+    }
+    // Reached only if the writer ended, and it ends early only by a panic.
+    if writer.is_finished() && writer.join().is_err() {
+        tracing::error!("the database writer broke down");
+    }
+}
+
+async fn confirm_and_publish(mut committed: mpsc::Receiver<Committed>, publisher: Publisher) {
+    while let Some(group) = committed.recv().await {
+        for delivery in &group.deliveries {
+            delivery.confirm().await;
+        }
+        for publish in group.publishes {
+            // What finds no connection is not lost: a store that comes online gets its
+            // acknowledgement again, and a batch without an outcome is sent again.
+            publisher.publish(&publish.topic, publish.payload, publish.retain).await;
+        }
+    }
+}
+
+/// Ends when either side is gone.
+fn write(mut ledger: Ledger, chain: &str, deliveries: &Receiver<Delivery>, commit: &mpsc::Sender<Committed>) {
+    let mut price_round = Instant::now();
+    loop {
+        let wait = price_round.saturating_duration_since(Instant::now());
+        match deliveries.recv_timeout(wait) {
+            Ok(first) => {
+                let group: Vec<_> =
+                    std::iter::once(first).chain(deliveries.try_iter()).take(GROUP_MAX).collect();
+                let Some(committed) = commit_group(&mut ledger, chain, group, commit) else { return };
+                if commit.blocking_send(committed).is_err() {
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if price_round <= Instant::now() {
+            price_round = Instant::now() + PRICE_EVERY;
+            let publishes = due_batches(&mut ledger, chain);
+            if !publishes.is_empty()
+                && commit.blocking_send(Committed { deliveries: Vec::new(), publishes }).is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// Tries until it is committed: a full disk costs time, never messages. `None` if nobody waits for it
+/// any more.
+fn commit_group(
+    ledger: &mut Ledger,
+    chain: &str,
+    deliveries: Vec<Delivery>,
+    commit: &mpsc::Sender<Committed>,
+) -> Option<Committed> {
+    let mut pause = Pause::new(Duration::from_millis(500), Duration::from_secs(30));
+    loop {
+        let batch = deliveries.iter().map(|delivery| (delivery.topic(), delivery.payload()));
+        match ledger.commit(batch, now_ms()) {
+            Ok(acks) => {
+                let publishes = acks
+                    .into_iter()
+                    .map(|store_ack| Publish {
+                        topic: StoreTopics::new(chain, &store_ack.store).ack(),
+                        payload: store_ack.ack.encode_to_vec(),
+                        retain: true,
+                    })
+                    .collect();
+                return Some(Committed { deliveries, publishes });
+            }
+            Err(error) => {
+                if commit.is_closed() {
+                    return None;
+                }
+                let wait = pause.after_failure(fastrand::f64());
+                tracing::error!(%error, wait_ms = wait.as_millis(), "cannot commit; nothing is acknowledged meanwhile");
+                std::thread::sleep(wait);
+            }
+        }
+    }
+}
+
+fn due_batches(ledger: &mut Ledger, chain: &str) -> Vec<Publish> {
+    match outgoing::take_due(ledger.connection(), chain, now_ms()) {
+        Ok(due) => due
+            .into_iter()
+            .map(|due| Publish {
+                topic: StoreTopics::new(chain, &due.store).price(),
+                payload: due.payload,
+                retain: false,
+            })
+            .collect(),
+        Err(error) => {
+            tracing::error!(%error, "cannot read the price batches; tried again in the next round");
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `alerts` and `readings`: what is in the database, for people and as JSON lines.
+
+use crate::Failure;
+use crate::database::now_ms;
+use chrono::{DateTime, SecondsFormat};
+use rusqlite::{Connection, Row, named_params};
+use serde::Serialize;
+use std::time::Duration;
+use storewarden_proto::v1::AlarmState;
+
+/// How often `--follow` looks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// Arguments of `alerts`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlertsArgs {
+    /// Only of this store
+    #[arg(long, value_name = "ID")]
+    store: Option<String>,
+    /// Go on with what comes, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `readings`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReadingsArgs {
+    /// Only of this store
+    #[arg(long, value_name = "ID")]
+    store: Option<String>,
+    /// Only of this device
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+    /// Only of this point
+    #[arg(long, value_name = "NAME")]
+    point: Option<String>,
+    /// Only those not older than this, e.g. 90s, 10m, 2h, 7days
+    #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
+    since: Option<Duration>,
+    /// One JSON object a line
+    #[arg(long, conflicts_with = "count")]
+    json: bool,
+    /// Only how many there are
+    #[arg(long)]
+    count: bool,
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC with milliseconds.
+pub(crate) fn rfc3339(at_ms: i64) -> String {
+    match DateTime::from_timestamp_millis(at_ms) {
+        Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        None => format!("{at_ms} ms since 1970"),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Alert {
+    #[serde(skip)]
+    id: i64,
+    store: String,
+    time: String,
+    device: String,
+    condition: String,
+    state: String,
+    cause: String,
+    priority: String,
+    alarm: u64,
+    seq: u64,
+    /// By quantity: value and unit.
+    evidence: serde_json::Map<String, serde_json::Value>,
+    received: String,
+    /// From the change of state at the store to the commit here.
+    seconds_to_hq: f64,
+}
+
+impl Alert {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (at_ms, received_ms): (i64, i64) = (row.get("at_ms")?, row.get("received_ms")?);
+        let evidence: String = row.get("evidence")?;
+        Ok(Self {
+            id: row.get("id")?,
+            store: row.get("store")?,
+            time: rfc3339(at_ms),
+            device: row.get("device")?,
+            condition: row.get("condition")?,
+            state: state_name(row.get("state")?),
+            cause: row.get("cause")?,
+            priority: row.get("priority")?,
+            alarm: row.get::<_, i64>("alarm")?.cast_unsigned(),
+            seq: row.get::<_, i64>("seq")?.cast_unsigned(),
+            // Written by the ledger; an empty map could only come of a damaged file.
+            evidence: serde_json::from_str(&evidence).unwrap_or_default(),
+            received: rfc3339(received_ms),
+            seconds_to_hq: seconds(received_ms.saturating_sub(at_ms)),
+        })
+    }
+
+    fn line(&self) -> String {
+        let evidence: Vec<_> = self
+            .evidence
+            .iter()
+            .map(|(quantity, fact)| {
+                let unit = fact["unit"].as_str().filter(|&unit| unit != "1").unwrap_or("");
+                format!("{quantity}={}{unit}", fact["value"])
+            })
+            .collect();
+        format!(
+            "{}  {}  {}  {}  {}  {}  {}  {}",
+            self.time,
+            self.store,
+            self.device,
+            self.condition,
+            self.state,
+            self.priority,
+            self.cause,
+            evidence.join(" ")
+        )
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact below 285,000 years")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// `ALARM_STATE_ACTIVE_UNACKNOWLEDGED` is `active_unacknowledged`; a state of a newer version is its
+/// number.
+fn state_name(state: i32) -> String {
+    AlarmState::try_from(state).map_or_else(
+        |_| state.to_string(),
+        |known| known.as_str_name().trim_start_matches("ALARM_STATE_").to_ascii_lowercase(),
+    )
+}
+
+/// Prints the alerts in the order in which they came.
+pub(crate) async fn alerts(connection: &mut Connection, args: &AlertsArgs) -> Result<(), Failure> {
+    let mut last = 0;
+    loop {
+        for alert in alerts_after(connection, last, args.store.as_deref())? {
+            last = alert.id;
+            println!("{}", if args.json { serde_json::to_string(&alert)? } else { alert.line() });
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+    }
+}
+
+fn alerts_after(connection: &Connection, last: i64, store: Option<&str>) -> rusqlite::Result<Vec<Alert>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM alert WHERE id > :last AND (:store IS NULL OR store = :store) ORDER BY id",
+        )?
+        .query_map(named_params! { ":last": last, ":store": store }, Alert::from_row)?
+        .collect()
+}
+
+#[derive(Debug, Serialize)]
+struct Reading {
+    store: String,
+    device: String,
+    point: String,
+    time: String,
+    value: Option<f64>,
+    unit: String,
+    quality: String,
+}
+
+/// Prints the readings by point and time.
+pub(crate) fn readings(connection: &Connection, args: &ReadingsArgs) -> Result<(), Failure> {
+    let since_ms = args.since.map_or(i64::MIN, |since| {
+        now_ms().saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    });
+    let selected = "FROM reading WHERE at_ms >= :since AND (:store IS NULL OR store = :store)
+        AND (:device IS NULL OR device = :device) AND (:point IS NULL OR point = :point)";
+    let params = named_params! {
+        ":since": since_ms, ":store": args.store, ":device": args.device, ":point": args.point
+    };
+    if args.count {
+        let count: i64 =
+            connection.query_row(&format!("SELECT count(*) {selected}"), params, |row| row.get(0))?;
+        println!("{count}");
+        return Ok(());
+    }
+    let mut query = connection.prepare(&format!(
+        "SELECT store, device, point, at_ms, value, unit, quality {selected} ORDER BY store, device, point, at_ms, id"
+    ))?;
+    let mut rows = query.query(params)?;
+    while let Some(row) = rows.next()? {
+        let reading = Reading {
+            store: row.get(0)?,
+            device: row.get(1)?,
+            point: row.get(2)?,
+            time: rfc3339(row.get(3)?),
+            value: row.get(4)?,
+            unit: row.get(5)?,
+            quality: row.get(6)?,
+        };
+        if args.json {
+            println!("{}", serde_json::to_string(&reading)?);
+        } else {
+            let value =
+                reading.value.map_or_else(|| "-".to_owned(), |value| format!("{value} {}", reading.unit));
+            println!(
+                "{}  {}  {}/{}  {value}  {}",
+                reading.time, reading.store, reading.device, reading.point, reading.quality
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_states_are_written_plainly() {
+        // date -u -d @1796076000
+        assert_eq!(rfc3339(1_796_076_000_007), "2026-11-30T22:00:00.007Z");
+        assert_eq!(state_name(AlarmState::ActiveUnacknowledged.into()), "active_unacknowledged");
+        assert_eq!(state_name(AlarmState::Normal.into()), "normal");
+        assert_eq!(state_name(77), "77");
+    }
+}

@@ -1,0 +1,145 @@
+//! What the stores send is committed once and acknowledged only then, whatever breaks.
+
+mod parties;
+
+use parties::{Headquarters, SOON, Store, alert, broker, free_port, telemetry};
+use std::time::{Duration, Instant};
+use storewarden_proto::v1::Stream;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let mut store = Store::connect(port, "0042").await;
+    let journal = u64::MAX - 5;
+
+    let serve = hq.serve(&[]);
+    store.online(journal).await;
+    store.acknowledged(journal, Stream::Alert, 0).await;
+    for seq in [3, 1, 1, 3, 5] {
+        store.message(journal, seq, alert(seq)).await;
+    }
+    store.message(journal, 1, telemetry(1_790_000_000_000, 6)).await;
+    store.acknowledged(journal, Stream::Telemetry, 1).await;
+    assert_eq!(hq.count("message WHERE stream = 1"), 3);
+    assert_eq!(hq.count("alert"), 3);
+    assert_eq!(hq.count("reading"), 6);
+    assert_eq!(hq.count("reading WHERE value IS NULL AND quality = 'no_response'"), 2);
+
+    // The service is killed; what fills the gap comes while it is away.
+    drop(serve);
+    store.message(journal, 2, alert(2)).await;
+    let serve = hq.serve(&[]);
+    store.acknowledged(journal, Stream::Alert, 3).await;
+    store.message(journal, 4, alert(4)).await;
+    store.acknowledged(journal, Stream::Alert, 5).await;
+    assert_eq!(hq.count("message WHERE stream = 1"), 5);
+    assert_eq!(hq.count("refused"), 0);
+
+    // A new disk: the numbers begin again and are not taken for old ones.
+    store.online(77).await;
+    store.acknowledged(77, Stream::Alert, 0).await;
+    store.message(77, 1, alert(1)).await;
+    store.acknowledged(77, Stream::Alert, 1).await;
+    assert_eq!(hq.count("alert"), 6);
+
+    // Who was not there finds the acknowledgement retained.
+    drop(serve);
+    let mut late = Store::connect(port, "0042").await;
+    late.acknowledged(77, Stream::Alert, 1).await;
+
+    let output = hq.run(&["alerts", "--json", "--store", "0042"]).await;
+    let lines: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 6);
+    assert_eq!(lines[0]["state"], "active_unacknowledged");
+    assert_eq!(lines[0]["evidence"]["worst_temperature"]["value"], -11.5);
+    assert_eq!(lines[0]["evidence"]["worst_temperature"]["unit"], "°C");
+    assert!(lines[0]["seconds_to_hq"].as_f64().unwrap() < SOON.as_secs_f64());
+    let count = hq.run(&["readings", "--device", "freezer 2", "--count"]).await;
+    assert_eq!(String::from_utf8(count.stdout).unwrap(), "6\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_before_it_is_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let mut store = Store::connect(port, "0042").await;
+    let serve = hq.serve(&[]);
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+
+    // Somebody else holds the database: the service can commit nothing.
+    let other = hq.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.message(9, 1, alert(1)).await;
+    assert!(store.hears_nothing(Duration::from_secs(2)).await);
+    // Killed with the message in its hands and not on the disk, it gets it again from the broker.
+    drop(serve);
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(hq.count("message"), 0);
+    let _serve = hq.serve(&[]);
+    store.acknowledged(9, Stream::Alert, 1).await;
+    assert_eq!(hq.count("message"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_lost_everything_is_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let first = broker(dir.path(), port);
+    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let mut store = Store::connect(port, "0042").await;
+    let _serve = hq.serve(&[]);
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+    store.message(9, 1, alert(1)).await;
+    store.acknowledged(9, Stream::Alert, 1).await;
+
+    drop(store);
+    drop(first);
+    let _second = broker(dir.path(), port);
+    let mut store = Store::connect(port, "0042").await;
+    // Until the service is back the broker knows no subscriber, as a store notices by the silence.
+    let end = Instant::now() + SOON;
+    loop {
+        store.online(9).await;
+        if !store.hears_nothing(Duration::from_millis(500)).await {
+            break;
+        }
+        assert!(Instant::now() < end, "the service does not come back");
+    }
+    store.message(9, 2, alert(2)).await;
+    store.acknowledged(9, Stream::Alert, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_named_is_kept_for_people_and_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let mut store = Store::connect(port, "0042").await;
+    let _serve = hq.serve(&[]);
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+    store.send(store.topics.stream(Stream::Alert), b"\xff not protobuf".to_vec(), false).await;
+    // In the name of another store.
+    let other = Store::connect(port, "0043").await;
+    other.send(store.topics.status(), b"".to_vec(), false).await;
+    store.message(9, 1, alert(1)).await;
+    store.acknowledged(9, Stream::Alert, 1).await;
+    assert_eq!(hq.count("refused"), 2);
+    let payload: Vec<u8> = hq
+        .sql()
+        .query_row("SELECT payload FROM refused WHERE topic LIKE '%/alert'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(payload, b"\xff not protobuf");
+}

@@ -1,0 +1,234 @@
+//! The parties of the tests: a real broker, the service as its own process, and a store's client.
+#![allow(dead_code, reason = "each test file uses some of it")]
+
+use rumqttc::mqttbytes::QoS;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use storewarden_proto::prost::Message as _;
+use storewarden_proto::topic::StoreTopics;
+use storewarden_proto::v1::{self, Stream, envelope::Body};
+use tokio::sync::mpsc;
+
+pub const CHAIN: &str = "kaixin";
+
+/// How long anything that must happen may take.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// A process that does not outlive the test.
+pub struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGKILL: no chance to tidy up, which is what the tests are about.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts Mosquitto with its configuration in `dir`.
+pub fn broker(dir: &Path, port: u16) -> Process {
+    let config = dir.join("mosquitto.conf");
+    std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n")).unwrap();
+    let child = Command::new("mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
+    let process = Process(child);
+    let end = Instant::now() + SOON;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "Mosquitto does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process
+}
+
+/// A headquarters with its database.
+pub struct Headquarters {
+    pub db: PathBuf,
+    pub port: u16,
+}
+
+impl Headquarters {
+    pub fn serve(&self, more: &[&str]) -> Process {
+        let broker = format!("mqtt://127.0.0.1:{}", self.port);
+        let child =
+            self.command(&["serve", "--broker", &broker, "--chain", CHAIN]).args(more).spawn().unwrap();
+        Process(child)
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_storewarden-hq"));
+        command.arg("--db").arg(&self.db).args(args);
+        command
+    }
+
+    /// Runs a command in the background of the test's own tasks.
+    pub async fn run(&self, args: &[&str]) -> Output {
+        let mut command = self.command(args);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    pub fn sql(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(&self.db).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection
+    }
+
+    pub fn count(&self, what: &str) -> i64 {
+        self.sql().query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// A store as the broker sees it.
+pub struct Store {
+    pub topics: StoreTopics,
+    store: String,
+    client: AsyncClient,
+    received: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
+    poll: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.poll.abort();
+    }
+}
+
+impl Store {
+    pub async fn connect(port: u16, store: &str) -> Self {
+        let topics = StoreTopics::new(CHAIN, store);
+        let options = MqttOptions::new(format!("test-{store}-{}", fastrand::u64(..)), ("127.0.0.1", port));
+        let (client, mut events) = AsyncClient::builder(options).capacity(100).build();
+        client.subscribe(topics.ack(), QoS::AtLeastOnce).await.unwrap();
+        client.subscribe(topics.price(), QoS::AtLeastOnce).await.unwrap();
+        let (sender, received) = mpsc::unbounded_channel();
+        let poll = tokio::spawn(async move {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
+                        let _ = sender.send((topic, publish.payload.to_vec()));
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        });
+        Self { topics, store: store.to_owned(), client, received, poll }
+    }
+
+    pub async fn send(&self, topic: String, payload: Vec<u8>, retain: bool) {
+        let options = PublishOptions::new(QoS::AtLeastOnce).retain(retain);
+        self.client.publish(topic, payload, options).await.unwrap();
+    }
+
+    pub async fn online(&self, journal: u64) {
+        let status = v1::Status {
+            chain: CHAIN.into(),
+            store: self.store.clone(),
+            online: true,
+            boot: 1,
+            journal,
+            version: "test".into(),
+            ..Default::default()
+        };
+        self.send(self.topics.status(), status.encode_to_vec(), true).await;
+    }
+
+    pub async fn message(&self, journal: u64, seq: u64, body: Body) {
+        let stream = match body {
+            Body::Alert(_) => Stream::Alert,
+            Body::Telemetry(_) => Stream::Telemetry,
+            Body::BatchOutcome(_) | Body::LabelShown(_) => Stream::PriceResult,
+            Body::CommandOutcome(_) => Stream::CommandResult,
+        };
+        let envelope = v1::Envelope {
+            chain: CHAIN.into(),
+            store: self.store.clone(),
+            boot: 1,
+            stream: stream.into(),
+            seq,
+            journal,
+            committed_ms: now_ms(),
+            body: Some(body),
+        };
+        self.send(self.topics.stream(stream), envelope.encode_to_vec(), false).await;
+    }
+
+    /// The next message on `topic`; others are thrown away.
+    pub async fn next_on(&mut self, topic: &str) -> Vec<u8> {
+        let next = async {
+            loop {
+                let (on, payload) = self.received.recv().await.expect("the client lives");
+                if on == topic {
+                    return payload;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, next).await.unwrap_or_else(|_| panic!("nothing came on {topic}"))
+    }
+
+    /// Waits until headquarters acknowledges exactly `seq` of `stream` of `journal`.
+    pub async fn acknowledged(&mut self, journal: u64, stream: Stream, seq: u64) {
+        let topic = self.topics.ack();
+        loop {
+            let ack = v1::Ack::decode(self.next_on(&topic).await.as_slice()).unwrap();
+            let number = ack.streams.iter().find(|ack| ack.stream == i32::from(stream)).map(|ack| ack.seq);
+            if ack.journal == journal && number == Some(seq) {
+                return;
+            }
+            assert!(ack.journal != journal || number <= Some(seq), "acknowledged too much: {ack:?}");
+        }
+    }
+
+    /// Whether nothing at all comes for `span`.
+    pub async fn hears_nothing(&mut self, span: Duration) -> bool {
+        tokio::time::timeout(span, self.received.recv()).await.is_err()
+    }
+}
+
+pub fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+pub fn alert(alarm: u64) -> Body {
+    Body::Alert(v1::Alert {
+        alarm,
+        device: "freezer-2".into(),
+        device_name: "Freezer 2".into(),
+        condition: "temperature_high".into(),
+        priority: "high".into(),
+        state: v1::AlarmState::ActiveUnacknowledged.into(),
+        at_ms: now_ms(),
+        since_ms: now_ms() - 60_000,
+        cause: "the door stands open".into(),
+        evidence: vec![
+            v1::Fact { quantity: "worst_temperature".into(), value: -11.5, unit: "°C".into() },
+            v1::Fact { quantity: "held_s".into(), value: 600.0, unit: "1".into() },
+        ],
+        by: String::new(),
+    })
+}
+
+/// Readings of one point, a second apart; every third without a value.
+pub fn telemetry(first_ms: i64, count: u32) -> Body {
+    let run = |n: u32| match n % 3 {
+        2 => v1::QualityRun { quality: v1::Quality::NoResponse.into(), count: 1, exception: 0 },
+        _ => v1::QualityRun { quality: v1::Quality::Good.into(), count: 1, exception: 0 },
+    };
+    Body::Telemetry(v1::Telemetry {
+        series: vec![v1::Series {
+            device: "freezer 2".into(),
+            point: "air_temperature".into(),
+            unit: "°C".into(),
+            first_ms,
+            step_ms: vec![1000; count as usize - 1],
+            value: (0..count).map(|n| if n % 3 == 2 { 0.0 } else { -18.0 - f64::from(n) }).collect(),
+            quality: (0..count).map(run).collect(),
+        }],
+    })
+}
