@@ -92,7 +92,7 @@ fn task_list(image: &[u8]) -> Vec<u8> {
 fn config(dir: &Path, port: u16) -> PathBuf {
     let path = dir.join("sim.toml");
     let text = format!(
-        "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{port}\"\nlabels = [\"{TAG}\"]\nairtime_ms = 10\n"
+        "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{port}\"\nlabels = [\"{TAG}\"]\nairtime_ms = 10\nheartbeat = \"1s\"\n"
     );
     std::fs::write(&path, text).expect("writes");
     path
