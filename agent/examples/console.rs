@@ -127,7 +127,7 @@ fn store(now: i64) -> StoreView {
                     ("temperature", -9.8, "°C"),
                     ("worst_temperature", -9.6, "°C"),
                     ("temperature_limit", -15.0, "°C"),
-                    ("delay_s", 1800.0, "1"),
+                    ("delay", 1800.0, "s"),
                 ],
             },
             AlarmView {
@@ -140,7 +140,7 @@ fn store(now: i64) -> StoreView {
                 since_ms: minutes(12),
                 at_ms: minutes(7),
                 by: String::new(),
-                evidence: vec![("held_s", 300.0, "1"), ("delay_s", 300.0, "1")],
+                evidence: vec![("held", 300.0, "s"), ("delay", 300.0, "s")],
             },
             AlarmView {
                 alarm: 12,

@@ -180,8 +180,8 @@ impl Quantity {
             Self::Temperature => "temperature",
             Self::WorstTemperature => "worst_temperature",
             Self::TemperatureLimit => "temperature_limit",
-            Self::Delay => "delay_s",
-            Self::Held => "held_s",
+            Self::Delay => "delay",
+            Self::Held => "held",
             Self::Demand => "demand",
             Self::DemandLimit => "demand_limit",
             Self::LampPower => "lamp_power",
@@ -190,13 +190,13 @@ impl Quantity {
         }
     }
 
-    /// The unit of its value; spans are in seconds, which the name says.
+    /// The unit of its value.
     pub fn unit(self) -> Unit {
         match self {
             Self::Temperature | Self::WorstTemperature | Self::TemperatureLimit => Unit::Celsius,
             Self::Demand | Self::DemandLimit | Self::LampPower | Self::LampPowerLimit => Unit::Watt,
             Self::ReadBack => Unit::Flag,
-            Self::Delay | Self::Held => Unit::One,
+            Self::Delay | Self::Held => Unit::Second,
         }
     }
 }

@@ -17,6 +17,8 @@ pub enum Unit {
     Hertz,
     /// Per cent, `%`.
     Percent,
+    /// Seconds, `s`.
+    Second,
     /// Minutes, `min`.
     Minute,
     /// Hours, `h`.
@@ -31,7 +33,7 @@ pub enum Unit {
 
 impl Unit {
     /// All of them, for error messages and tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Celsius,
         Self::Watt,
         Self::KilowattHour,
@@ -39,6 +41,7 @@ impl Unit {
         Self::Ampere,
         Self::Hertz,
         Self::Percent,
+        Self::Second,
         Self::Minute,
         Self::Hour,
         Self::Flag,
@@ -56,6 +59,7 @@ impl Unit {
             Self::Ampere => "A",
             Self::Hertz => "Hz",
             Self::Percent => "%",
+            Self::Second => "s",
             Self::Minute => "min",
             Self::Hour => "h",
             Self::Flag => "flag",

@@ -52,7 +52,9 @@ impl Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.display();
-        for fault in &self.faults {
+        let mut faults: Vec<_> = self.faults.iter().collect();
+        faults.sort_by_key(|fault| fault.at);
+        for fault in faults {
             match fault.at {
                 None => writeln!(f, "{file}: {}", fault.message)?,
                 Some(at) => {

@@ -95,6 +95,7 @@ pub struct Device {
     pub bus: At<String>,
     pub unit: At<i64>,
     pub poll: Option<At<String>>,
+    pub points: Option<Vec<At<String>>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
     pub no_response: Option<NoResponse>,

@@ -128,7 +128,7 @@ pub struct Device {
     pub name: String,
     /// What it is for.
     pub class: Class,
-    /// Its register map.
+    /// Its register map, reduced to the points that are read.
     pub profile: Arc<Profile>,
     /// Index into [`Config::buses`].
     pub bus: usize,
@@ -136,6 +136,7 @@ pub struct Device {
     pub unit: u8,
     /// How often it is read.
     pub poll: Millis,
+
     /// Rules over its air temperature.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.

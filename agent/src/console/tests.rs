@@ -29,7 +29,7 @@ fn warm(alarm: u64, state: &'static str) -> AlarmView {
         evidence: vec![
             ("temperature", -9.9, "°C"),
             ("temperature_limit", -15.0, "°C"),
-            ("delay_s", 1800.0, "1"),
+            ("delay", 1800.0, "s"),
         ],
     }
 }

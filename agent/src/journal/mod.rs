@@ -263,3 +263,15 @@ fn commit(
     transaction.commit()?;
     Ok(outcomes)
 }
+
+/// What the journal at `path` says of the newest run of the agent: readings judged (0 unless it
+/// stopped in order), and messages that still wait for headquarters.
+pub fn last_boot(path: &Path) -> Result<(u64, u64), JournalError> {
+    let db = open_read_only(path)?;
+    let read = || -> rusqlite::Result<(u64, u64)> {
+        let readings: Option<i64> =
+            db.query_row("SELECT readings FROM boot ORDER BY started_ms DESC LIMIT 1", [], |row| row.get(0))?;
+        Ok((readings.unwrap_or(0).cast_unsigned(), outbox::pending(&db)?))
+    };
+    read().map_err(|error| JournalError::Job(error.to_string()))
+}

@@ -260,7 +260,7 @@ pub fn technical(condition: Condition) -> &'static str {
 }
 
 /// The numbers behind an alarm on one line, for logs and the command line:
-/// `temperature=-9.8 °C, held_s=1830`. Takes them as [`crate::view::AlarmView::evidence`] holds them.
+/// `temperature=-9.8 °C, held=1830 s`. Takes them as [`crate::view::AlarmView::evidence`] holds them.
 pub fn evidence_line(evidence: &[(&str, f64, &str)]) -> String {
     let facts = evidence.iter().map(|(quantity, value, unit)| match *unit {
         "1" | "code" | "flag" => format!("{quantity}={value}"),
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn evidence_is_one_line_with_units_where_there_are_any() {
-        let line = evidence_line(&[("temperature", -9.8, "°C"), ("held_s", 1830.0, "1")]);
-        assert_eq!(line, "temperature=-9.8 °C, held_s=1830");
+        let line = evidence_line(&[("temperature", -9.8, "°C"), ("held", 1830.0, "s")]);
+        assert_eq!(line, "temperature=-9.8 °C, held=1830 s");
     }
 }

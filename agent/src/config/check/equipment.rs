@@ -1,0 +1,255 @@
+//! Buses and devices, and the rules over one device.
+
+use super::Check;
+use crate::config::file::{self, At};
+use crate::config::{Bus, Device};
+use std::sync::Arc;
+use storewarden_drivers::profile::{self, Profile};
+use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
+use storewarden_rules::{Class, Millis, Unit};
+
+impl Check {
+    pub(super) fn buses(&mut self, buses: &[file::Bus]) -> Vec<Bus> {
+        self.unique("bus", buses.iter().map(|bus| &bus.id));
+        for bus in buses {
+            let port = bus.tcp.get_ref().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none() {
+                let message = format!(
+                    "bus `{}`: tcp `{}` is not host:port; write \"192.168.1.60:502\"",
+                    bus.id.get_ref(),
+                    bus.tcp.get_ref()
+                );
+                self.fault(&bus.tcp.span(), message);
+            }
+        }
+        buses.iter().map(|bus| Bus { id: bus.id.get_ref().clone(), tcp: bus.tcp.get_ref().clone() }).collect()
+    }
+
+    /// One entry per device of the file, so that indices agree; none where a fault was found.
+    pub(super) fn devices(&mut self, devices: &[file::Device], buses: &[file::Bus]) -> Vec<Option<Device>> {
+        self.unique("device", devices.iter().map(|device| &device.id));
+        let mut units: Vec<(&str, i64, &str)> = Vec::new();
+        for device in devices {
+            let (bus, unit, id) = (device.bus.get_ref(), *device.unit.get_ref(), device.id.get_ref());
+            if let Some((_, _, other)) = units.iter().find(|(b, u, _)| b == bus && *u == unit) {
+                let message = format!(
+                    "device `{id}`: unit {unit} on bus `{bus}` is already `{other}`; give each device of a bus its own unit address"
+                );
+                self.fault(&device.unit.span(), message);
+            }
+            units.push((bus, unit, id));
+        }
+        devices.iter().map(|device| self.device(device, buses)).collect()
+    }
+
+    fn device(&mut self, device: &file::Device, buses: &[file::Bus]) -> Option<Device> {
+        let id = device.id.get_ref().clone();
+        self.valid_id("device", &device.id);
+        let class = Class::from_name(device.class.get_ref());
+        if class.is_none() {
+            let known: Vec<_> = Class::ALL.iter().map(|class| class.name()).collect();
+            let message = format!(
+                "device `{id}`: unknown class `{}`; write one of {}",
+                device.class.get_ref(),
+                known.join(", ")
+            );
+            self.fault(&device.class.span(), message);
+        }
+        let bus = buses.iter().position(|bus| bus.id.get_ref() == device.bus.get_ref());
+        if bus.is_none() {
+            let message = format!("device `{id}`: there is no [[bus]] with id `{}`", device.bus.get_ref());
+            self.fault(&device.bus.span(), message);
+        }
+        let profile = profile::built_in(device.profile.get_ref());
+        let Some(mut profile) = profile else {
+            let known: Vec<_> = profile::built_in_ids().collect();
+            let message = format!(
+                "device `{id}`: unknown profile `{}`; write one of {}",
+                device.profile.get_ref(),
+                known.join(", ")
+            );
+            self.fault(&device.profile.span(), message);
+            return None;
+        };
+        if let Some(class) = class.filter(|class| !profile.classes.contains(class)) {
+            let known: Vec<_> = profile.classes.iter().map(|class| class.name()).collect();
+            let message = format!(
+                "device `{id}`: a {} cannot be a {}; write class = \"{}\"",
+                profile.model,
+                class.name(),
+                known.join("\" or \"")
+            );
+            self.fault(&device.class.span(), message);
+        }
+        let unit =
+            u8::try_from(*device.unit.get_ref()).ok().filter(|unit| profile.modbus.units.contains(unit));
+        if unit.is_none() {
+            let (first, last) = (profile.modbus.units.start(), profile.modbus.units.end());
+            let message = format!(
+                "device `{id}`: unit {} is outside the addresses of {}; write {first} to {last}",
+                device.unit.get_ref(),
+                profile.id
+            );
+            self.fault(&device.unit.span(), message);
+        }
+        let poll =
+            self.span_of_time(device.poll.as_ref(), Millis::from_secs(5), Millis(100), Millis::from_mins(15));
+        self.reduce(device, &mut profile);
+        let (class, bus, unit) = (class?, bus?, unit?);
+        let temperature_limits = self.temperature_limits(device, class, &profile);
+        let mut no_response = NoResponseConfig::default();
+        if let Some(rule) = &device.no_response {
+            no_response.delay = self.span_of_time(
+                Some(&rule.delay),
+                no_response.delay,
+                Millis(0),
+                Millis::from_mins(24 * 60),
+            );
+        }
+        let demand = device.demand.as_ref().and_then(|demand| self.demand(&id, demand, &profile));
+        let name = device.name.clone().unwrap_or_else(|| id.clone());
+        Some(Device {
+            id,
+            name,
+            class,
+            profile: Arc::new(profile),
+            bus,
+            unit,
+            poll,
+            temperature_limits,
+            no_response,
+            demand,
+        })
+    }
+
+    /// Leaves only the points that the device names; all of the profile if it names none.
+    fn reduce(&mut self, device: &file::Device, profile: &mut Profile) {
+        let Some(named) = &device.points else { return };
+        for name in named.iter().filter(|name| profile.point(name.get_ref()).is_none()) {
+            let known: Vec<_> = profile.points.iter().map(|point| point.name.as_str()).collect();
+            let message = format!(
+                "device `{}`: profile {} has no point `{}`; it has {}",
+                device.id.get_ref(),
+                profile.id,
+                name.get_ref(),
+                known.join(", ")
+            );
+            self.fault(&name.span(), message);
+        }
+        profile.points.retain(|point| named.iter().any(|name| *name.get_ref() == point.name));
+    }
+
+    fn temperature_limits(
+        &mut self,
+        device: &file::Device,
+        class: Class,
+        profile: &Profile,
+    ) -> Vec<TemperatureLimitConfig> {
+        let id = device.id.get_ref();
+        for rule in [&device.temperature_high, &device.temperature_low].into_iter().flatten() {
+            if profile.point("air_temperature").is_none() {
+                let message = format!(
+                    "device `{id}`: profile {} has no air_temperature to limit; remove the rule",
+                    profile.id
+                );
+                self.fault(&rule.limit.span(), message);
+            }
+        }
+        let by_class = TemperatureLimitConfig::for_class(class);
+        let high = match &device.temperature_high {
+            Some(rule) => {
+                Some(self.temperature_limit(id, "temperature_high", rule, Direction::High, by_class))
+            }
+            None => by_class.filter(|_| profile.point("air_temperature").is_some()),
+        };
+        let low = device
+            .temperature_low
+            .as_ref()
+            .map(|rule| self.temperature_limit(id, "temperature_low", rule, Direction::Low, by_class));
+        if let (Some(high), Some(low), Some(rule)) = (high, low, &device.temperature_low) {
+            if high.limit - high.hysteresis <= low.limit + low.hysteresis {
+                let message = format!(
+                    "device `{id}`: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
+                    low.limit, high.limit, low.hysteresis, high.hysteresis
+                );
+                self.fault(&rule.limit.span(), message);
+            }
+        }
+        high.into_iter().chain(low).collect()
+    }
+
+    fn temperature_limit(
+        &mut self,
+        id: &str,
+        name: &str,
+        rule: &file::TemperatureLimit,
+        direction: Direction,
+        by_class: Option<TemperatureLimitConfig>,
+    ) -> TemperatureLimitConfig {
+        let limit = *rule.limit.get_ref();
+        if !(-60.0..=80.0).contains(&limit) {
+            self.fault(&rule.limit.span(), format!("device `{id}`: {name}.limit {limit} is no cabinet temperature; write °C between -60 and 80"));
+        }
+        let default_hysteresis = by_class.map_or(0.5, |class| class.hysteresis);
+        let hysteresis = rule.hysteresis.as_ref().map_or(default_hysteresis, |value| *value.get_ref());
+        // A refrigeration controller's own differential is at most 20 K; an alarm that needs more than
+        // 10 K to clear lies outside what a cabinet reaches in normal service.
+        if !(0.0..=10.0).contains(&hysteresis) {
+            let at = rule.hysteresis.as_ref().map_or(rule.limit.span(), At::span);
+            self.fault(&at, format!("device `{id}`: {name}.hysteresis {hysteresis} would keep an alarm for ever; write K between 0 and 10"));
+        }
+        let (delay, hold_off) = by_class.map_or((Millis::from_mins(30), Millis::from_mins(90)), |class| {
+            (class.delay, class.delay_hold_off)
+        });
+        let day = Millis::from_mins(24 * 60);
+        let delay = self.span_of_time(rule.delay.as_ref(), delay, Millis(0), day);
+        let delay_hold_off =
+            self.span_of_time(rule.delay_hold_off.as_ref(), hold_off.max(delay), Millis(0), day);
+        if delay_hold_off < delay {
+            let at = rule.delay_hold_off.as_ref().map_or(rule.limit.span(), At::span);
+            self.fault(
+                &at,
+                format!(
+                    "device `{id}`: {name}.delay_hold_off is shorter than its delay; write the same or longer"
+                ),
+            );
+        }
+        TemperatureLimitConfig { direction, limit, hysteresis, delay, delay_hold_off }
+    }
+
+    fn demand(
+        &mut self,
+        id: &str,
+        demand: &file::Demand,
+        profile: &Profile,
+    ) -> Option<(usize, DemandConfig)> {
+        let name = demand.point.as_ref().map_or("power_total", |point| point.get_ref());
+        let at = demand.point.as_ref().map_or(demand.limit_watts.span(), At::span);
+        let point = self.profile_point(&at, id, profile, name, Unit::Watt);
+        let limit = *demand.limit_watts.get_ref();
+        if !(limit.is_finite() && limit > 0.0) {
+            self.fault(
+                &demand.limit_watts.span(),
+                format!("device `{id}`: demand.limit_watts must be above 0"),
+            );
+        }
+        let hysteresis = demand.hysteresis.as_ref().map_or(0.05, |value| *value.get_ref());
+        if !(0.0..1.0).contains(&hysteresis) {
+            let at = demand.hysteresis.as_ref().map_or(demand.limit_watts.span(), At::span);
+            self.fault(
+                &at,
+                format!(
+                    "device `{id}`: demand.hysteresis is a share of the limit; write 0 to below 1, as 0.05"
+                ),
+            );
+        }
+        let window = self.span_of_time(
+            demand.window.as_ref(),
+            Millis::from_mins(15),
+            Millis::from_mins(1),
+            Millis::from_mins(60),
+        );
+        let window_min = u8::try_from(window.0 / 60_000).unwrap_or(60);
+        Some((point?, DemandConfig { limit, hysteresis, window_min }))
+    }
+}

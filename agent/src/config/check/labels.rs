@@ -1,0 +1,63 @@
+//! Label gateways and labels.
+
+use super::Check;
+use crate::config::file;
+use crate::config::{Gateway, Label};
+use storewarden_drivers::esl::estation::model::model_of;
+
+impl Check {
+    pub(super) fn gateways(&mut self, gateways: &[file::Gateway]) -> Vec<Gateway> {
+        self.unique("gateway", gateways.iter().map(|gateway| &gateway.id));
+        gateways
+            .iter()
+            .filter_map(|gateway| {
+                let id = gateway.id.get_ref();
+                if let Some(driver) = gateway.driver.as_ref().filter(|driver| driver.get_ref() != "estation")
+                {
+                    self.fault(
+                        &driver.span(),
+                        format!("gateway `{id}`: unknown driver `{}`; write \"estation\"", driver.get_ref()),
+                    );
+                }
+                let ap = gateway.ap.get_ref();
+                if ap.len() != 4 || !ap.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                    self.fault(
+                        &gateway.ap.span(),
+                        format!("gateway `{id}`: ap is the access point's id, four letters or digits"),
+                    );
+                }
+                let login = self.login(gateway.username.as_ref(), gateway.password_file.as_ref());
+                let (tls, broker) = self.broker(&gateway.broker, login)?;
+                if tls {
+                    self.fault(
+                        &gateway.broker.span(),
+                        format!("gateway `{id}`: the LAN broker is spoken to as mqtt://"),
+                    );
+                }
+                Some(Gateway { id: id.clone(), ap: ap.clone(), broker })
+            })
+            .collect()
+    }
+
+    pub(super) fn labels(&mut self, labels: &[file::Label], gateways: &[file::Gateway]) -> Vec<Label> {
+        self.unique("label", labels.iter().map(|label| &label.id));
+        labels
+            .iter()
+            .filter_map(|label| {
+                let id = label.id.get_ref();
+                let model = model_of(id);
+                if model.is_none() {
+                    let message = format!("label `{id}`: its first two hex digits name no known label model; copy the id printed on the label");
+                    self.fault(&label.id.span(), message);
+                }
+                let gateway = gateways.iter().position(|gateway| gateway.id.get_ref() == label.gateway.get_ref());
+                if gateway.is_none() {
+                    let message = format!("label `{id}`: there is no [[gateway]] with id `{}`", label.gateway.get_ref());
+                    self.fault(&label.gateway.span(), message);
+                }
+                let model = model?;
+                Some(Label { id: id.clone(), gateway: gateway?, item: label.item.get_ref().clone(), size: (model.width, model.height) })
+            })
+            .collect()
+    }
+}

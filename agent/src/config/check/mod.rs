@@ -1,0 +1,213 @@
+//! From the shape of the file to a configuration: every fault is collected, none stops the search.
+
+mod equipment;
+mod labels;
+mod lights;
+mod store;
+
+use super::file::{At, File};
+use super::{Broker, Config, Faults};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use storewarden_drivers::profile::Profile;
+use storewarden_proto::topic::is_valid_id;
+use storewarden_rules::{Millis, Unit};
+
+pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -> Result<Config, Faults> {
+    let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let mut check = Check { faults, base };
+    let store = check.store(&file.store);
+    let journal = check.journal(&file.journal);
+    let hq = file.hq.as_ref().and_then(|hq| check.hq(hq));
+    let console = check.console(&file.console);
+    let price_keys = check.price_keys(&file.price_key);
+    let buses = check.buses(&file.bus);
+    let devices = check.devices(&file.device, &file.bus);
+    let lights = check.lights(&file.light, &file.device, &devices, &file.store);
+    let gateways = check.gateways(&file.gateway);
+    let labels = check.labels(&file.label, &file.gateway);
+    let Check { faults, .. } = check;
+    // Whatever is missing below has its fault.
+    match (store, console, faults.is_empty()) {
+        (Some(store), Some(console), true) => Ok(Config {
+            digest,
+            store,
+            journal,
+            hq,
+            console,
+            price_keys,
+            buses,
+            devices: devices.into_iter().flatten().collect(),
+            lights,
+            gateways,
+            labels,
+        }),
+        _ => Err(faults),
+    }
+}
+
+struct Check {
+    faults: Faults,
+    base: PathBuf,
+}
+
+impl Check {
+    fn fault(&mut self, at: &Range<usize>, message: impl Into<String>) {
+        self.faults.add(at.clone(), message);
+    }
+
+    fn unique<'a>(&mut self, what: &str, ids: impl Iterator<Item = &'a At<String>>) {
+        let mut seen: Vec<&str> = Vec::new();
+        for id in ids {
+            if seen.contains(&id.get_ref().as_str()) {
+                self.fault(
+                    &id.span(),
+                    format!("{what} `{}` is there twice; give each its own id", id.get_ref()),
+                );
+            }
+            seen.push(id.get_ref());
+        }
+    }
+
+    fn valid_id(&mut self, what: &str, id: &At<String>) {
+        if !is_valid_id(id.get_ref()) {
+            let message = format!(
+                "{what} id `{}`: write 1 to 64 of a-z, A-Z, 0-9, - _ .; `name` may hold any text",
+                id.get_ref()
+            );
+            self.fault(&id.span(), message);
+        }
+    }
+
+    /// The index of a profile's point that must be there and have this unit.
+    fn profile_point(
+        &mut self,
+        at: &Range<usize>,
+        id: &str,
+        profile: &Profile,
+        name: &str,
+        unit: Unit,
+    ) -> Option<usize> {
+        let found = profile.points.iter().position(|point| point.name == name && point.unit == unit);
+        if found.is_none() {
+            let known: Vec<_> =
+                profile.points.iter().filter(|p| p.unit == unit).map(|p| p.name.as_str()).collect();
+            let known = if known.is_empty() { "nothing".into() } else { known.join(", ") };
+            let message =
+                format!("`{id}`: reads no point `{name}` in {}; of those it reads {known}", unit.symbol());
+            self.fault(at, message);
+        }
+        found
+    }
+
+    fn span_of_time(
+        &mut self,
+        value: Option<&At<String>>,
+        default: Millis,
+        least: Millis,
+        most: Millis,
+    ) -> Millis {
+        let Some(value) = value else { return default };
+        let parsed =
+            humantime::parse_duration(value.get_ref()).ok().and_then(|d| i64::try_from(d.as_millis()).ok());
+        match parsed.map(Millis) {
+            Some(span) if (least..=most).contains(&span) => span,
+            Some(_) => {
+                let (least, most) = (written(least), written(most));
+                self.fault(
+                    &value.span(),
+                    format!("`{}` is out of range; write {least} to {most}", value.get_ref()),
+                );
+                default
+            }
+            None => {
+                self.fault(
+                    &value.span(),
+                    format!(
+                        "`{}` is no span of time; write \"500ms\", \"5s\", \"30m\" or \"2h\"",
+                        value.get_ref()
+                    ),
+                );
+                default
+            }
+        }
+    }
+
+    /// `HH:MM` as time since midnight; `24:00` is the end of the day.
+    fn time_of_day(&mut self, value: Option<&At<String>>, default: Millis) -> Millis {
+        let Some(value) = value else { return default };
+        let parsed = value.get_ref().split_once(':').and_then(|(hour, minute)| {
+            let (hour, minute) = (hour.parse::<u8>().ok()?, minute.parse::<u8>().ok()?);
+            let minutes = i64::from(hour) * 60 + i64::from(minute);
+            (minute < 60 && minutes <= 24 * 60).then(|| Millis::from_mins(minutes))
+        });
+        if parsed.is_none() {
+            self.fault(
+                &value.span(),
+                format!("`{}` is no time of day; write \"06:30\", or \"24:00\" for the end", value.get_ref()),
+            );
+        }
+        parsed.unwrap_or(default)
+    }
+
+    fn login(
+        &mut self,
+        user: Option<&String>,
+        password_file: Option<&At<String>>,
+    ) -> Option<(String, String)> {
+        match (user, password_file) {
+            (Some(user), Some(file)) => {
+                let password = String::from_utf8(self.read_file(file)?).ok()?;
+                Some((user.clone(), password.trim_end().to_owned()))
+            }
+            (Some(user), None) => Some((user.clone(), String::new())),
+            (None, Some(file)) => {
+                self.fault(&file.span(), "password_file needs `username` beside it");
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn broker(&mut self, url: &At<String>, login: Option<(String, String)>) -> Option<(bool, Broker)> {
+        let parsed = parse_broker(url.get_ref());
+        if parsed.is_none() {
+            self.fault(
+                &url.span(),
+                format!(
+                    "`{}` is no broker; write \"mqtts://host:8883\" or \"mqtt://host:1883\"",
+                    url.get_ref()
+                ),
+            );
+        }
+        let (tls, host, port) = parsed?;
+        Some((tls, Broker { host, port, login }))
+    }
+
+    fn read_file(&mut self, file: &At<String>) -> Option<Vec<u8>> {
+        match std::fs::read(self.base.join(file.get_ref())) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.fault(&file.span(), format!("`{}` cannot be read: {error}", file.get_ref()));
+                None
+            }
+        }
+    }
+}
+
+fn written(span: Millis) -> String {
+    humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
+}
+
+fn parse_broker(url: &str) -> Option<(bool, String, u16)> {
+    let (tls, rest) = match url.split_once("://")? {
+        ("mqtts", rest) => (true, rest),
+        ("mqtt", rest) => (false, rest),
+        _ => return None,
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (rest, if tls { 8883 } else { 1883 }),
+    };
+    (!host.is_empty() && !host.contains('/')).then(|| (tls, host.to_owned(), port))
+}
