@@ -66,6 +66,9 @@ struct ServeArgs {
     /// File with the password at the broker
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
+    /// Days for which readings and raw telemetry are kept; alerts and prices are kept for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=36_500))]
+    keep_days: i64,
     #[command(flatten)]
     influx: influx::InfluxArgs,
 }
@@ -169,7 +172,7 @@ async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
     };
     let broker = mqtt::Broker { host, port, credentials, client_id };
     tokio::select! {
-        () = serve::run(broker, args.chain.clone(), ledger) => {
+        () = serve::run(broker, args.chain.clone(), ledger, args.keep_days) => {
             Err("the service broke down; see the log above, and start it again".into())
         }
         () = export => Ok(()),

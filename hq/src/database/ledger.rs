@@ -1,5 +1,6 @@
 //! Commits what came from the stores, and knows what may be acknowledged.
 
+use super::retention;
 use crate::contiguous::{Contiguous, Seen};
 use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
 use rusqlite::{Connection, Transaction, params};
@@ -29,6 +30,8 @@ struct Memory {
     /// The journal each store said it uses when it last came online, or, of a store that never
     /// said, that of its last message.
     journals: HashMap<String, u64>,
+    /// The day that is noted in `sample_day`.
+    noted_day: Option<i64>,
 }
 
 /// The acknowledgement to publish to `store`.
@@ -71,6 +74,7 @@ impl Ledger {
             // only which acknowledgement a store waits for.
             self.memory.numbers.clear();
             self.memory.points.clear();
+            self.memory.noted_day = None;
         }
         result
     }
@@ -83,6 +87,7 @@ impl Ledger {
         let transaction = self.connection.transaction()?;
         let mut writer =
             Writer { transaction: &transaction, chain: &self.chain, memory: &mut self.memory, now_ms };
+        writer.note_day()?;
         let mut concerned = BTreeSet::new();
         for (topic, payload) in batch {
             match ingest::read(&self.chain, topic, payload) {
@@ -119,6 +124,19 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn execute(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
         self.transaction.prepare_cached(sql)?.execute(params)
+    }
+
+    fn note_day(&mut self) -> rusqlite::Result<()> {
+        let day = retention::day(self.now_ms);
+        if self.memory.noted_day != Some(day) {
+            self.execute(
+                "INSERT OR IGNORE INTO sample_day
+                 VALUES (?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'sample'), 0))",
+                [day],
+            )?;
+            self.memory.noted_day = Some(day);
+        }
+        Ok(())
     }
 
     fn refuse(&self, topic: &str, payload: &[u8], reason: &str) -> rusqlite::Result<()> {
@@ -342,3 +360,6 @@ impl Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
