@@ -150,10 +150,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A Last Will may come late, from a life before the present one: an offline status of another
+    /// boot that was not written later than what is known changes nothing.
     fn status(&mut self, status: &v1::Status) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT OR REPLACE INTO store (chain, store, online, boot, journal, version, config_digest, clock,
-               at_ms, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO store (chain, store, online, boot, journal, version, config_digest, clock, at_ms,
+               received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET online = excluded.online, boot = excluded.boot,
+               journal = excluded.journal, version = excluded.version,
+               config_digest = excluded.config_digest, clock = excluded.clock, at_ms = excluded.at_ms,
+               received_ms = excluded.received_ms
+             WHERE excluded.online OR excluded.boot = store.boot OR excluded.at_ms > store.at_ms",
             params![
                 self.chain,
                 status.store,
@@ -170,7 +177,6 @@ impl Writer<'_> {
         if !status.online {
             return Ok(());
         }
-        // A Last Will may come late, from a life before; only who is online says what counts now.
         if status.journal != 0 {
             self.memory.journals.insert(status.store.clone(), status.journal);
         }

@@ -31,9 +31,17 @@ impl Bench {
     }
 }
 
+/// A status of the boot that made `journal`, written when it connected.
 fn status(online: bool, journal: u64) -> (String, Vec<u8>) {
-    let status =
-        v1::Status { chain: "kaixin".into(), store: "0042".into(), online, journal, ..Default::default() };
+    let status = v1::Status {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        online,
+        boot: journal,
+        journal,
+        at_ms: journal.cast_signed(),
+        ..Default::default()
+    };
     (StoreTopics::new("kaixin", "0042").status(), status.encode_to_vec())
 }
 
@@ -74,10 +82,14 @@ fn a_late_last_will_does_not_bring_the_old_journal_back() {
     assert_eq!(acknowledged(&bench.commit(alert(1, 1)).unwrap()), (1, 1));
     assert_eq!(acknowledged(&bench.commit(status(true, 2)).unwrap()), (2, 0));
     assert_eq!(bench.commit(status(false, 1)).unwrap(), []);
+    assert_eq!(bench.count("store WHERE online AND journal = 2"), 1);
     // What the broker still held of the old journal is committed; the store waits for the new.
     assert_eq!(acknowledged(&bench.commit(alert(1, 2)).unwrap()), (2, 0));
     assert_eq!(acknowledged(&bench.commit(alert(2, 1)).unwrap()), (2, 1));
     assert_eq!(bench.count("alert"), 3);
+    // The Last Will of the present life counts.
+    assert_eq!(bench.commit(status(false, 2)).unwrap(), []);
+    assert_eq!(bench.count("store WHERE NOT online"), 1);
 }
 
 #[test]
