@@ -30,7 +30,13 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Headquarters of a chain of stores: takes in alerts and readings, signs and sends prices.
 #[derive(Debug, Parser)]
-#[command(name = "storewarden-hq", version, propagate_version = true)]
+#[command(
+    name = "storewarden-hq",
+    version,
+    propagate_version = true,
+    after_help = "EXIT STATUS: 0 all is well; 1 the answer is no (a store refused a price, or did not answer in time); \
+                  2 an argument, a file or the database is wrong, and standard error says what to do"
+)]
 struct Cli {
     /// The database; made if it is not there
     #[arg(long, global = true, value_name = "FILE", default_value = "storewarden-hq.sqlite")]
