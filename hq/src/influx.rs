@@ -9,6 +9,7 @@ use reqwest::{Url, redirect};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::PathBuf;
 use std::time::Duration;
+use storewarden_proto::v1::Quality;
 use thiserror::Error;
 
 /// Readings looked at in one batch at most.
@@ -142,8 +143,9 @@ struct Batch {
 /// The good readings among the next [`BATCH_MAX`]; the others are a gap there as they are here.
 fn batch_after(connection: &Connection, chain: &str, cursor: i64) -> rusqlite::Result<Batch> {
     let mut query = connection.prepare_cached(
-        "SELECT id, chain, store, device, point, unit, at_ms, value, quality FROM reading
-         WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT sample.id, chain, store, device, point.point, unit, at_ms, value, quality
+         FROM sample JOIN point ON point.id = sample.point
+         WHERE sample.id > ? ORDER BY sample.id LIMIT ?",
     )?;
     let mut rows = query.query([cursor, BATCH_MAX])?;
     let mut batch = Batch { lines: String::new(), last: cursor, full: false };
@@ -152,8 +154,8 @@ fn batch_after(connection: &Connection, chain: &str, cursor: i64) -> rusqlite::R
         seen += 1;
         batch.last = row.get(0)?;
         let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-        let (value, at_ms): (Option<f64>, i64) = (row.get(7)?, row.get(6)?);
-        let (Some(value), "good") = (value, text(8)?) else { continue };
+        let (at_ms, value, quality): (i64, Option<f64>, i32) = (row.get(6)?, row.get(7)?, row.get(8)?);
+        let Some(value) = value.filter(|_| quality == i32::from(Quality::Good)) else { continue };
         if text(1)? != chain {
             continue;
         }

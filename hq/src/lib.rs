@@ -30,7 +30,13 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Headquarters of a chain of stores: takes in alerts and readings, signs and sends prices.
 #[derive(Debug, Parser)]
-#[command(name = "storewarden-hq", version, propagate_version = true)]
+#[command(
+    name = "storewarden-hq",
+    version,
+    propagate_version = true,
+    after_help = "EXIT STATUS: 0 all is well; 1 the answer is no (a store refused a price, or did not answer in time); \
+                  2 an argument, a file or the database is wrong, and standard error says what to do"
+)]
 struct Cli {
     /// The database; made if it is not there
     #[arg(long, global = true, value_name = "FILE", default_value = "storewarden-hq.sqlite")]
@@ -66,6 +72,9 @@ struct ServeArgs {
     /// File with the password at the broker
     #[arg(long, value_name = "FILE", requires = "username")]
     password_file: Option<PathBuf>,
+    /// Days for which readings and raw telemetry are kept; alerts and prices are kept for ever
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=36_500))]
+    keep_days: i64,
     #[command(flatten)]
     influx: influx::InfluxArgs,
 }
@@ -107,11 +116,19 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(cli).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
+        // Whoever reads our output has seen enough.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("storewarden-hq: {failure}");
             ExitCode::from(2)
         }
     }
+}
+
+fn is_broken_pipe(failure: &Failure) -> bool {
+    failure
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Whether the outcome is good.
@@ -169,7 +186,7 @@ async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
     };
     let broker = mqtt::Broker { host, port, credentials, client_id };
     tokio::select! {
-        () = serve::run(broker, args.chain.clone(), ledger) => {
+        () = serve::run(broker, args.chain.clone(), ledger, args.keep_days) => {
             Err("the service broke down; see the log above, and start it again".into())
         }
         () = export => Ok(()),

@@ -6,7 +6,7 @@
 //! ```
 //! Nothing is confirmed to the broker or acknowledged to a store before it is on the disk.
 
-use crate::database::{Ledger, now_ms};
+use crate::database::{Ledger, now_ms, retention};
 use crate::mqtt::{Broker, Connection, DELIVERIES_MAX, Delivery, Publisher};
 use crate::pause::Pause;
 use crate::price::outgoing;
@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 /// Messages in one transaction at most: a commit waits for the disk once, however many are in it.
 const GROUP_MAX: usize = 256;
 
-/// How often the price batches are looked through.
-const PRICE_EVERY: Duration = Duration::from_secs(1);
+/// How often price batches and old telemetry are looked for.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
 
 /// Committed groups that may wait to be confirmed; the writer waits for room.
 const COMMITTED_MAX: usize = 4;
@@ -38,11 +38,11 @@ struct Publish {
 }
 
 /// Serves `chain` until the future is dropped or the writer ends.
-pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger) {
+pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger, keep_days: i64) {
     let (deliver, deliveries) = sync_channel(DELIVERIES_MAX);
     let (commit, committed) = mpsc::channel(COMMITTED_MAX);
     let (connection, publisher) = Connection::new(broker, headquarters_filters(&chain), deliver);
-    let writer = std::thread::spawn(move || write(ledger, &chain, &deliveries, &commit));
+    let writer = std::thread::spawn(move || write(ledger, &chain, keep_days, &deliveries, &commit));
     tokio::select! {
         () = connection.run() => {}
         () = confirm_and_publish(committed, publisher) => {}
@@ -67,10 +67,16 @@ async fn confirm_and_publish(mut committed: mpsc::Receiver<Committed>, publisher
 }
 
 /// Ends when either side is gone.
-fn write(mut ledger: Ledger, chain: &str, deliveries: &Receiver<Delivery>, commit: &mpsc::Sender<Committed>) {
-    let mut price_round = Instant::now();
+fn write(
+    mut ledger: Ledger,
+    chain: &str,
+    keep_days: i64,
+    deliveries: &Receiver<Delivery>,
+    commit: &mpsc::Sender<Committed>,
+) {
+    let mut next_round = Instant::now();
     loop {
-        let wait = price_round.saturating_duration_since(Instant::now());
+        let wait = next_round.saturating_duration_since(Instant::now());
         match deliveries.recv_timeout(wait) {
             Ok(first) => {
                 let group: Vec<_> =
@@ -83,8 +89,11 @@ fn write(mut ledger: Ledger, chain: &str, deliveries: &Receiver<Delivery>, commi
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if price_round <= Instant::now() {
-            price_round = Instant::now() + PRICE_EVERY;
+        if next_round <= Instant::now() {
+            next_round = Instant::now() + ROUND_EVERY;
+            if let Err(error) = retention::forget(ledger.connection(), keep_days, now_ms()) {
+                tracing::error!(%error, "cannot delete old telemetry; tried again in the next round");
+            }
             let publishes = due_batches(&mut ledger, chain);
             if !publishes.is_empty()
                 && commit.blocking_send(Committed { deliveries: Vec::new(), publishes }).is_err()

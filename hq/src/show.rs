@@ -5,6 +5,7 @@ use crate::database::now_ms;
 use chrono::{DateTime, SecondsFormat};
 use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
+use std::io::{BufWriter, Write as _};
 use std::time::Duration;
 use storewarden_proto::v1::AlarmState;
 
@@ -141,7 +142,8 @@ pub(crate) async fn alerts(connection: &mut Connection, args: &AlertsArgs) -> Re
     loop {
         for alert in alerts_after(connection, last, args.store.as_deref())? {
             last = alert.id;
-            println!("{}", if args.json { serde_json::to_string(&alert)? } else { alert.line() });
+            let line = if args.json { serde_json::to_string(&alert)? } else { alert.line() };
+            writeln!(std::io::stdout(), "{line}")?;
         }
         if !args.follow {
             return Ok(());
@@ -183,13 +185,14 @@ pub(crate) fn readings(connection: &Connection, args: &ReadingsArgs) -> Result<(
     if args.count {
         let count: i64 =
             connection.query_row(&format!("SELECT count(*) {selected}"), params, |row| row.get(0))?;
-        println!("{count}");
+        writeln!(std::io::stdout(), "{count}")?;
         return Ok(());
     }
     let mut query = connection.prepare(&format!(
         "SELECT store, device, point, at_ms, value, unit, quality {selected} ORDER BY store, device, point, at_ms, id"
     ))?;
     let mut rows = query.query(params)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
     while let Some(row) = rows.next()? {
         let reading = Reading {
             store: row.get(0)?,
@@ -201,16 +204,15 @@ pub(crate) fn readings(connection: &Connection, args: &ReadingsArgs) -> Result<(
             quality: row.get(6)?,
         };
         if args.json {
-            println!("{}", serde_json::to_string(&reading)?);
+            writeln!(out, "{}", serde_json::to_string(&reading)?)?;
         } else {
             let value =
                 reading.value.map_or_else(|| "-".to_owned(), |value| format!("{value} {}", reading.unit));
-            println!(
-                "{}  {}  {}/{}  {value}  {}",
-                reading.time, reading.store, reading.device, reading.point, reading.quality
-            );
+            let Reading { time, store, device, point, quality, .. } = &reading;
+            writeln!(out, "{time}  {store}  {device}/{point}  {value}  {quality}")?;
         }
     }
+    out.flush()?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! Readings reach the time-series store exactly as far as it takes them.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

@@ -1,4 +1,5 @@
 //! What the stores send is committed once and acknowledged only then, whatever breaks.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

@@ -1,4 +1,5 @@
 //! From a CSV file to a store and back.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

@@ -1,5 +1,6 @@
 //! Commits what came from the stores, and knows what may be acknowledged.
 
+use super::retention;
 use crate::contiguous::{Contiguous, Seen};
 use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
 use rusqlite::{Connection, Transaction, params};
@@ -29,6 +30,8 @@ struct Memory {
     /// The journal each store said it uses when it last came online, or, of a store that never
     /// said, that of its last message.
     journals: HashMap<String, u64>,
+    /// The day that is noted in `sample_day`.
+    noted_day: Option<i64>,
 }
 
 /// The acknowledgement to publish to `store`.
@@ -71,6 +74,7 @@ impl Ledger {
             // only which acknowledgement a store waits for.
             self.memory.numbers.clear();
             self.memory.points.clear();
+            self.memory.noted_day = None;
         }
         result
     }
@@ -83,6 +87,7 @@ impl Ledger {
         let transaction = self.connection.transaction()?;
         let mut writer =
             Writer { transaction: &transaction, chain: &self.chain, memory: &mut self.memory, now_ms };
+        writer.note_day()?;
         let mut concerned = BTreeSet::new();
         for (topic, payload) in batch {
             match ingest::read(&self.chain, topic, payload) {
@@ -121,6 +126,19 @@ impl Writer<'_> {
         self.transaction.prepare_cached(sql)?.execute(params)
     }
 
+    fn note_day(&mut self) -> rusqlite::Result<()> {
+        let day = retention::day(self.now_ms);
+        if self.memory.noted_day != Some(day) {
+            self.execute(
+                "INSERT OR IGNORE INTO sample_day
+                 VALUES (?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'sample'), 0))",
+                [day],
+            )?;
+            self.memory.noted_day = Some(day);
+        }
+        Ok(())
+    }
+
     fn refuse(&self, topic: &str, payload: &[u8], reason: &str) -> rusqlite::Result<()> {
         tracing::warn!(topic, reason, "refused");
         self.execute(
@@ -132,10 +150,17 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A Last Will may come late, from a life before the present one: an offline status of another
+    /// boot that was not written later than what is known changes nothing.
     fn status(&mut self, status: &v1::Status) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT OR REPLACE INTO store (chain, store, online, boot, journal, version, config_digest, clock,
-               at_ms, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO store (chain, store, online, boot, journal, version, config_digest, clock, at_ms,
+               received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET online = excluded.online, boot = excluded.boot,
+               journal = excluded.journal, version = excluded.version,
+               config_digest = excluded.config_digest, clock = excluded.clock, at_ms = excluded.at_ms,
+               received_ms = excluded.received_ms
+             WHERE excluded.online OR excluded.boot = store.boot OR excluded.at_ms > store.at_ms",
             params![
                 self.chain,
                 status.store,
@@ -152,7 +177,6 @@ impl Writer<'_> {
         if !status.online {
             return Ok(());
         }
-        // A Last Will may come late, from a life before; only who is online says what counts now.
         if status.journal != 0 {
             self.memory.journals.insert(status.store.clone(), status.journal);
         }
@@ -342,3 +366,6 @@ impl Writer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

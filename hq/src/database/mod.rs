@@ -1,6 +1,7 @@
 //! The one SQLite database of headquarters: raw messages, the tables made of them, price batches.
 
 mod ledger;
+pub(crate) mod retention;
 
 pub(crate) use ledger::Ledger;
 

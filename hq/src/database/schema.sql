@@ -10,6 +10,8 @@ CREATE TABLE message (
   PRIMARY KEY (chain, store, journal, stream, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX telemetry_by_time ON message (received_ms) WHERE stream = 4;
+
 -- Highest number up to which none is missing: what is acknowledged.
 CREATE TABLE contiguous (
   chain TEXT NOT NULL, store TEXT NOT NULL, journal INTEGER NOT NULL, stream INTEGER NOT NULL,
@@ -50,19 +52,25 @@ CREATE TABLE point (
 ) STRICT;
 
 -- Readings; the text columns live once in point. A reading without a believable value has none.
+-- Numbers are never used again: the cursor of an export would pass new rows over.
 CREATE TABLE sample (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   point INTEGER NOT NULL REFERENCES point (id), at_ms INTEGER NOT NULL,
   value REAL, quality INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sample_by_point ON sample (point, at_ms);
 
+-- The first sample that came on each day (days since 1970-01-01): how old samples are told.
+CREATE TABLE sample_day (day INTEGER PRIMARY KEY, first_sample INTEGER NOT NULL) STRICT;
+
+-- For people and for questions by point: CROSS JOIN makes SQLite look points up first, of which there
+-- are few, and then their samples by the index.
 CREATE VIEW reading AS
   SELECT sample.id, chain, store, device, point.point, unit, at_ms, value,
     CASE quality WHEN 1 THEN 'good' WHEN 2 THEN 'stale' WHEN 3 THEN 'no_response'
       WHEN 4 THEN 'exception' WHEN 5 THEN 'garbled' WHEN 6 THEN 'sensor_fault'
       WHEN 7 THEN 'out_of_range' WHEN 8 THEN 'implausible' ELSE 'unknown' END AS quality
-  FROM sample JOIN point ON point.id = sample.point;
+  FROM point CROSS JOIN sample ON sample.point = point.id;
 
 -- Signed price batches; payload is a SignedBatch as it travels.
 CREATE TABLE batch (
@@ -71,6 +79,8 @@ CREATE TABLE batch (
   accept_until_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL, payload BLOB NOT NULL,
   UNIQUE (chain, key_id, number)
 ) STRICT;
+
+CREATE INDEX batch_open ON batch (chain, accept_until_ms);
 
 -- The stores a batch is for, and what became of it there; accepted is NULL until the store has said.
 CREATE TABLE batch_store (

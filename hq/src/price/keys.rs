@@ -1,11 +1,13 @@
 //! The price team's signing keys: Ed25519, private halves as PKCS#8 PEM files.
 
 use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
+use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use storewarden_proto::topic::is_valid_id;
@@ -41,7 +43,7 @@ pub(crate) fn generate(out: &Path, id: &str) -> Result<(PathBuf, String), KeyErr
     let key = SigningKey::from_bytes(&seed);
     let path = out.join(format!("{id}.pem"));
     let failed = |error| KeyError::Write(path.clone(), error);
-    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| failed(io::Error::other(error)))?;
+    let pem = pem(&key).map_err(|error| failed(io::Error::other(error)))?;
     std::fs::create_dir_all(out).map_err(failed)?;
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(KeyError::Exists(path)),
@@ -51,6 +53,12 @@ pub(crate) fn generate(out: &Path, id: &str) -> Result<(PathBuf, String), KeyErr
     let lines =
         format!("[[price_key]]\nid = \"{id}\"\npublic = \"{}\"\n", hex(key.verifying_key().as_bytes()));
     Ok((path, lines))
+}
+
+/// Without the public half, which the newer form of PKCS#8 (RFC 5958) has room for: OpenSSL 3.0 cannot
+/// read a file that has it.
+fn pem(key: &SigningKey) -> pkcs8::Result<impl Deref<Target = String>> {
+    KeypairBytes { secret_key: key.to_bytes(), public_key: None }.to_pkcs8_pem(LineEnding::LF)
 }
 
 /// The private key in `path`.
@@ -84,9 +92,9 @@ mod tests {
         assert!(matches!(generate(dir.path(), "../x"), Err(KeyError::Id(_))));
     }
 
-    /// RFC 8410, section 10.3, and RFC 8032, section 7.1, test 1: keys made elsewhere are read.
+    /// The example of RFC 8410, section 10.3: keys made elsewhere are read, and ours are of that form.
     #[test]
-    fn keys_of_openssl_are_read() {
+    fn keys_are_exchanged_with_other_programs() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.pem");
         let rfc8410 = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
@@ -95,6 +103,7 @@ mod tests {
             hex(load(&path).unwrap().verifying_key().as_bytes()),
             "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
         );
+        assert_eq!(*pem(&load(&path).unwrap()).unwrap(), rfc8410);
         std::fs::write(&path, "no key").unwrap();
         assert!(matches!(load(&path), Err(KeyError::NotAKey(_))));
     }

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 /// A batch that may be on its way: sent again when nothing was heard for so long.
 const RESEND_MS: i64 = 30_000;
 
-/// Batches sent in one round at most.
-const ROUND_MAX: i64 = 256;
+/// Batches sent in one round at most: 16 MiB if each is as large as a payload may be.
+const ROUND_MAX: i64 = 64;
 
 /// A signed batch with what is needed to send and list it.
 pub(crate) struct Batch {

@@ -10,6 +10,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use prost::Message as _;
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use storewarden_proto::topic::is_valid_id;
@@ -125,11 +126,11 @@ pub(crate) async fn run(connection: &mut Connection, args: &PushArgs) -> Result<
         targets.len()
     );
     if args.dry_run {
-        println!("would queue {what}");
+        say(&format!("would queue {what}"));
         return Ok(true);
     }
     outgoing::queue(connection, &args.chain, &batch, &targets)?;
-    println!("queued {what}");
+    say(&format!("queued {what}"));
     match args.wait {
         Some(seconds) => wait(connection, &batch.digest, Duration::from_secs(seconds)).await,
         None => Ok(true),
@@ -172,6 +173,11 @@ fn sign(message: &v1::PriceBatch, key_id: &str, key: &SigningKey) -> Batch {
     }
 }
 
+/// Prints a line. Where nobody reads any more, the exit status still tells the outcome.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Prints what each store says as it comes; good if all accept in time.
 async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration) -> Result<bool, Failure> {
     let end = Instant::now() + longest;
@@ -184,7 +190,7 @@ async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration)
             let Some(accepted) = outcome.accepted else { continue };
             if told.insert(outcome.store.clone()) {
                 all_accept &= accepted;
-                println!("{}", outcome.line());
+                say(&outcome.line());
             }
         }
         if open == 0 {
@@ -192,7 +198,11 @@ async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration)
         }
         if Instant::now() >= end {
             for outcome in outcomes.iter().filter(|outcome| outcome.accepted.is_none()) {
-                println!("{}: no answer within {} s; serve goes on trying", outcome.store, longest.as_secs());
+                say(&format!(
+                    "{}: no answer within {} s; serve goes on trying",
+                    outcome.store,
+                    longest.as_secs()
+                ));
             }
             return Ok(false);
         }

@@ -6,6 +6,7 @@ use crate::database::now_ms;
 use crate::show::rfc3339;
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use std::io::Write as _;
 use storewarden_proto::v1::Proof;
 
 /// What one store did with one batch.
@@ -82,15 +83,21 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<(), Failure> {
             stores: outcomes(connection, &digest)?,
         };
         if json {
-            println!("{}", serde_json::to_string(&batch)?);
+            writeln!(std::io::stdout(), "{}", serde_json::to_string(&batch)?)?;
             continue;
         }
-        println!(
+        writeln!(
+            std::io::stdout(),
             "batch {} of key {} for chain {}: {} prices, signed {}, to be accepted until {}",
-            batch.number, batch.key_id, batch.chain, batch.prices, batch.created, batch.accept_until
-        );
+            batch.number,
+            batch.key_id,
+            batch.chain,
+            batch.prices,
+            batch.created,
+            batch.accept_until
+        )?;
         for outcome in &batch.stores {
-            println!("  {}", outcome.line());
+            writeln!(std::io::stdout(), "  {}", outcome.line())?;
         }
     }
     Ok(())

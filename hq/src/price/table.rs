@@ -211,7 +211,7 @@ fn check_gtin(gtin: &str) -> Result<(), String> {
     let sum: u32 =
         digits().take(12).zip([1, 3].into_iter().cycle()).map(|(digit, weight)| digit * weight).sum();
     let check = (10 - sum % 10) % 10;
-    if digits().last() != Some(check) {
+    if digits().next_back() != Some(check) {
         return Err(format!("{gtin:?} has a wrong check digit; it would be {check}"));
     }
     Ok(())

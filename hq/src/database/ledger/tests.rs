@@ -1,0 +1,117 @@
+use super::*;
+use crate::contiguous::RUNS_MAX;
+use crate::database::open;
+use prost::Message as _;
+use std::time::Duration;
+use storewarden_proto::topic::StoreTopics;
+use storewarden_proto::v1::envelope::Body;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    ledger: Ledger,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(open(&dir.path().join("hq.sqlite")).unwrap(), "kaixin").unwrap();
+        Self { dir, ledger }
+    }
+
+    fn open(&self) -> Connection {
+        open(&self.dir.path().join("hq.sqlite")).unwrap()
+    }
+
+    fn commit(&mut self, (topic, payload): (String, Vec<u8>)) -> rusqlite::Result<Vec<StoreAck>> {
+        self.ledger.commit([(topic.as_str(), payload.as_slice())], 1)
+    }
+
+    fn count(&self, table: &str) -> i64 {
+        self.open().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// A status of the boot that made `journal`, written when it connected.
+fn status(online: bool, journal: u64) -> (String, Vec<u8>) {
+    let status = v1::Status {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        online,
+        boot: journal,
+        journal,
+        at_ms: journal.cast_signed(),
+        ..Default::default()
+    };
+    (StoreTopics::new("kaixin", "0042").status(), status.encode_to_vec())
+}
+
+fn alert(journal: u64, seq: u64) -> (String, Vec<u8>) {
+    let envelope = v1::Envelope {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        stream: Stream::Alert.into(),
+        seq,
+        journal,
+        body: Some(Body::Alert(v1::Alert::default())),
+        ..Default::default()
+    };
+    (StoreTopics::new("kaixin", "0042").stream(Stream::Alert), envelope.encode_to_vec())
+}
+
+/// Journal and highest alert number of the only acknowledgement.
+fn acknowledged(acks: &[StoreAck]) -> (u64, u64) {
+    let [StoreAck { store, ack }] = acks else { panic!("not one acknowledgement: {acks:?}") };
+    assert_eq!(store, "0042");
+    assert_eq!(ack.streams.len(), 4);
+    (ack.journal, ack.streams[0].seq)
+}
+
+#[test]
+fn one_commit_gives_one_acknowledgement_a_store() {
+    let mut bench = Bench::new();
+    let batch = [alert(9, 2), alert(9, 1), alert(9, 2)];
+    let batch = batch.iter().map(|(topic, payload)| (topic.as_str(), payload.as_slice()));
+    assert_eq!(acknowledged(&bench.ledger.commit(batch, 1).unwrap()), (9, 2));
+    assert_eq!(bench.count("alert"), 2);
+}
+
+#[test]
+fn a_late_last_will_does_not_bring_the_old_journal_back() {
+    let mut bench = Bench::new();
+    assert_eq!(acknowledged(&bench.commit(status(true, 1)).unwrap()), (1, 0));
+    assert_eq!(acknowledged(&bench.commit(alert(1, 1)).unwrap()), (1, 1));
+    assert_eq!(acknowledged(&bench.commit(status(true, 2)).unwrap()), (2, 0));
+    assert_eq!(bench.commit(status(false, 1)).unwrap(), []);
+    assert_eq!(bench.count("store WHERE online AND journal = 2"), 1);
+    // What the broker still held of the old journal is committed; the store waits for the new.
+    assert_eq!(acknowledged(&bench.commit(alert(1, 2)).unwrap()), (2, 0));
+    assert_eq!(acknowledged(&bench.commit(alert(2, 1)).unwrap()), (2, 1));
+    assert_eq!(bench.count("alert"), 3);
+    // The Last Will of the present life counts.
+    assert_eq!(bench.commit(status(false, 2)).unwrap(), []);
+    assert_eq!(bench.count("store WHERE NOT online"), 1);
+}
+
+#[test]
+fn a_failed_commit_leaves_no_trace_and_may_be_repeated() {
+    let mut bench = Bench::new();
+    assert_eq!(acknowledged(&bench.commit(alert(9, 1)).unwrap()), (9, 1));
+    bench.ledger.connection().busy_timeout(Duration::ZERO).unwrap();
+    let other = bench.open();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(bench.commit(alert(9, 2)).is_err());
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(bench.count("message"), 1);
+    assert_eq!(acknowledged(&bench.commit(alert(9, 2)).unwrap()), (9, 2));
+    assert_eq!(bench.count("message"), 2);
+}
+
+#[test]
+fn made_up_numbers_are_refused_and_never_acknowledged() {
+    let mut bench = Bench::new();
+    for n in 0..=RUNS_MAX as u64 {
+        assert_eq!(acknowledged(&bench.commit(alert(9, 3 + 2 * n)).unwrap()), (9, 0));
+    }
+    assert_eq!(bench.count("message"), i64::try_from(RUNS_MAX).unwrap());
+    assert_eq!(bench.count("refused"), 1);
+}
