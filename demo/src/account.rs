@@ -114,13 +114,17 @@ pub async fn labels_confirmed(db: &Path) -> io::Result<usize> {
     }
     #[derive(Deserialize)]
     struct Store {
-        labels_shown: usize,
+        labels: Labels,
+    }
+    #[derive(Deserialize)]
+    struct Labels {
+        shown: usize,
     }
     let text =
         children::output("storewarden-hq", [db_flag(db).as_str(), "price", "status", "--json"]).await?;
     let batches: Vec<Batch> =
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>().map_err(io::Error::other)?;
-    Ok(batches.iter().flat_map(|batch| &batch.stores).map(|store| store.labels_shown).sum())
+    Ok(batches.iter().flat_map(|batch| &batch.stores).map(|store| store.labels.shown).sum())
 }
 
 /// The global flag that names the database.

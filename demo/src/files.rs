@@ -108,6 +108,7 @@ kind = "compressor_stopped"
 [[gateway]]
 ap = "0001"
 broker = "mqtt://127.0.0.1:{lan}"
+heartbeat = "2s"
 labels = [{labels}]
 "#,
             lan = ports.lan,
