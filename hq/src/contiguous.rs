@@ -68,6 +68,24 @@ impl Contiguous {
         }
         Seen::Fresh
     }
+
+    /// The store says that it dropped everything from `first` to `last`: none of it will ever come.
+    /// Returns whether that was taken: a claim that begins beyond a gap is not, for the store still
+    /// holds what lies before it.
+    pub(crate) fn skip(&mut self, first: u64, last: u64) -> bool {
+        if first > self.highest.saturating_add(1) {
+            return false;
+        }
+        self.highest = self.highest.max(last);
+        while let Some((&run_first, &run_last)) = self.runs.first_key_value() {
+            if run_first > self.highest.saturating_add(1) {
+                break;
+            }
+            self.highest = self.highest.max(run_last);
+            self.runs.pop_first();
+        }
+        true
+    }
 }
 
 #[cfg(test)]
@@ -101,6 +119,23 @@ mod tests {
                 assert_eq!(numbers.highest(), highest, "seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn dropped_numbers_count_as_committed_with_what_follows_them() {
+        let mut numbers = Contiguous::up_to(10);
+        for seq in [13, 17, 18, 30] {
+            numbers.insert(seq);
+        }
+        assert!(!numbers.skip(12, 16), "11 is still to come");
+        assert_eq!(numbers.highest(), 10);
+        assert!(numbers.skip(11, 16));
+        assert_eq!(numbers.highest(), 18);
+        assert!(numbers.skip(5, 8), "an old claim changes nothing");
+        assert_eq!(numbers.highest(), 18);
+        assert_eq!(numbers.insert(30), Seen::Duplicate);
+        assert!(numbers.skip(19, 29));
+        assert_eq!(numbers.highest(), 30);
     }
 
     #[test]

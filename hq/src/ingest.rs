@@ -52,6 +52,8 @@ pub(crate) enum Rows {
     Readings(Vec<PointReadings>),
     BatchOutcome(v1::BatchOutcome),
     LabelShown(v1::LabelShown),
+    /// The store dropped telemetry, oldest first; stands for the numbers up to the message's own.
+    Gap(v1::Gap),
     /// Kept as raw bytes only: of a newer version, or of no interest to a table.
     None,
     /// Kept as raw bytes only, because the body makes no sense.
@@ -104,7 +106,7 @@ pub(crate) fn read(chain: &str, topic: &str, payload: &[u8]) -> Result<Incoming,
         stream,
         seq: envelope.seq,
         committed_ms: envelope.committed_ms,
-        rows: rows(stream, envelope.body),
+        rows: rows(stream, envelope.seq, envelope.body),
     }))
 }
 
@@ -115,7 +117,7 @@ fn agree(topic: (&str, &str), payload: (&str, &str)) -> Result<(), Refusal> {
     Err(Refusal::OtherStore(format!("chain {:?} store {:?}", payload.0, payload.1)))
 }
 
-fn rows(stream: Stream, body: Option<Body>) -> Rows {
+fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
     match (stream, body) {
         (Stream::Alert, Some(Body::Alert(alert))) => Rows::Alert(alert),
         (Stream::Telemetry, Some(Body::Telemetry(telemetry))) => {
@@ -124,6 +126,8 @@ fn rows(stream: Stream, body: Option<Body>) -> Rows {
                 Err(fault) => Rows::Fault(fault),
             }
         }
+        (Stream::Telemetry, Some(Body::Gap(gap))) if (1..=seq).contains(&gap.first_seq) => Rows::Gap(gap),
+        (Stream::Telemetry, Some(Body::Gap(_))) => Rows::Fault("the gap ends before it begins"),
         (Stream::PriceResult, Some(Body::BatchOutcome(outcome))) => Rows::BatchOutcome(outcome),
         (Stream::PriceResult, Some(Body::LabelShown(shown))) => Rows::LabelShown(shown),
         (Stream::CommandResult, Some(Body::CommandOutcome(_))) | (_, None) => Rows::None,

@@ -8,7 +8,10 @@ pub enum Cause {
     Unknown,
     /// Too warm, and the compressor is known to be off: it, its protection or its controller.
     CompressorNotRunning,
-    /// Too warm although the compressor runs: door open, warm goods, iced evaporator, fan, refrigerant.
+    /// Cooling is switched on, and the cabinet has not become colder since it was too warm: the
+    /// compressor does not start, there is no refrigerant, or the door is wide open.
+    CoolingWithoutEffect,
+    /// Too warm, and cooling down too slowly: door, warm goods, iced evaporator, fan, refrigerant.
     LoadOrCapacity,
     /// Too warm, and a defrost that began before is still on.
     DefrostNotEnded,
@@ -24,9 +27,10 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, for tables of texts.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unknown,
         Self::CompressorNotRunning,
+        Self::CoolingWithoutEffect,
         Self::LoadOrCapacity,
         Self::DefrostNotEnded,
         Self::DeviceSilent,
@@ -40,6 +44,7 @@ impl Cause {
         match self {
             Self::Unknown => "unknown",
             Self::CompressorNotRunning => "compressor_not_running",
+            Self::CoolingWithoutEffect => "cooling_without_effect",
             Self::LoadOrCapacity => "load_or_capacity",
             Self::DefrostNotEnded => "defrost_not_ended",
             Self::DeviceSilent => "device_silent",

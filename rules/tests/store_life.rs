@@ -158,9 +158,13 @@ fn the_compressor_dies_and_half_an_hour_later_everyone_knows_once() {
 }
 
 #[test]
-fn a_running_compressor_that_does_not_cool_is_load_or_capacity() {
+fn cooling_that_changes_nothing_is_told_from_cooling_that_is_too_slow() {
     let mut store = cold_store();
     store.run(31, -12.0, false, true);
+    assert_eq!(store.last_alarm().cause, Cause::CoolingWithoutEffect);
+    let mut store = cold_store();
+    store.run(10, -12.0, false, true);
+    store.run(21, -13.0, false, true);
     assert_eq!(store.last_alarm().cause, Cause::LoadOrCapacity);
 }
 
@@ -177,7 +181,7 @@ fn a_defrost_that_never_ends_is_named() {
 fn a_defrost_that_comes_late_explains_nothing() {
     let mut store = cold_store();
     store.run(80, -12.0, false, true);
-    assert_eq!(store.last_alarm().cause, Cause::LoadOrCapacity);
+    assert_eq!(store.last_alarm().cause, Cause::CoolingWithoutEffect);
     let mut store = cold_store();
     store.run(20, -12.0, false, true);
     store.run(75, -10.0, true, false);

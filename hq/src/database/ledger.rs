@@ -191,6 +191,9 @@ impl Writer<'_> {
 
     fn message(&mut self, message: &Message, topic: &str, payload: &[u8]) -> rusqlite::Result<()> {
         self.memory.journals.entry(message.store.clone()).or_insert(message.journal);
+        if let Rows::Gap(gap) = &message.rows {
+            return self.gap(message, gap, topic, payload);
+        }
         match self.numbers(&message.store, message.journal, message.stream)?.insert(message.seq) {
             Seen::Duplicate => return Ok(()),
             Seen::TooManyGaps => {
@@ -198,10 +201,51 @@ impl Writer<'_> {
             }
             Seen::Fresh => {}
         }
+        self.keep(message, payload)?;
+        match &message.rows {
+            Rows::Alert(alert) => self.alert(message, alert),
+            Rows::Readings(points) => self.readings(&message.store, points),
+            Rows::BatchOutcome(outcome) => self.batch_outcome(&message.store, outcome),
+            Rows::LabelShown(shown) => self.label_shown(&message.store, shown),
+            Rows::None | Rows::Gap(_) => Ok(()),
+            Rows::Fault(reason) => self.refuse(topic, payload, reason),
+        }
+    }
+
+    /// A gap may carry the number of a message that came before the store dropped it: the numbers
+    /// before it are settled all the same.
+    fn gap(&mut self, message: &Message, gap: &v1::Gap, topic: &str, payload: &[u8]) -> rusqlite::Result<()> {
+        let numbers = self.numbers(&message.store, message.journal, message.stream)?;
+        let before = numbers.highest();
+        if !numbers.skip(gap.first_seq, message.seq) {
+            return self.refuse(topic, payload, "the gap begins beyond a message that has not come");
+        }
+        if numbers.highest() == before {
+            return Ok(());
+        }
+        self.keep(message, payload)?;
+        self.execute(
+            "INSERT INTO gap (chain, store, first_seq, last_seq, from_ms, to_ms, received_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                self.chain,
+                message.store,
+                gap.first_seq.cast_signed(),
+                message.seq.cast_signed(),
+                gap.from_ms,
+                gap.to_ms,
+                self.now_ms
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The raw message, and how far its stream is complete.
+    fn keep(&mut self, message: &Message, payload: &[u8]) -> rusqlite::Result<()> {
         let highest = self.numbers(&message.store, message.journal, message.stream)?.highest();
         let (journal, stream) = (message.journal.cast_signed(), message.stream as i32);
         self.execute(
-            "INSERT INTO message (chain, store, journal, stream, seq, boot, committed_ms, received_ms, payload)
+            "INSERT OR IGNORE INTO message (chain, store, journal, stream, seq, boot, committed_ms, received_ms, payload)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.chain,
@@ -219,14 +263,7 @@ impl Writer<'_> {
             "INSERT OR REPLACE INTO contiguous (chain, store, journal, stream, seq) VALUES (?, ?, ?, ?, ?)",
             params![self.chain, message.store, journal, stream, highest.cast_signed()],
         )?;
-        match &message.rows {
-            Rows::Alert(alert) => self.alert(message, alert),
-            Rows::Readings(points) => self.readings(&message.store, points),
-            Rows::BatchOutcome(outcome) => self.batch_outcome(&message.store, outcome),
-            Rows::LabelShown(shown) => self.label_shown(&message.store, shown),
-            Rows::None => Ok(()),
-            Rows::Fault(reason) => self.refuse(topic, payload, reason),
-        }
+        Ok(())
     }
 
     fn numbers(&mut self, store: &str, journal: u64, stream: Stream) -> rusqlite::Result<&mut Contiguous> {

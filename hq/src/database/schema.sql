@@ -19,6 +19,14 @@ CREATE TABLE contiguous (
   PRIMARY KEY (chain, store, journal, stream)
 ) STRICT, WITHOUT ROWID;
 
+-- Telemetry that a store had to drop, and said so.
+CREATE TABLE gap (
+  id INTEGER PRIMARY KEY,
+  chain TEXT NOT NULL, store TEXT NOT NULL,
+  first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
+  from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL
+) STRICT;
+
 -- The latest status of every store that was ever seen.
 CREATE TABLE store (
   chain TEXT NOT NULL, store TEXT NOT NULL,

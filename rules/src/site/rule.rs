@@ -6,7 +6,7 @@ use crate::detect::{
     NoResponseConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
 };
 use crate::schedule::{LightSchedule, LightScheduleConfig};
-use crate::{Cause, Change, Condition, Evidence, Millis, Now, PointId, Sample, Utc};
+use crate::{Cause, Change, Condition, Evidence, Millis, Now, PointId, Quantity, Sample, Utc};
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,7 +184,8 @@ impl Running {
                 }
                 let input = TemperatureInput { temperature: sample(*air), defrost: flag(*defrost) };
                 let change = detector.step(now, input)?;
-                Some((change, warm_cause(detector, flag(*compressor))))
+                let cause = warm_cause(detector, &change, flag(*compressor));
+                Some((change, cause))
             }
             Self::NoResponse { detector } => Some((detector.step(now, sight.heard)?, Cause::DeviceSilent)),
             Self::Demand { detector, power } => {
@@ -217,10 +218,22 @@ impl Running {
     }
 }
 
+/// A cabinet this much colder than at its worst is cooling down, K: beyond the sensor's steps and noise.
+const COOLS_DOWN: f64 = 0.5;
+
+fn cools_down(change: &Change) -> bool {
+    let Change::Raised(evidence) = change else { return false };
+    let fact = |quantity| evidence.value(quantity);
+    match (fact(Quantity::Temperature), fact(Quantity::WorstTemperature)) {
+        (Some(temperature), Some(worst)) => worst - temperature >= COOLS_DOWN,
+        _ => false,
+    }
+}
+
 /// Why a cabinet is too warm, as far as its flags tell. A defrost stops the compressor by design, so
 /// while one is on the compressor's flag says nothing. Nothing is claimed of a cabinet that is too
 /// cold.
-fn warm_cause(detector: &TemperatureLimit, compressor: Option<bool>) -> Cause {
+fn warm_cause(detector: &TemperatureLimit, change: &Change, compressor: Option<bool>) -> Cause {
     if detector.direction() == Direction::Low {
         Cause::Unknown
     } else if detector.is_defrosting() {
@@ -228,7 +241,8 @@ fn warm_cause(detector: &TemperatureLimit, compressor: Option<bool>) -> Cause {
     } else {
         match compressor {
             Some(false) => Cause::CompressorNotRunning,
-            Some(true) => Cause::LoadOrCapacity,
+            Some(true) if cools_down(change) => Cause::LoadOrCapacity,
+            Some(true) => Cause::CoolingWithoutEffect,
             None => Cause::Unknown,
         }
     }

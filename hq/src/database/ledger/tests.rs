@@ -115,3 +115,39 @@ fn made_up_numbers_are_refused_and_never_acknowledged() {
     assert_eq!(bench.count("message"), i64::try_from(RUNS_MAX).unwrap());
     assert_eq!(bench.count("refused"), 1);
 }
+
+fn telemetry(seq: u64, body: Body) -> (String, Vec<u8>) {
+    let envelope = v1::Envelope {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        stream: Stream::Telemetry.into(),
+        seq,
+        journal: 7,
+        body: Some(body),
+        ..Default::default()
+    };
+    (StoreTopics::new("kaixin", "0042").stream(Stream::Telemetry), envelope.encode_to_vec())
+}
+
+#[test]
+fn telemetry_a_store_had_to_drop_does_not_hold_up_what_follows() {
+    let mut bench = Bench::new();
+    let readings = || Body::Telemetry(v1::Telemetry::default());
+    let gap = |first_seq| Body::Gap(v1::Gap { first_seq, from_ms: 1, to_ms: 2 });
+    let mut highest = |bench: &mut Bench, message| {
+        let acks = bench.commit(message).unwrap();
+        acks[0].ack.streams.iter().find(|s| s.stream() == Stream::Telemetry).map_or(0, |s| s.seq)
+    };
+    assert_eq!(highest(&mut bench, telemetry(1, readings())), 1);
+    assert_eq!(highest(&mut bench, telemetry(9, readings())), 1);
+    assert_eq!(highest(&mut bench, telemetry(6, gap(4))), 1, "2 and 3 are still at the store");
+    assert_eq!(bench.count("refused"), 1);
+    // Number 9 came before the store dropped it; what lies before it is settled all the same.
+    assert_eq!(highest(&mut bench, telemetry(9, gap(2))), 9);
+    assert_eq!(highest(&mut bench, telemetry(9, gap(2))), 9);
+    assert_eq!(bench.count("gap"), 1);
+    assert_eq!(highest(&mut bench, telemetry(10, readings())), 10);
+    // A new start reads the same from the database.
+    bench.ledger = Ledger::new(bench.open(), "kaixin").unwrap();
+    assert_eq!(highest(&mut bench, telemetry(11, readings())), 11);
+}
