@@ -35,6 +35,8 @@ pub struct DeviceName {
     /// Its first point and how many it has; ids of a device's points follow each other.
     first_point: u16,
     point_count: u16,
+    /// Points of other devices that are shown as this one's, and as what: a light's switch and power.
+    borrowed: Vec<(PointId, &'static str)>,
 }
 
 /// Names of one point.
@@ -71,6 +73,12 @@ impl Names {
         let first = usize::from(device.first_point);
         (device.first_point..).map(PointId).zip(&self.points[first..first + usize::from(device.point_count)])
     }
+    /// What is shown of a device: its own points, or those it borrows.
+    pub fn shown_of(&self, id: DeviceId) -> impl Iterator<Item = (PointId, &str, Unit)> {
+        let own = self.points_of(id).map(|(point, name)| (point, name.name.as_str(), name.unit));
+        let borrowed = &self.device(id).borrowed;
+        own.chain(borrowed.iter().map(|(point, name)| (*point, *name, self.point(*point).unit)))
+    }
     /// The id of `device`.
     pub fn find_device(&self, id: &str) -> Option<DeviceId> {
         self.devices().find(|(_, device)| device.id == id).map(|(id, _)| id)
@@ -106,6 +114,7 @@ pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Re
             class: device.class,
             first_point,
             point_count: next_id(device.profile.points.len()),
+            borrowed: Vec::new(),
         });
     }
     for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
@@ -148,6 +157,7 @@ fn add_light(site: &mut Site, names: &mut Names, light: &Light) -> Result<(), Si
         class: Class::Light,
         first_point: next_id(names.points.len()),
         point_count: 0,
+        borrowed: [(switch, "light")].into_iter().chain(power.map(|power| (power, "power_total"))).collect(),
     });
     Ok(())
 }

@@ -6,12 +6,13 @@ use crate::cli::Failure;
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::hq_link::{Link, connection::Endpoint};
-use crate::journal::{self, Journal, boot};
+use crate::journal::{self, Journal, JournalError, boot};
 use crate::shelf::Shelf;
 use crate::site_task::SiteTask;
 use crate::view::StoreView;
 use std::collections::HashMap;
 use std::future::Future;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
@@ -46,6 +47,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
                 .unwrap_or_else(|_| "info,rumqttc=error".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -83,7 +85,7 @@ async fn store(config: Config) -> Result<(), Failure> {
     // Intake stops first; whatever it brought in is carried out before the rest stops.
     let (stop_intake, stop_rest) = (CancellationToken::new(), CancellationToken::new());
 
-    let (buses, commands) = start_buses(&mut tasks, &config, &assembled, &readings, &clock, &stop_intake);
+    let buses = start_buses(&mut tasks, &config, &assembled, &readings, &clock, &stop_intake);
     drop(readings);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, &config, &clock, &stop_rest);
@@ -94,7 +96,7 @@ async fn store(config: Config) -> Result<(), Failure> {
         journal: journal.clone(),
         clock: clock.clone(),
         timezone: config.store.timezone,
-        commands,
+        commands: buses.commands,
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
         telemetry_messages_max: config.journal.telemetry_messages_max,
         view,
@@ -120,7 +122,7 @@ async fn store(config: Config) -> Result<(), Failure> {
     };
     tracing::info!("stopping");
     stop_intake.cancel();
-    for bus in buses {
+    for bus in buses.tasks {
         let _ = bus.await;
     }
     let readings = site.await.ok().flatten().unwrap_or(0);
@@ -166,6 +168,12 @@ impl Tasks {
     }
 }
 
+struct Buses {
+    tasks: Vec<JoinHandle<Option<()>>>,
+    /// Where the commands for each device go.
+    commands: HashMap<DeviceId, mpsc::Sender<Command>>,
+}
+
 fn start_buses(
     tasks: &mut Tasks,
     config: &Config,
@@ -173,15 +181,14 @@ fn start_buses(
     readings: &mpsc::Sender<Vec<Reading>>,
     clock: &Clock,
     stop: &CancellationToken,
-) -> (Vec<JoinHandle<Option<()>>>, HashMap<DeviceId, mpsc::Sender<Command>>) {
-    let mut commands = HashMap::new();
-    let mut running = Vec::new();
+) -> Buses {
+    let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
     for (index, bus) in config.buses.iter().enumerate() {
         let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
         let mut devices = Vec::new();
         for (id, device) in (0..).map(DeviceId).zip(&config.devices).filter(|(_, device)| device.bus == index)
         {
-            commands.insert(id, sender.clone());
+            buses.commands.insert(id, sender.clone());
             let points: Vec<(PointId, usize)> =
                 assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
             devices.push(BusDevice {
@@ -195,9 +202,12 @@ fn start_buses(
         }
         let bus = BusConfig { name: bus.id.clone(), address: bus.tcp.clone(), devices };
         let task = tcp::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
-        running.push(tasks.start("bus", async { Ok::<_, std::convert::Infallible>(task.await) }));
+        buses.tasks.push(tasks.start("bus", async {
+            task.await;
+            Ok::<_, JournalError>(())
+        }));
     }
-    (running, commands)
+    buses
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);
@@ -222,9 +232,10 @@ fn start_gateways(tasks: &mut Tasks, config: &Config, clock: &Clock, stop: &Canc
             limits: estation::gateway::Limits::default(),
         };
         let task = estation::mqtt::run(estation, tasks_in, events, clock.clone(), stop.clone());
-        gateways
-            .tasks
-            .push(tasks.start("label gateway", async { Ok::<_, std::convert::Infallible>(task.await) }));
+        gateways.tasks.push(tasks.start("label gateway", async {
+            task.await;
+            Ok::<_, JournalError>(())
+        }));
         gateways.channels.push((label_tasks, events_in));
     }
     gateways

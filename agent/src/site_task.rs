@@ -372,7 +372,7 @@ impl Running {
     fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
         let device = self.names.device(id);
         let site = &self.task.assembled.site;
-        let points = self.names.points_of(id).map(|(point, name)| {
+        let points = self.names.shown_of(id).map(|(point, name, unit)| {
             let sample = site.sample(now, point);
             let quality = match sample.quality() {
                 Quality::Good => "good",
@@ -380,12 +380,12 @@ impl Running {
                 Quality::Bad(reason) => reason.name(),
             };
             PointView {
-                name: name.name.clone(),
+                name: name.to_owned(),
                 value: match sample {
                     Sample::Good(value) | Sample::Stale(value) => Some(value),
                     Sample::Bad(_) => None,
                 },
-                unit: name.unit.symbol(),
+                unit: unit.symbol(),
                 quality,
                 at_ms: self.read_at[usize::from(point.0)].0,
             }
@@ -412,6 +412,7 @@ impl Running {
                     device: device.id.clone(),
                     device_name: device.name.clone(),
                     condition: alarm.condition.name(),
+                    cause: alarm.cause.name(),
                     priority: alarm.condition.priority().name(),
                     state: alarm.state.name(),
                     since_ms: alarm.since.0,

@@ -67,6 +67,8 @@ pub struct AlarmView {
     pub device_name: String,
     /// `storewarden_rules::Condition::name`.
     pub condition: &'static str,
+    /// Probable cause, `storewarden_rules::Cause::name`.
+    pub cause: &'static str,
     /// `low`, `medium` or `high`.
     pub priority: &'static str,
     /// ISA-18.2 state, as `storewarden_rules::AlarmState::name` writes it.

@@ -8,7 +8,7 @@ use super::request::{RequestError, SHELVE_MINUTES_MAX};
 use crate::texts::{Language, condition, figure, words};
 use crate::view::{AlarmView, StoreView};
 use maud::{Markup, html};
-use storewarden_rules::{Class, Condition, Priority, Quantity};
+use storewarden_rules::{Cause, Class, Condition, Priority, Quantity};
 
 /// Spans offered for shelving, minutes.
 const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
@@ -31,7 +31,7 @@ fn can_acknowledge(alarm: &AlarmView) -> bool {
     matches!(alarm.state, "active_unacknowledged" | "returned_unacknowledged" | "latched")
 }
 
-fn has_returned(alarm: &AlarmView) -> bool {
+pub(super) fn has_returned(alarm: &AlarmView) -> bool {
     matches!(alarm.state, "returned_unacknowledged" | "latched")
 }
 
@@ -99,6 +99,9 @@ pub(super) fn alarm_page(
             section {
                 h2 { (t("测量数据（报修时告诉对方）", "Measurements (tell them to the repair service)")) }
                 table.points { tbody {
+                    @if let Some(cause) = Cause::from_name(alarm.cause) {
+                        tr { th scope="row" { (t("可能的原因", "Probable cause")) } td { (words::cause(cause, language)) } }
+                    }
                     @for (quantity, value, unit) in &alarm.evidence {
                         tr { th scope="row" { (words::evidence(quantity, language)) } td { (evidence_text(quantity, *value, unit, language)) } }
                     }
@@ -192,7 +195,7 @@ fn since(view: &StoreView, alarm: &AlarmView, language: Language) -> String {
 fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> String {
     match unit {
         "flag" => words::flag(quantity, value != 0.0, language).to_owned(),
-        "1" if quantity.ends_with("_s") => {
+        "s" => {
             #[expect(clippy::cast_possible_truncation, reason = "a cast of a float saturates")]
             let ms = (value * 1000.0) as i64;
             figure::span(ms, language)

@@ -1,7 +1,7 @@
 //! The overview: open alarms on top, then every device by class, then labels and headquarters.
 
 use super::Freshness;
-use super::alarm_page::{self, is_quiet};
+use super::alarm_page::{self, has_returned, is_quiet};
 use super::device_page::{Shown, value_text};
 use super::frame::{Frame, document, freshness_banner, segment};
 use crate::texts::{Language, figure, words};
@@ -112,7 +112,8 @@ fn devices(view: &StoreView, freshness: Freshness, language: Language) -> Markup
 fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: Language) -> Markup {
     let t = |zh, en| language.pick(zh, en);
     let figure = main_figure(device, freshness, language);
-    let in_alarm = view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm));
+    let in_alarm =
+        view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm) && !has_returned(alarm));
     html! {
         article.card.alarmed[in_alarm].unknown[matches!(figure, MainFigure::Unknown { .. })] {
             div.head {

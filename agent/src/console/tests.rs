@@ -21,6 +21,7 @@ fn warm(alarm: u64, state: &'static str) -> AlarmView {
         device: "freezer-2".into(),
         device_name: "2号冰柜".into(),
         condition: "temperature_high",
+        cause: "unknown",
         priority: "high",
         state,
         since_ms: now_ms() - 42 * 60_000,

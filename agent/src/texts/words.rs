@@ -2,7 +2,7 @@
 //! its own name: a new point of a new profile is never hidden.
 
 use crate::texts::Language;
-use storewarden_rules::{Class, Priority};
+use storewarden_rules::{Cause, Class, Priority};
 
 /// The heading of a class of devices.
 pub fn class(class: Class, language: Language) -> &'static str {
@@ -115,6 +115,27 @@ pub fn alarm_state(name: &str, by: &str, language: Language) -> String {
         "out_of_service" => language.pick("设备停用", "Out of service").to_owned(),
         "normal" => language.pick("正常", "Normal").to_owned(),
         other => other.to_owned(),
+    }
+}
+
+/// What the readings say of the cause, for whoever calls the repair service.
+pub fn cause(cause: Cause, language: Language) -> &'static str {
+    match cause {
+        Cause::Unknown => language.pick("看不出来", "The readings do not say"),
+        Cause::CompressorNotRunning => language.pick("压缩机没有运行", "The compressor is not running"),
+        Cause::CoolingWithoutEffect => language.pick(
+            "制冷已打开但没有变冷：压缩机、制冷剂或门",
+            "Cooling is on without effect: compressor, refrigerant or door",
+        ),
+        Cause::LoadOrCapacity => {
+            language.pick("降温太慢：门、热货、结霜或风机", "Cools too slowly: door, warm goods, ice or fan")
+        }
+        Cause::DefrostNotEnded => language.pick("化霜没有结束", "A defrost has not ended"),
+        Cause::DeviceSilent => language
+            .pick("设备没有应答：电源、线路或控制器", "The device is silent: power, line or controller"),
+        Cause::LoadAboveContract => language.pick("同时开的设备太多", "Too much equipment runs at once"),
+        Cause::SwitchDidNotObey => language.pick("开关没有执行命令", "The switch did not obey"),
+        Cause::LampOrCircuit => language.pick("灯或线路坏了", "The lamp or its circuit is broken"),
     }
 }
 

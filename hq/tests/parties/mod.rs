@@ -142,7 +142,7 @@ impl Store {
     pub async fn message(&self, journal: u64, seq: u64, body: Body) {
         let stream = match body {
             Body::Alert(_) => Stream::Alert,
-            Body::Telemetry(_) => Stream::Telemetry,
+            Body::Telemetry(_) | Body::Gap(_) => Stream::Telemetry,
             Body::BatchOutcome(_) | Body::LabelShown(_) => Stream::PriceResult,
             Body::CommandOutcome(_) => Stream::CommandResult,
         };

@@ -166,14 +166,14 @@ impl Check {
             .temperature_low
             .as_ref()
             .map(|rule| self.temperature_limit(id, "temperature_low", rule, Direction::Low, by_class));
-        if let (Some(high), Some(low), Some(rule)) = (high, low, &device.temperature_low) {
-            if high.limit - high.hysteresis <= low.limit + low.hysteresis {
-                let message = format!(
-                    "device `{id}`: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
-                    low.limit, high.limit, low.hysteresis, high.hysteresis
-                );
-                self.fault(&rule.limit.span(), message);
-            }
+        if let (Some(high), Some(low), Some(rule)) = (high, low, &device.temperature_low)
+            && high.limit - high.hysteresis <= low.limit + low.hysteresis
+        {
+            let message = format!(
+                "device `{id}`: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
+                low.limit, high.limit, low.hysteresis, high.hysteresis
+            );
+            self.fault(&rule.limit.span(), message);
         }
         high.into_iter().chain(low).collect()
     }
@@ -192,11 +192,11 @@ impl Check {
         }
         let default_hysteresis = by_class.map_or(0.5, |class| class.hysteresis);
         let hysteresis = rule.hysteresis.as_ref().map_or(default_hysteresis, |value| *value.get_ref());
-        // A refrigeration controller's own differential is at most 20 K; an alarm that needs more than
-        // 10 K to clear lies outside what a cabinet reaches in normal service.
-        if !(0.0..=10.0).contains(&hysteresis) {
+        // A cabinet swings by a few kelvin about its set point; an alarm that clears only further inside
+        // its limit than that would never clear.
+        if !(0.0..=5.0).contains(&hysteresis) {
             let at = rule.hysteresis.as_ref().map_or(rule.limit.span(), At::span);
-            self.fault(&at, format!("device `{id}`: {name}.hysteresis {hysteresis} would keep an alarm for ever; write K between 0 and 10"));
+            self.fault(&at, format!("device `{id}`: {name}.hysteresis {hysteresis} would keep an alarm for ever; write K between 0 and 5"));
         }
         let (delay, hold_off) = by_class.map_or((Millis::from_mins(30), Millis::from_mins(90)), |class| {
             (class.delay, class.delay_hold_off)
