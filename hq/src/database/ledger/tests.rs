@@ -134,7 +134,7 @@ fn telemetry_a_store_had_to_drop_does_not_hold_up_what_follows() {
     let mut bench = Bench::new();
     let readings = || Body::Telemetry(v1::Telemetry::default());
     let gap = |first_seq| Body::Gap(v1::Gap { first_seq, from_ms: 1, to_ms: 2 });
-    let mut highest = |bench: &mut Bench, message| {
+    let highest = |bench: &mut Bench, message| {
         let acks = bench.commit(message).unwrap();
         acks[0].ack.streams.iter().find(|s| s.stream() == Stream::Telemetry).map_or(0, |s| s.seq)
     };
