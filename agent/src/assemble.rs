@@ -130,15 +130,18 @@ pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Re
 
 fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Device) -> Result<(), SiteFull> {
     let point = |name: &str| names.points_of(id).find(|(_, point)| point.name == name).map(|(id, _)| id);
-    site.add_rule(id, Rule::NoResponse { config: device.no_response })?;
-    if let Some(air) = point("air_temperature") {
+    let air = point("air_temperature").filter(|_| !device.temperature_limits.is_empty());
+    let power = device.demand.map(|(index, _)| PointId(names.device(id).first_point + next_id(index)));
+    // What the rules judge must be seen: a controller that answers everything but the temperature has
+    // lost its cabinet all the same.
+    site.add_rule(id, Rule::NoResponse { vital: air.or(power), config: device.no_response })?;
+    if let Some(air) = air {
         for config in &device.temperature_limits {
             let (defrost, compressor) = (point("defrost"), point("compressor"));
             site.add_rule(id, Rule::TemperatureLimit { air, defrost, compressor, config: *config })?;
         }
     }
-    if let Some((index, config)) = device.demand {
-        let power = PointId(names.device(id).first_point + next_id(index));
+    if let (Some((_, config)), Some(power)) = (device.demand, power) {
         site.add_rule(id, Rule::Demand { power, config })?;
     }
     Ok(())

@@ -17,6 +17,8 @@ pub enum Cause {
     DefrostNotEnded,
     /// The device says nothing: its power, its line or itself.
     DeviceSilent,
+    /// The device answers, but its essential value is unusable: sensor, cable, or a wrong register map.
+    ValueUnusable,
     /// More equipment runs at once than was contracted for.
     LoadAboveContract,
     /// The switch reads back off although it was commanded on.
@@ -27,13 +29,14 @@ pub enum Cause {
 
 impl Cause {
     /// All of them, for tables of texts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unknown,
         Self::CompressorNotRunning,
         Self::CoolingWithoutEffect,
         Self::LoadOrCapacity,
         Self::DefrostNotEnded,
         Self::DeviceSilent,
+        Self::ValueUnusable,
         Self::LoadAboveContract,
         Self::SwitchDidNotObey,
         Self::LampOrCircuit,
@@ -48,6 +51,7 @@ impl Cause {
             Self::LoadOrCapacity => "load_or_capacity",
             Self::DefrostNotEnded => "defrost_not_ended",
             Self::DeviceSilent => "device_silent",
+            Self::ValueUnusable => "value_unusable",
             Self::LoadAboveContract => "load_above_contract",
             Self::SwitchDidNotObey => "switch_did_not_obey",
             Self::LampOrCircuit => "lamp_or_circuit",

@@ -44,8 +44,8 @@ pub struct Site {
 struct Device {
     class: Class,
     poll: Millis,
-    /// Number of its [`Rule::NoResponse`].
-    silence: Option<u16>,
+    /// Number of its [`Rule::NoResponse`], and the only point that breaks the silence, if there is one.
+    silence: Option<(u16, Option<PointId>)>,
 }
 
 /// Why a device, point or rule could not be added.
@@ -137,7 +137,9 @@ impl Site {
         }
         match rule {
             Rule::LightSchedule { switch, .. } => self.points.set_schedule(switch, number),
-            Rule::NoResponse { .. } => self.devices[usize::from(device.0)].silence = Some(number),
+            Rule::NoResponse { vital, .. } => {
+                self.devices[usize::from(device.0)].silence = Some((number, vital));
+            }
             _ => {}
         }
         Ok(())
@@ -179,7 +181,10 @@ impl Site {
             Input::Acknowledge { device, condition } => {
                 self.tell(now, device, condition, AlarmInput::Acknowledge, out);
             }
-            Input::Shelve { device, condition, span } if span > Millis(0) => {
+            // What is over, or put aside already, is not put aside: the next occurrence is another alarm.
+            Input::Shelve { device, condition, span }
+                if span > Millis(0) && self.can_shelve(device, condition) =>
+            {
                 let until = now.mono + span.min(SHELF_MAX);
                 self.tell(now, device, condition, AlarmInput::Shelve { until }, out);
             }
@@ -202,6 +207,11 @@ impl Site {
         self.rules.iter().filter_map(Slot::snapshot)
     }
 
+    fn can_shelve(&self, device: DeviceId, condition: Condition) -> bool {
+        self.alarms()
+            .any(|alarm| (alarm.device, alarm.condition) == (device, condition) && !alarm.state.is_cover())
+    }
+
     fn device(&self, device: DeviceId) -> Result<&Device, SiteFull> {
         self.devices.get(usize::from(device.0)).ok_or(SiteFull::Unknown)
     }
@@ -213,7 +223,9 @@ impl Site {
             sample => sample,
         };
         let Some(device) = self.points.take(now.mono, reading.point, sample) else { return };
-        if let (Some(number), Some(_)) = (self.devices[usize::from(device.0)].silence, sample.good()) {
+        if let (Some((number, vital)), Some(_)) = (self.devices[usize::from(device.0)].silence, sample.good())
+            && vital.is_none_or(|vital| vital == reading.point)
+        {
             self.look(now, usize::from(number), true, out);
         }
         let mut link = self.points.first_watch(reading.point);

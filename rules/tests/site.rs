@@ -126,7 +126,7 @@ fn a_site_says_what_does_not_fit() {
         site.add_point(DeviceId(0), STALE).expect("2048 points fit");
     }
     assert_eq!(site.add_point(DeviceId(0), STALE), Err(SiteFull::Points));
-    let silence = Rule::NoResponse { config: NoResponseConfig::default() };
+    let silence = Rule::NoResponse { vital: None, config: NoResponseConfig::default() };
     site.add_rule(DeviceId(0), silence).expect("room");
     assert_eq!(site.add_rule(DeviceId(0), silence), Err(SiteFull::Taken));
     let config = DemandConfig { limit: 1.0, hysteresis: 0.0, window_min: 15 };

@@ -35,7 +35,8 @@ impl Store {
         let limit =
             Rule::TemperatureLimit { air, defrost: Some(defrost), compressor: Some(compressor), config };
         site.add_rule(freezer, limit).expect("room");
-        site.add_rule(freezer, Rule::NoResponse { config: NoResponseConfig::default() }).expect("room");
+        site.add_rule(freezer, Rule::NoResponse { vital: None, config: NoResponseConfig::default() })
+            .expect("room");
         Self { site, now, freezer, air, defrost, compressor, said: Vec::new(), started: now.mono }
     }
 
@@ -358,4 +359,45 @@ fn samples_age_and_impossible_numbers_are_bad() {
     let unread = Store::start(morning());
     assert_eq!(unread.site.sample(unread.now, unread.air), Sample::Bad(BadReason::NoResponse));
     store.read(PointId(2047), Sample::Good(1.0));
+}
+
+#[test]
+fn a_cabinet_whose_sensor_is_lost_is_out_of_sight_though_its_controller_answers() {
+    let mut site = Box::new(Site::new());
+    let freezer = site.add_device(Class::Freezer, Millis::from_secs(5)).expect("room");
+    let air = site.add_point(freezer, Millis::from_secs(15)).expect("room");
+    let defrost = site.add_point(freezer, Millis::from_secs(15)).expect("room");
+    site.add_rule(freezer, Rule::NoResponse { vital: Some(air), config: NoResponseConfig::default() })
+        .expect("room");
+    let mut said = Vec::new();
+    let mut now = Now { mono: Mono(0), utc: Utc(1_700_000_000_000) };
+    for second in 0..600 {
+        let sample = if second < 60 { Sample::Good(-20.0) } else { Sample::Bad(BadReason::SensorFault) };
+        for (point, sample) in [(air, sample), (defrost, Sample::Good(0.0))] {
+            let reading = Reading { point, at: now.utc, sample };
+            site.step(now, Input::Reading(reading), &mut |event| said.push((second, event)));
+        }
+        site.step(now, Input::Tick { utc_offset_s: 0 }, &mut |event| said.push((second, event)));
+        now = now.after(Millis::from_secs(1));
+    }
+    let [(second, Event::Alarm(alarm))] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!((alarm.condition, alarm.cause), (Condition::NoResponse, Cause::ValueUnusable));
+    assert!((179..=181).contains(second), "two minutes after the last good value, not {second}");
+}
+
+#[test]
+fn an_alarm_that_is_over_cannot_be_put_aside() {
+    let mut store = cold_store();
+    let (device, condition) = (store.freezer, Condition::TemperatureHigh);
+    let shelve = Input::Shelve { device, condition, span: Millis::from_mins(60) };
+    store.step(shelve);
+    assert_eq!(store.alarms(), []);
+    store.run(31, -12.0, false, true);
+    assert_eq!(store.last_alarm().state, AlarmState::ActiveUnacknowledged, "the next one is heard");
+    store.step(shelve);
+    store.step(Input::Shelve { device, condition, span: Millis::from_mins(400) });
+    let states: Vec<_> = store.alarms().into_iter().map(|(_, _, state)| state).collect();
+    assert_eq!(states, [AlarmState::ActiveUnacknowledged, AlarmState::Shelved], "the second says nothing");
+    store.run(61, -12.0, false, true);
+    assert_eq!(store.last_alarm().state, AlarmState::ActiveUnacknowledged, "and changes nothing");
 }

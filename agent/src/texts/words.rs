@@ -133,6 +133,10 @@ pub fn cause(cause: Cause, language: Language) -> &'static str {
         Cause::DefrostNotEnded => language.pick("化霜没有结束", "A defrost has not ended"),
         Cause::DeviceSilent => language
             .pick("设备没有应答：电源、线路或控制器", "The device is silent: power, line or controller"),
+        Cause::ValueUnusable => language.pick(
+            "设备有应答，但没有可用的数值：探头或接线",
+            "The device answers without a usable value: sensor or cable",
+        ),
         Cause::LoadAboveContract => language.pick("同时开的设备太多", "Too much equipment runs at once"),
         Cause::SwitchDidNotObey => language.pick("开关没有执行命令", "The switch did not obey"),
         Cause::LampOrCircuit => language.pick("灯或线路坏了", "The lamp or its circuit is broken"),

@@ -6,7 +6,9 @@ use crate::detect::{
     NoResponseConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
 };
 use crate::schedule::{LightSchedule, LightScheduleConfig};
-use crate::{Cause, Change, Condition, Evidence, Millis, Now, PointId, Quantity, Sample, Utc};
+use crate::{
+    BadReason, Cause, Change, Condition, Evidence, Millis, Now, PointId, Quality, Quantity, Sample, Utc,
+};
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +26,9 @@ pub enum Rule {
     },
     /// Loss of sight of the device.
     NoResponse {
+        /// The point the device is watched by: while it has no good value the cabinet is out of sight,
+        /// whatever else the device says. None: anything good from the device will do.
+        vital: Option<PointId>,
         /// Settings.
         config: NoResponseConfig,
     },
@@ -85,6 +90,7 @@ impl Rule {
         match *self {
             Self::TemperatureLimit { compressor, .. } => [first, second, compressor],
             Self::LightSchedule { switch, .. } => [Some(switch), None, None],
+            Self::NoResponse { vital, .. } => [vital, None, None],
             _ => [first, second, None],
         }
     }
@@ -100,6 +106,7 @@ pub(super) enum Running {
     },
     NoResponse {
         detector: NoResponse,
+        vital: Option<PointId>,
     },
     Demand {
         detector: usize,
@@ -133,7 +140,9 @@ impl Running {
             Rule::TemperatureLimit { air, defrost, compressor, config } => {
                 Self::TemperatureLimit { detector: TemperatureLimit::new(config), air, defrost, compressor }
             }
-            Rule::NoResponse { config } => Self::NoResponse { detector: NoResponse::new(config, poll) },
+            Rule::NoResponse { vital, config } => {
+                Self::NoResponse { detector: NoResponse::new(config, poll), vital }
+            }
             Rule::Demand { power, .. } => Self::Demand { detector: demand, power },
             Rule::LightDark { switch, power, config } => {
                 Self::LightDark { detector: LightDark::new(config), switch, power }
@@ -164,7 +173,7 @@ impl Running {
         let since = evidence.since;
         match self {
             Self::TemperatureLimit { detector, .. } => detector.restore_raised(now, evidence),
-            Self::NoResponse { detector } => detector.restore_raised(now, since),
+            Self::NoResponse { detector, .. } => detector.restore_raised(now, since),
             Self::Demand { detector, .. } => demands[*detector].restore_raised(now, since),
             Self::LightDark { detector, .. } => detector.restore_raised(now, since),
             Self::LightSchedule { .. } => {}
@@ -187,7 +196,15 @@ impl Running {
                 let cause = warm_cause(detector, &change, flag(*compressor));
                 Some((change, cause))
             }
-            Self::NoResponse { detector } => Some((detector.step(now, sight.heard)?, Cause::DeviceSilent)),
+            Self::NoResponse { detector, vital } => {
+                let change = detector.step(now, sight.heard)?;
+                // The device answers, but not with this value.
+                let cause = match vital.map(|vital| sample(vital).quality()) {
+                    Some(Quality::Bad(reason)) if reason != BadReason::NoResponse => Cause::ValueUnusable,
+                    _ => Cause::DeviceSilent,
+                };
+                Some((change, cause))
+            }
             Self::Demand { detector, power } => {
                 Some((sight.demands[*detector].step(now, sample(*power))?, Cause::LoadAboveContract))
             }
