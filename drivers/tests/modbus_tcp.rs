@@ -326,3 +326,22 @@ async fn a_lost_connection_is_bad_readings_until_it_is_back() {
     let closed = async { while agent.readings.recv().await.is_some() {} };
     timeout(PATIENCE, closed).await.expect("stops when told");
 }
+
+#[tokio::test]
+async fn a_gateway_that_closes_idle_connections_costs_no_reading() {
+    let (listener, mut agent) = start(vec![device(1, &three_registers(), 0, Millis(100))]).await;
+    let peers = tokio::spawn(async move {
+        loop {
+            let mut peer = Peer::accept(&listener).await;
+            // One answer, and the connection is closed before the next poll.
+            if peer.asked().await.is_some() {
+                peer.answer(1, &[0x03, 0x06, 0, 1, 0, 2, 0, 3]).await;
+            }
+        }
+    });
+    for poll in 0..5 {
+        let samples = agent.samples().await;
+        assert!(samples.iter().all(|sample| matches!(sample, Sample::Good(_))), "poll {poll}: {samples:?}");
+    }
+    peers.abort();
+}

@@ -7,7 +7,7 @@
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
-    PublishNotice, PublishOptions, QoS, TlsConfiguration, Transport,
+    PublishNotice, PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use std::time::Duration;
 use storewarden_proto::PAYLOAD_BYTES_MAX;
@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 
 /// Requests waiting in the client library; a lane's worth of every stream and some control packets.
 const REQUESTS_MAX: usize = 96;
+/// Publishes under way at most: a lane's worth of every stream. The library keeps a slot for each; its
+/// default of 65,535 is 15 MB.
+const INFLIGHT_MAX: u16 = 64;
 /// Events waiting for the link; beyond that the broker waits.
 const EVENTS_MAX: usize = 64;
 /// MQTT keep-alive, seconds: a dead line is noticed within one and a half of these.
@@ -51,6 +54,8 @@ pub enum LinkEvent {
         /// Its bytes.
         payload: Vec<u8>,
     },
+    /// The broker refused a subscription; the code.
+    Denied(String),
     /// It is over; why. Nothing follows.
     Lost(String),
 }
@@ -72,6 +77,7 @@ impl Connection {
         let limit = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         options.set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(limit));
         options.set_max_packet_size(Some(limit));
+        options.set_outgoing_inflight_upper_limit(INFLIGHT_MAX);
         if let Some((user, password)) = &endpoint.login {
             options.set_credentials(user.clone(), password.clone());
         }
@@ -91,6 +97,14 @@ impl Connection {
                         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                         payload: publish.payload.to_vec(),
                     },
+                    Ok(Event::Incoming(Packet::SubAck(answer))) => {
+                        let granted =
+                            |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                        match answer.return_codes.iter().find(|code| !granted(code)) {
+                            Some(code) => LinkEvent::Denied(format!("{code:?}")),
+                            None => continue,
+                        }
+                    }
                     Ok(Event::Incoming(Packet::Disconnect(packet))) => {
                         LinkEvent::Lost(format!("the broker closed it: {:?}", packet.reason_code))
                     }

@@ -9,12 +9,12 @@ use crate::backoff::Backoff;
 use crate::config::AckBy;
 use crate::journal::{Journal, JournalError, outbox};
 use connection::{Connection, Endpoint, LinkEvent};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
-use storewarden_proto::v1::{Ack, Status, Stream};
+use storewarden_proto::v1::{Ack, Status, Stream, StreamAck};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -69,12 +69,13 @@ impl Link {
         let mut backoff = Backoff::default();
         let mut complained = false;
         loop {
-            self.endpoint.last_will = (self.topics.status(), self.status_bytes(false));
+            self.endpoint.last_will = (self.topics.status(), self.status_bytes(false, &window));
             let mut session = Session {
                 link: &self,
                 connection: Connection::open(&self.endpoint),
                 receipts: JoinSet::new(),
                 under_way: BTreeSet::new(),
+                taken: BTreeMap::new(),
                 connected: false,
             };
             let end = session.run(&mut window, &stop).await?;
@@ -106,8 +107,11 @@ impl Link {
         }
     }
 
-    fn status_bytes(&self, online: bool) -> Vec<u8> {
-        Status { online, at_ms: self.clock.now().utc.0, ..self.status.clone() }.encode_to_vec()
+    fn status_bytes(&self, online: bool, window: &Window) -> Vec<u8> {
+        let acked =
+            outbox::STREAMS.map(|stream| StreamAck { stream: stream.into(), seq: window.acked(stream) });
+        let at_ms = self.clock.now().utc.0;
+        Status { online, at_ms, acked: acked.to_vec(), ..self.status.clone() }.encode_to_vec()
     }
 }
 
@@ -118,6 +122,8 @@ struct Session<'a> {
     receipts: JoinSet<(Stream, u64, Result<(), String>)>,
     /// Messages the broker has not taken yet.
     under_way: BTreeSet<(i32, u64)>,
+    /// Highest number the broker has taken, per stream.
+    taken: BTreeMap<i32, u64>,
     connected: bool,
 }
 
@@ -134,6 +140,8 @@ impl Session<'_> {
                 event = self.connection.events.recv() => match event {
                     Some(LinkEvent::Lost(why)) => return Ok(if stopping { End::Stopped } else { End::Lost(why) }),
                     None => return Ok(End::Lost("the connection's task ended".into())),
+                    Some(LinkEvent::Denied(code)) => tracing::error!(%code,
+                        "headquarters' broker refuses our subscriptions: no acknowledgement and no price can come; check its access rules"),
                     Some(LinkEvent::Connected) => self.on_connected(window),
                     Some(LinkEvent::Message { topic, payload }) => self.on_message(window, &topic, payload).await?,
                 },
@@ -154,11 +162,11 @@ impl Session<'_> {
                     }
                     drained.as_mut().reset(tokio::time::Instant::now() + DRAIN_LIMIT);
                 }
-                () = &mut drained => return Ok(self.say_goodbye()),
+                () = &mut drained => return Ok(self.say_goodbye(window)),
             }
             self.send(window).await?;
             if stopping && self.link.journal.run(outbox::pending).await? == 0 {
-                return Ok(self.say_goodbye());
+                return Ok(self.say_goodbye(window));
             }
         }
     }
@@ -168,7 +176,7 @@ impl Session<'_> {
         // The acknowledgement is retained: subscribing tells at once what headquarters has.
         self.connection.subscribe(&link.topics.ack());
         self.connection.subscribe(&link.topics.price());
-        let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true), true);
+        let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true, window), true);
         self.connected = true;
         window.connected();
         link.online.send_replace(true);
@@ -207,8 +215,18 @@ impl Session<'_> {
         stream: Stream,
         seq: u64,
     ) -> Result<(), JournalError> {
-        if stream != Stream::Unspecified && window.acknowledged(self.link.clock.now().mono, stream, seq) {
-            self.link.journal.run(move |db| outbox::acknowledge(db, stream, seq)).await?;
+        if stream == Stream::Unspecified || seq <= window.acked(stream) {
+            return Ok(());
+        }
+        // The journal first: it knows what was given out, and only that can be acknowledged.
+        if self.link.journal.run(move |db| outbox::acknowledge(db, stream, seq)).await? {
+            window.acknowledged(self.link.clock.now().mono, stream, seq);
+        } else {
+            tracing::error!(
+                ?stream,
+                seq,
+                "headquarters acknowledges a message that this journal never held: was the journal restored from a copy? put it aside and start with a new one"
+            );
         }
         Ok(())
     }
@@ -227,10 +245,13 @@ impl Session<'_> {
         }
         self.under_way.remove(&(stream.into(), seq));
         if self.link.ack == AckBy::Broker {
+            // Receipts may come out of order: safe is what lies before the first still under way.
             let lane = i32::from(stream);
+            let highest = self.taken.entry(lane).or_default();
+            *highest = seq.max(*highest);
             let next = self.under_way.range((lane, 0)..=(lane, u64::MAX)).next();
-            let safe = next.map_or(seq, |(_, first)| first - 1);
-            self.on_acknowledged(window, stream, safe.min(seq)).await?;
+            let safe = next.map_or(*highest, |(_, first)| (first - 1).min(*highest));
+            self.on_acknowledged(window, stream, safe).await?;
         }
         Ok(())
     }
@@ -266,8 +287,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn say_goodbye(&self) -> End {
-        let _ = self.connection.publish(&self.link.topics.status(), self.link.status_bytes(false), true);
+    fn say_goodbye(&self, window: &Window) -> End {
+        let _ =
+            self.connection.publish(&self.link.topics.status(), self.link.status_bytes(false, window), true);
         End::Stopped
     }
 }

@@ -94,16 +94,20 @@ impl Window {
         lane.sent = lane.sent.max(seq);
     }
 
-    /// Headquarters has everything of `stream` up to `seq`. Returns whether that is news.
-    pub fn acknowledged(&mut self, now: Mono, stream: Stream, seq: u64) -> bool {
+    /// Highest acknowledged number of `stream`.
+    pub fn acked(&self, stream: Stream) -> u64 {
+        self.lanes.iter().find(|lane| lane.stream == stream).map_or(0, |lane| lane.acked)
+    }
+
+    /// Headquarters has everything of `stream` up to `seq`, which must have been given out.
+    pub fn acknowledged(&mut self, now: Mono, stream: Stream, seq: u64) {
         let lane = self.lane(stream);
         if seq <= lane.acked {
-            return false;
+            return;
         }
         lane.acked = seq;
         lane.sent = lane.sent.max(seq);
         lane.progress = now;
-        true
     }
 
     /// Time passes. Returns the streams whose messages are sent again.

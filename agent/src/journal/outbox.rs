@@ -92,19 +92,20 @@ pub fn rows_after(
         .collect()
 }
 
-/// Headquarters has committed everything of `stream` up to `seq`. Returns how many messages left.
-/// An acknowledgement of numbers never given out is ignored: it is not ours.
-pub fn acknowledge(connection: &Connection, stream: Stream, seq: u64) -> rusqlite::Result<usize> {
+/// Headquarters has committed everything of `stream` up to `seq`. False, and nothing is done, if such a
+/// number was never given out: the acknowledgement is of another life of this journal.
+pub fn acknowledge(connection: &Connection, stream: Stream, seq: u64) -> rusqlite::Result<bool> {
     let seq = seq.cast_signed();
-    let moved = connection
-        .prepare_cached("UPDATE stream SET acked = ?2 WHERE stream = ?1 AND acked < ?2 AND last >= ?2")?
+    let known = connection
+        .prepare_cached("UPDATE stream SET acked = max(acked, ?2) WHERE stream = ?1 AND last >= ?2")?
         .execute(params![i32::from(stream), seq])?;
-    if moved == 0 {
-        return Ok(0);
+    if known == 0 {
+        return Ok(false);
     }
     connection
         .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
-        .execute(params![i32::from(stream), seq])
+        .execute(params![i32::from(stream), seq])?;
+    Ok(true)
 }
 
 /// Highest acknowledged number of `stream`.
@@ -116,11 +117,24 @@ pub fn acked(connection: &Connection, stream: Stream) -> rusqlite::Result<u64> {
     Ok(acked.unwrap_or(0).cast_unsigned())
 }
 
-/// How many messages wait.
+/// How many messages wait: numbers are without holes from the first held to the last given out, so that
+/// nothing is counted.
 pub fn pending(connection: &Connection) -> rusqlite::Result<u64> {
-    let count: i64 =
-        connection.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| row.get(0))?;
-    Ok(count.cast_unsigned())
+    STREAMS
+        .iter()
+        .map(|stream| Ok(held(connection, *stream)?.map_or(0, |(first, last)| last + 1 - first)))
+        .sum()
+}
+
+/// First and last number of `stream` in the outbox.
+fn held(connection: &Connection, stream: Stream) -> rusqlite::Result<Option<(u64, u64)>> {
+    let bounds = |end: &str| -> rusqlite::Result<Option<i64>> {
+        connection
+            .prepare_cached(&format!("SELECT {end}(seq) FROM outbox WHERE stream = ?1"))?
+            .query_row([i32::from(stream)], |row| row.get(0))
+    };
+    let (first, last) = (bounds("min")?, bounds("max")?);
+    Ok(first.zip(last).map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())))
 }
 
 /// Keeps telemetry within `max` messages: when there are more, the oldest quarter gives way to one
@@ -131,12 +145,13 @@ pub fn bound_telemetry(
     now: Utc,
     max: u64,
 ) -> rusqlite::Result<u64> {
+    let Some((first, newest)) = held(connection, Stream::Telemetry)? else { return Ok(0) };
+    let count = newest + 1 - first;
+    if count <= max {
+        return Ok(0);
+    }
     let stream = i64::from(i32::from(Stream::Telemetry));
-    let (count, first): (i64, Option<i64>) = connection
-        .prepare_cached("SELECT count(*), min(seq) FROM outbox WHERE stream = ?1")?
-        .query_row([stream], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let Some(first) = first.filter(|_| count.cast_unsigned() > max) else { return Ok(0) };
-    let last = first + (count / 4).max(1);
+    let last = (first + (count / 4).max(1)).cast_signed();
     // An earlier gap at the front is swallowed: it began after the last acknowledged number.
     let acked = acked(connection, Stream::Telemetry)?.cast_signed();
     let (from_ms, to_ms): (i64, i64) = connection
@@ -176,10 +191,11 @@ mod tests {
         let db = database();
         let add = |body| append(&db, &identity(), Utc(1), body).unwrap();
         assert_eq!((add(alert()), add(alert()), add(Body::Telemetry(Telemetry::default()))), (1, 2, 1));
-        assert_eq!(acknowledge(&db, Stream::Alert, 2).unwrap(), 2);
+        assert!(acknowledge(&db, Stream::Alert, 2).unwrap());
         assert_eq!(add(alert()), 3, "an empty outbox does not begin again at 1");
-        assert_eq!(acknowledge(&db, Stream::Alert, 1).unwrap(), 0, "an old acknowledgement changes nothing");
-        assert_eq!(acknowledge(&db, Stream::Alert, 99).unwrap(), 0, "nor does one from another life");
+        assert!(acknowledge(&db, Stream::Alert, 1).unwrap());
+        assert_eq!(acked(&db, Stream::Alert).unwrap(), 2, "an old acknowledgement takes nothing back");
+        assert!(!acknowledge(&db, Stream::Alert, 99).unwrap(), "one of another life is none");
         assert_eq!(pending(&db).unwrap(), 2);
     }
 

@@ -141,6 +141,8 @@ pub struct Bus {
     commands: VecDeque<Queued>,
     next_ticket: u64,
     in_flight: Option<InFlight>,
+    /// Whether the request before was answered.
+    answered: bool,
     /// The device whose turn it is.
     turn: usize,
     /// When the last answer (or its lack) came.
@@ -160,6 +162,7 @@ impl Bus {
             commands: VecDeque::new(),
             next_ticket: 0,
             in_flight: None,
+            answered: false,
             turn: 0,
             last_frame: None,
             out: VecDeque::new(),
@@ -209,6 +212,13 @@ impl Bus {
         self.last_frame = Some(now.mono);
         if outcome.drops_link() {
             self.link = Link::Reopen;
+        }
+        // Many gateways close a connection that was idle for longer than their limit: the first loss
+        // after an answer says nothing about the device. A read is asked for once more; a write is not.
+        let answers = matches!(outcome, Outcome::Answer(_) | Outcome::Written | Outcome::Exception(_));
+        let was_answered = std::mem::replace(&mut self.answered, answers);
+        if let (Outcome::Lost, InFlight::Poll { .. }, true) = (&outcome, &in_flight, was_answered) {
+            return;
         }
         let silent = match outcome {
             Outcome::TimedOut | Outcome::Lost => Some(BadReason::NoResponse),

@@ -179,6 +179,7 @@ impl Writer<'_> {
         }
         if status.journal != 0 {
             self.memory.journals.insert(status.store.clone(), status.journal);
+            self.floor(status)?;
         }
         // A store that is back gets its batches without waiting for the next round.
         self.execute(
@@ -186,6 +187,30 @@ impl Writer<'_> {
                AND digest IN (SELECT digest FROM batch WHERE chain = ?2)",
             [&status.store, self.chain],
         )?;
+        Ok(())
+    }
+
+    /// What the store had acknowledged and no longer holds will never come: after a loss of this
+    /// database it must not be waited for.
+    fn floor(&mut self, status: &v1::Status) -> rusqlite::Result<()> {
+        for acked in &status.acked {
+            if acked.stream() == Stream::Unspecified || i64::try_from(acked.seq).is_err() {
+                continue;
+            }
+            let numbers = self.numbers(&status.store, status.journal, acked.stream())?;
+            let known = numbers.highest();
+            if acked.seq <= known {
+                continue;
+            }
+            numbers.skip(known + 1, acked.seq);
+            let highest = numbers.highest();
+            tracing::error!(
+                store = %status.store, stream = ?acked.stream(), from = known + 1, to = acked.seq,
+                "the store had these messages acknowledged and deleted them, but they are not in this database"
+            );
+            self.note_complete(&status.store, status.journal, acked.stream(), highest)?;
+            self.note_gap(&status.store, acked.stream(), (known + 1, acked.seq), (0, status.at_ms))?;
+        }
         Ok(())
     }
 
@@ -224,18 +249,39 @@ impl Writer<'_> {
             return Ok(());
         }
         self.keep(message, payload)?;
+        let numbers = (gap.first_seq, message.seq);
+        self.note_gap(&message.store, message.stream, numbers, (gap.from_ms, gap.to_ms))
+    }
+
+    /// For people: what will never come.
+    fn note_gap(
+        &self,
+        store: &str,
+        stream: Stream,
+        (first, last): (u64, u64),
+        (from_ms, to_ms): (i64, i64),
+    ) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT INTO gap (chain, store, first_seq, last_seq, from_ms, to_ms, received_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO gap (chain, store, stream, first_seq, last_seq, from_ms, to_ms, received_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.chain,
-                message.store,
-                gap.first_seq.cast_signed(),
-                message.seq.cast_signed(),
-                gap.from_ms,
-                gap.to_ms,
+                store,
+                stream as i32,
+                first.cast_signed(),
+                last.cast_signed(),
+                from_ms,
+                to_ms,
                 self.now_ms
             ],
+        )?;
+        Ok(())
+    }
+
+    fn note_complete(&self, store: &str, journal: u64, stream: Stream, highest: u64) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO contiguous (chain, store, journal, stream, seq) VALUES (?, ?, ?, ?, ?)",
+            params![self.chain, store, journal.cast_signed(), stream as i32, highest.cast_signed()],
         )?;
         Ok(())
     }
@@ -259,10 +305,7 @@ impl Writer<'_> {
                 payload
             ],
         )?;
-        self.execute(
-            "INSERT OR REPLACE INTO contiguous (chain, store, journal, stream, seq) VALUES (?, ?, ?, ?, ?)",
-            params![self.chain, message.store, journal, stream, highest.cast_signed()],
-        )?;
+        self.note_complete(&message.store, message.journal, message.stream, highest)?;
         Ok(())
     }
 

@@ -19,10 +19,11 @@ CREATE TABLE contiguous (
   PRIMARY KEY (chain, store, journal, stream)
 ) STRICT, WITHOUT ROWID;
 
--- Telemetry that a store had to drop, and said so.
+-- Messages that will never come: telemetry a store had to drop, and what it had acknowledged by a
+-- database that was lost.
 CREATE TABLE gap (
   id INTEGER PRIMARY KEY,
-  chain TEXT NOT NULL, store TEXT NOT NULL,
+  chain TEXT NOT NULL, store TEXT NOT NULL, stream INTEGER NOT NULL,
   first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
   from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL
 ) STRICT;

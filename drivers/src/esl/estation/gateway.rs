@@ -103,13 +103,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that was not heard yet.
-    pub fn new(limits: Limits) -> Self {
+    /// A gateway of which nothing is known. Tokens rise from `token` on: it must differ from run to run,
+    /// for a label refuses a token it has seen, and a late result of an earlier run must not be taken for
+    /// this one's.
+    pub fn new(limits: Limits, token: u16) -> Self {
         Self {
             limits,
             labels: BTreeMap::new(),
             ready: VecDeque::new(),
-            last_token: 0,
+            last_token: token,
             heard: None,
             hold_until: Mono(i64::MIN),
             narrow: false,

@@ -13,7 +13,7 @@ fn at(seconds: i64) -> Now {
 
 fn patient() -> Gateway {
     let mut gateway =
-        Gateway::new(Limits { result: Millis::from_secs(120), silence: Millis::from_secs(FAR) });
+        Gateway::new(Limits { result: Millis::from_secs(120), silence: Millis::from_secs(FAR) }, 0);
     assert_eq!(gateway.step(at(0), Input::Heartbeat), [Output::Event(GatewayEvent::Online)]);
     gateway
 }
@@ -81,7 +81,7 @@ fn a_label_that_refreshed_is_shown_with_what_it_told() {
 
 #[test]
 fn nothing_is_sent_before_the_gateway_speaks() {
-    let mut gateway = Gateway::new(Limits::default());
+    let mut gateway = Gateway::new(Limits::default(), 0);
     assert_eq!(gateway.step(at(0), Input::Task(label_task("3A01", 7))), []);
     let outputs = gateway.step(at(9), Input::Heartbeat);
     assert_eq!(published(&outputs).len(), 1);
@@ -178,7 +178,7 @@ fn a_restarted_gateway_gets_everything_in_flight_again_under_new_tokens() {
 
 #[test]
 fn a_silent_gateway_is_offline_and_what_was_in_flight_goes_out_when_it_is_back() {
-    let mut gateway = Gateway::new(Limits::default());
+    let mut gateway = Gateway::new(Limits::default(), 0);
     gateway.step(at(0), Input::Heartbeat);
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
     assert_eq!(gateway.step(at(60), Input::Tick), []);
@@ -275,7 +275,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #[test]
     fn every_task_ends_exactly_once_whatever_happens(acts in prop::collection::vec(act(), 0..120)) {
-        let mut gateway = Gateway::new(Limits::default());
+        let mut gateway = Gateway::new(Limits::default(), 0);
         let (mut second, mut tasks, mut ends) = (0, Vec::new(), Vec::new());
         let mut held: VecDeque<(String, u16, u8)> = VecDeque::new();
         let mut note = |outputs: Vec<Output>, held: &mut VecDeque<(String, u16, u8)>| {

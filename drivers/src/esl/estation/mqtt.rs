@@ -23,6 +23,8 @@ const REQUESTS_MAX: usize = 64;
 const PACKET_BYTES_MAX: u32 = 1 << 20;
 /// Gateways use a topic alias for each topic.
 const TOPIC_ALIAS_MAX: u16 = 255;
+/// Publishes under way at most. The library keeps a slot for each: its default of 65,535 is 15 MB.
+const INFLIGHT_MAX: u16 = 32;
 const KEEP_ALIVE_S: u16 = 15;
 /// The first pause after a lost connection; each further loss doubles it.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
@@ -49,6 +51,12 @@ pub struct EstationConfig {
     pub limits: Limits,
 }
 
+/// Runs begin more than a second apart, and a run of 65,536 tasks lasts hours: seconds make tokens of
+/// neighbouring runs differ.
+fn first_token(clock: &Clock) -> u16 {
+    u16::try_from((clock.now().utc.0 / 1000).rem_euclid(65_536)).unwrap_or(0)
+}
+
 /// Serves the gateway until `stop`, or until nobody takes events any more. Takes no new task while
 /// events wait to be taken, so that a slow listener slows the sender and nothing is lost.
 pub async fn run(
@@ -59,7 +67,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut shell = Shell {
-        gateway: Gateway::new(config.limits),
+        gateway: Gateway::new(config.limits, first_token(&clock)),
         client: None,
         topic: format!("/estation/{}/taskESL2", config.ap),
         ap: config.ap.clone(),
@@ -206,6 +214,7 @@ impl Shell {
 fn options(config: &EstationConfig) -> MqttOptions {
     let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
     options.set_keep_alive(KEEP_ALIVE_S);
+    options.set_outgoing_inflight_upper_limit(INFLIGHT_MAX);
     options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
     match (&config.username, &config.password) {

@@ -151,3 +151,18 @@ fn telemetry_a_store_had_to_drop_does_not_hold_up_what_follows() {
     bench.ledger = Ledger::new(bench.open(), "kaixin").unwrap();
     assert_eq!(highest(&mut bench, telemetry(11, readings())), 11);
 }
+
+#[test]
+fn a_lost_database_does_not_wait_for_what_the_store_has_deleted() {
+    let mut bench = Bench::new();
+    let (topic, payload) = status(true, 7);
+    let mut said = v1::Status::decode(payload.as_slice()).unwrap();
+    said.acked = vec![v1::StreamAck { stream: Stream::Alert.into(), seq: 500 }];
+    let acks = bench.commit((topic, said.encode_to_vec())).unwrap();
+    let highest = |acks: &[StoreAck]| {
+        acks[0].ack.streams.iter().find(|s| s.stream() == Stream::Alert).map_or(0, |s| s.seq)
+    };
+    assert_eq!(highest(&acks), 500);
+    assert_eq!(highest(&bench.commit(alert(7, 501)).unwrap()), 501);
+    assert_eq!(bench.count("gap"), 1, "what was lost is on record");
+}
