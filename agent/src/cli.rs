@@ -96,7 +96,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        // `storewarden replay … | head`: whoever reads has seen enough.
+        Ok(()) | Err(Failure::NobodyReads) => ExitCode::SUCCESS,
         Err(Failure::Input(message)) => {
             eprint!("{message}");
             ExitCode::from(2)
@@ -114,12 +115,23 @@ pub enum Failure {
     Input(String),
     /// It did not work.
     Outcome(String),
+    /// Standard output was closed.
+    NobodyReads,
 }
 
 impl Failure {
     /// Something that did not work.
     pub fn outcome(error: impl std::fmt::Display) -> Self {
         Self::Outcome(error.to_string())
+    }
+}
+
+/// A fault of standard output.
+fn written(error: std::io::Error) -> Failure {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        Failure::NobodyReads
+    } else {
+        Failure::outcome(error)
     }
 }
 
@@ -166,13 +178,13 @@ fn print_alarms(config: &Config, history: bool, json: bool) -> Result<(), Failur
     let mut count = 0;
     while let Some(row) = rows.next().map_err(Failure::outcome)? {
         let line = alarm_line(row, json).map_err(Failure::outcome)?;
-        writeln!(out, "{line}").map_err(Failure::outcome)?;
+        writeln!(out, "{line}").map_err(written)?;
         count += 1;
     }
     if count == 0 && !json {
-        writeln!(out, "no alarms").map_err(Failure::outcome)?;
+        writeln!(out, "no alarms").map_err(written)?;
     }
-    out.flush().map_err(Failure::outcome)
+    out.flush().map_err(written)
 }
 
 fn alarm_line(row: &rusqlite::Row, json: bool) -> rusqlite::Result<String> {
@@ -232,8 +244,11 @@ fn print_replay(config: &Config, csv: &Path, json: bool) -> Result<(), Failure> 
             replay::write_line(&mut out, names, event)
         }
     })
-    .map_err(Failure::outcome)?;
-    out.flush().map_err(Failure::outcome)?;
+    .map_err(|error| match error {
+        replay::ReplayError::Output(error) => written(error),
+        error @ replay::ReplayError::Site(_) => Failure::outcome(error),
+    })?;
+    out.flush().map_err(written)?;
     eprintln!("{} rows judged, {changes} alarm changes", recording.rows.len());
     Ok(())
 }

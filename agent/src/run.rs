@@ -6,7 +6,7 @@ use crate::cli::Failure;
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::hq_link::{Link, connection::Endpoint};
-use crate::journal::{self, Journal, JournalError, boot};
+use crate::journal::{self, Identity, Journal, JournalError, boot};
 use crate::shelf::Shelf;
 use crate::site_task::SiteTask;
 use crate::view::StoreView;
@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
@@ -63,8 +64,14 @@ async fn store(config: Config) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::bind(config.console.listen)
         .await
         .map_err(|error| Failure::Outcome(format!("console.listen {}: {error}", config.console.listen)))?;
-    let journal = Journal::open(&config.journal.path, &config.store.chain, &config.store.id, boot_id)
-        .map_err(Failure::outcome)?;
+    let names = Identity {
+        chain: config.store.chain.clone(),
+        store: config.store.id.clone(),
+        boot: boot_id,
+        journal: 0,
+        reports: config.hq.is_some(),
+    };
+    let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
     let assembled = assemble(&config, |device| Some(device.poll)).map_err(Failure::outcome)?;
@@ -81,12 +88,11 @@ async fn store(config: Config) -> Result<(), Failure> {
         name: config.store.name.clone(),
         ..StoreView::default()
     }));
-    let mut tasks = Tasks { broken: CancellationToken::new() };
     // Intake stops first; whatever it brought in is carried out before the rest stops.
     let (stop_intake, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = Tasks { broken: CancellationToken::new(), stopping: stop_intake.clone() };
 
     let buses = start_buses(&mut tasks, &config, &assembled, &readings, &clock, &stop_intake);
-    drop(readings);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
@@ -121,10 +127,13 @@ async fn store(config: Config) -> Result<(), Failure> {
         () = tasks.broken.cancelled() => true,
     };
     tracing::info!("stopping");
+    std::thread::spawn(stop_at_the_latest);
     stop_intake.cancel();
     for bus in buses.tasks {
         let _ = bus.await;
     }
+    // The last sender: now the site has judged everything and ends.
+    drop(readings);
     let readings = site.await.ok().flatten().unwrap_or(0);
     let _ = shelf.await;
     let stopped = clock.now().utc;
@@ -141,24 +150,37 @@ async fn store(config: Config) -> Result<(), Failure> {
     if broken { Err(Failure::Outcome("a part of the agent failed; see the log".into())) } else { Ok(()) }
 }
 
+/// How long an orderly stop may take in all: longer than the link may need to bring out what is left.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Ends the program when the orderly stop hangs, as on a full disk: what is not committed is lost then,
+/// as by a power cut, and the journal is made for that.
+fn stop_at_the_latest() {
+    std::thread::sleep(STOP_LIMIT);
+    tracing::error!("the orderly stop takes too long; stopping at once");
+    std::process::exit(1);
+}
+
 /// Tasks that must not end before they are told to.
 struct Tasks {
     broken: CancellationToken,
+    stopping: CancellationToken,
 }
 
 impl Tasks {
-    /// Starts a task. When it fails (or panics), the log says so and the agent stops, for systemd to start it
+    /// Starts a task. When it fails, ends early or panics, the log says so and the agent stops, for systemd to start it
     /// anew: a store half running is worse.
     fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
         &mut self,
         name: &'static str,
         task: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
-        let broken = self.broken.clone();
+        let (broken, stopping) = (self.broken.clone(), self.stopping.clone());
         let inner = tokio::spawn(task);
         tokio::spawn(async move {
             match inner.await {
-                Ok(Ok(value)) => return Some(value),
+                Ok(Ok(value)) if stopping.is_cancelled() => return Some(value),
+                Ok(Ok(_)) => tracing::error!(task = name, "ended without being told to"),
                 Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
                 Err(error) => tracing::error!(task = name, %error, "failed"),
             }

@@ -6,7 +6,7 @@ use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
 use crate::label::record::{Price, Proof, Told};
 use crate::label::{Image, Shelf as Content, can_show, render};
-use crate::price::{Entry, Kind, PriceBook, PriceKey, verify};
+use crate::price::{Entry, Kind, PriceBook, PriceKey, Refusal, Why, verify};
 use crate::view::LabelView;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
@@ -15,10 +15,13 @@ use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask, Proof as DriverProof};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
-use storewarden_rules::{Now, Utc};
+use storewarden_rules::{Millis, Now, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+
+/// A clock that differs by this from what it was expected to be was moved, not merely slewed.
+const CLOCK_MOVED: Millis = Millis::from_secs(5);
 
 /// Prices and labels of the store.
 pub struct Shelf {
@@ -38,6 +41,8 @@ pub struct Shelf {
     deliveries: Vec<Delivery>,
     /// Tasks the gateway's channel had no room for: label index and task number.
     waiting: Vec<VecDeque<(usize, u64)>>,
+    /// UTC minus monotonic time: changes when somebody moves the clock.
+    clock_offset: Millis,
     view: watch::Sender<Vec<LabelView>>,
 }
 
@@ -83,6 +88,7 @@ impl Shelf {
             last_numbers,
             waiting: vec![VecDeque::new(); deliveries.len()],
             deliveries,
+            clock_offset: Millis(now.utc.0 - now.mono.0),
             view,
         })
     }
@@ -133,6 +139,14 @@ impl Shelf {
                 self.book.insert(order, batch.number, batch.entries);
                 self.refresh(now).await
             }
+            // Said by a clock that may be behind: not answered, so that headquarters repeats it.
+            Err(Refusal { why: Why::NotYet(_), number, .. }) => {
+                tracing::warn!(
+                    number,
+                    "price batch is for later by this box's clock; headquarters will repeat it"
+                );
+                Ok(())
+            }
             Err(refusal) => {
                 tracing::warn!(key = %refusal.key_id, number = refusal.number, why = %refusal, "price batch refused");
                 self.journal.run(move |db| prices::refuse(db, &identity, now.utc, &refusal)).await
@@ -165,7 +179,15 @@ impl Shelf {
 
     async fn on_tick(&mut self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        if self.next_change.is_some_and(|change| change <= now.utc) {
+        let offset = Millis(now.utc.0 - now.mono.0);
+        let moved = Millis((offset.0 - self.clock_offset.0).abs());
+        if moved >= CLOCK_MOVED {
+            // What was over by the wrong clock may not be over by the right one: begin from the journal.
+            tracing::warn!(seconds = moved.0 / 1000, "the clock was moved; looking every price up again");
+            self.clock_offset = offset;
+            self.book = self.journal.run(move |db| prices::load_book(db, now.utc)).await?;
+            self.refresh(now).await?;
+        } else if self.next_change.is_some_and(|change| change <= now.utc) {
             self.refresh(now).await?;
         }
         for gateway in 0..self.deliveries.len() {

@@ -106,6 +106,12 @@ impl SiteTask {
                 }
             }
         }
+        // The buses have ended, so every command has its answer.
+        while let Some(done) = running.outcomes.join_next().await {
+            if let Ok((outcome, result)) = done {
+                running.command_done(outcome, result).await?;
+            }
+        }
         running.close_telemetry().await?;
         Ok(running.readings)
     }

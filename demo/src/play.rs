@@ -8,6 +8,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, timeout};
 
 /// When the price batch is pushed, after the start of the agent.
@@ -53,10 +54,12 @@ impl Play {
         let mut prices_pushed = false;
         let mut seconds = 0;
         let mut tick = interval(Duration::from_secs(1));
+        let mut terminate = signal(SignalKind::terminate())?;
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 _ = tokio::signal::ctrl_c() => break,
+                _ = terminate.recv() => break,
             }
             if end.is_some_and(|end| Instant::now() >= end) {
                 break;

@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// Version of `schema.sql`.
+const SCHEMA_VERSION: i64 = 1;
 /// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
 const JOBS_MAX: usize = 256;
 /// Jobs committed in one transaction at most.
@@ -44,6 +46,9 @@ pub struct Identity {
     pub boot: u64,
     /// Random id of this journal file.
     pub journal: u64,
+    /// Whether there is a headquarters to tell. Without one nothing is put into the outbox, which would
+    /// only grow.
+    pub reports: bool,
 }
 
 /// Why the journal could not do something.
@@ -76,8 +81,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or creates the journal at `path`. A damaged file is put aside under another name, so
     /// that the agent always starts; what was in its outbox is then lost to headquarters and the
-    /// new journal's id says so.
-    pub fn open(path: &Path, chain: &str, store: &str, boot: u64) -> Result<Self, JournalError> {
+    /// new journal's id says so. `names` is taken over but for the journal's id, which is the file's.
+    pub fn open(path: &Path, names: Identity) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
         let connection = match prepare(path) {
@@ -97,7 +102,7 @@ impl Journal {
             .query_row("SELECT journal FROM identity", [], |row| row.get::<_, i64>(0))
             .map_err(fault)?
             .cast_unsigned();
-        let identity = Arc::new(Identity { chain: chain.into(), store: store.into(), boot, journal });
+        let identity = Arc::new(Identity { journal, ..names });
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let (grew, outbox_grew) = watch::channel(0);
         std::thread::Builder::new()
@@ -165,8 +170,19 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     if tables == 0 {
         let transaction = connection.transaction()?;
         transaction.execute_batch(include_str!("schema.sql"))?;
-        transaction.execute("INSERT INTO identity VALUES (1, ?1)", [random_id().cast_signed()])?;
+        transaction
+            .execute("INSERT INTO identity VALUES (?1, ?2)", [SCHEMA_VERSION, random_id().cast_signed()])?;
         transaction.commit()?;
+    }
+    let version: i64 = connection.query_row("SELECT version FROM identity", [], |row| row.get(0))?;
+    if version != SCHEMA_VERSION {
+        let what = format!(
+            "is of version {version}, this program of {SCHEMA_VERSION}: use the program that made it"
+        );
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
+            Some(what),
+        ));
     }
     Ok(connection)
 }
@@ -193,11 +209,11 @@ fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
         .map(|n| PathBuf::from(format!("{}.damaged-{n}", path.display())))
         .find(|candidate| !candidate.exists())
         .expect("some number is free");
-    std::fs::rename(path, &aside)?;
-    for suffix in ["-wal", "-shm"] {
-        let companion = PathBuf::from(format!("{}{suffix}", path.display()));
-        if companion.exists() {
-            std::fs::rename(&companion, format!("{}{suffix}", aside.display()))?;
+    // The database last: a new one must never meet an old write-ahead log.
+    for suffix in ["-wal", "-shm", ""] {
+        let file = PathBuf::from(format!("{}{suffix}", path.display()));
+        if file.exists() {
+            std::fs::rename(&file, format!("{}{suffix}", aside.display()))?;
         }
     }
     Ok(aside)

@@ -238,13 +238,11 @@ impl Running {
 /// A cabinet this much colder than at its worst is cooling down, K: beyond the sensor's steps and noise.
 const COOLS_DOWN: f64 = 0.5;
 
-fn cools_down(change: &Change) -> bool {
-    let Change::Raised(evidence) = change else { return false };
-    let fact = |quantity| evidence.value(quantity);
-    match (fact(Quantity::Temperature), fact(Quantity::WorstTemperature)) {
-        (Some(temperature), Some(worst)) => worst - temperature >= COOLS_DOWN,
-        _ => false,
-    }
+fn cools_down(change: &Change) -> Option<bool> {
+    let Change::Raised(evidence) = change else { return None };
+    let (worst, temperature) =
+        (evidence.value(Quantity::WorstTemperature)?, evidence.value(Quantity::Temperature)?);
+    Some(worst - temperature >= COOLS_DOWN)
 }
 
 /// Why a cabinet is too warm, as far as its flags tell. A defrost stops the compressor by design, so
@@ -258,8 +256,11 @@ fn warm_cause(detector: &TemperatureLimit, change: &Change, compressor: Option<b
     } else {
         match compressor {
             Some(false) => Cause::CompressorNotRunning,
-            Some(true) if cools_down(change) => Cause::LoadOrCapacity,
-            Some(true) => Cause::CoolingWithoutEffect,
+            Some(true) => match cools_down(change) {
+                Some(true) => Cause::LoadOrCapacity,
+                Some(false) => Cause::CoolingWithoutEffect,
+                None => Cause::Unknown,
+            },
             None => Cause::Unknown,
         }
     }

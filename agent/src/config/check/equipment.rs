@@ -11,9 +11,22 @@ use storewarden_rules::{Class, Millis, Unit};
 impl Check {
     pub(super) fn buses(&mut self, buses: &[file::Bus]) -> Vec<Bus> {
         self.unique("bus", buses.iter().map(|bus| &bus.id));
+        let mut addresses: Vec<&str> = Vec::new();
         for bus in buses {
-            let port = bus.tcp.get_ref().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
+            self.valid_id("bus", &bus.id);
+            if addresses.contains(&bus.tcp.get_ref().as_str()) {
+                let message = format!(
+                    "bus `{}`: {} is another bus already; put its devices on that one, a line has one master",
+                    bus.id.get_ref(),
+                    bus.tcp.get_ref()
+                );
+                self.fault(&bus.tcp.span(), message);
+            }
+            addresses.push(bus.tcp.get_ref());
+            let address = bus.tcp.get_ref().rsplit_once(':');
+            let port =
+                address.filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none_or(|port| port == 0) {
                 let message = format!(
                     "bus `{}`: tcp `{}` is not host:port; write \"192.168.1.60:502\"",
                     bus.id.get_ref(),
@@ -125,6 +138,11 @@ impl Check {
     /// Leaves only the points that the device names; all of the profile if it names none.
     fn reduce(&mut self, device: &file::Device, profile: &mut Profile) {
         let Some(named) = &device.points else { return };
+        if named.is_empty() {
+            let message =
+                format!("device `{}`: `points` names none; leave it out to read all", device.id.get_ref());
+            self.fault(&device.id.span(), message);
+        }
         for name in named.iter().filter(|name| profile.point(name.get_ref()).is_none()) {
             let known: Vec<_> = profile.points.iter().map(|point| point.name.as_str()).collect();
             let message = format!(
@@ -156,6 +174,13 @@ impl Check {
             }
         }
         let by_class = TemperatureLimitConfig::for_class(class);
+        if by_class.is_some() && device.points.is_some() && profile.point("air_temperature").is_none() {
+            let message = format!(
+                "device `{id}`: a {} without its air_temperature is not watched; add it to `points`",
+                class.name()
+            );
+            self.fault(&device.id.span(), message);
+        }
         let high = match &device.temperature_high {
             Some(rule) => {
                 Some(self.temperature_limit(id, "temperature_high", rule, Direction::High, by_class))
@@ -249,6 +274,10 @@ impl Check {
             Millis::from_mins(1),
             Millis::from_mins(60),
         );
+        if window.0 % 60_000 != 0 {
+            let at = demand.window.as_ref().map_or(demand.limit_watts.span(), At::span);
+            self.fault(&at, format!("device `{id}`: demand.window is whole minutes, as \"15m\""));
+        }
         let window_min = u8::try_from(window.0 / 60_000).unwrap_or(60);
         Some((point?, DemandConfig { limit, hysteresis, window_min }))
     }

@@ -8,10 +8,12 @@ use storewarden_drivers::esl::estation::model::model_of;
 impl Check {
     pub(super) fn gateways(&mut self, gateways: &[file::Gateway]) -> Vec<Gateway> {
         self.unique("gateway", gateways.iter().map(|gateway| &gateway.id));
+        self.unique("access point", gateways.iter().map(|gateway| &gateway.ap));
         gateways
             .iter()
             .filter_map(|gateway| {
                 let id = gateway.id.get_ref();
+                self.valid_id("gateway", &gateway.id);
                 if let Some(driver) = gateway.driver.as_ref().filter(|driver| driver.get_ref() != "estation")
                 {
                     self.fault(
@@ -39,16 +41,29 @@ impl Check {
             .collect()
     }
 
-    pub(super) fn labels(&mut self, labels: &[file::Label], gateways: &[file::Gateway]) -> Vec<Label> {
+    pub(super) fn labels(
+        &mut self,
+        labels: &[file::Label],
+        gateways: &[file::Gateway],
+        has_price_key: bool,
+    ) -> Vec<Label> {
         self.unique("label", labels.iter().map(|label| &label.id));
+        if let Some(label) = labels.first().filter(|_| !has_price_key) {
+            let message = "labels need a [[price_key]]: without one every price is refused; `storewarden-hq price keygen` prints it";
+            self.fault(&label.id.span(), message);
+        }
         labels
             .iter()
             .filter_map(|label| {
                 let id = label.id.get_ref();
-                let model = model_of(id);
+                let is_tag = (8..=16).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit());
+                let model = model_of(id).filter(|_| is_tag);
                 if model.is_none() {
-                    let message = format!("label `{id}`: its first two hex digits name no known label model; copy the id printed on the label");
+                    let message = format!("label `{id}`: a tag id is 8 to 16 hex digits, of which the first two name a known label model; copy the id printed on the label");
                     self.fault(&label.id.span(), message);
+                }
+                if label.item.get_ref().trim().is_empty() {
+                    self.fault(&label.item.span(), format!("label `{id}`: item is empty; write the item's code"));
                 }
                 let gateway = gateways.iter().position(|gateway| gateway.id.get_ref() == label.gateway.get_ref());
                 if gateway.is_none() {

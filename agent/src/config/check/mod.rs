@@ -25,24 +25,38 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     let devices = check.devices(&file.device, &file.bus);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let gateways = check.gateways(&file.gateway);
-    let labels = check.labels(&file.label, &file.gateway);
+    let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
     let Check { faults, .. } = check;
     // Whatever is missing below has its fault.
     match (store, console, faults.is_empty()) {
-        (Some(store), Some(console), true) => Ok(Config {
-            digest,
-            store,
-            journal,
-            hq,
-            console,
-            price_keys,
-            buses,
-            devices: devices.into_iter().flatten().collect(),
-            lights,
-            gateways,
-            labels,
-        }),
+        (Some(store), Some(console), true) => {
+            let config = Config {
+                digest,
+                store,
+                journal,
+                hq,
+                console,
+                price_keys,
+                buses,
+                devices: devices.into_iter().flatten().collect(),
+                lights,
+                gateways,
+                labels,
+            };
+            check_assembly(config, faults)
+        }
         _ => Err(faults),
+    }
+}
+
+/// What only shows when the rules are put together: too many of something, two schedules on one switch.
+fn check_assembly(config: Config, mut faults: Faults) -> Result<Config, Faults> {
+    match crate::assemble::assemble(&config, |device| Some(device.poll)) {
+        Ok(_) => Ok(config),
+        Err(error) => {
+            faults.add(0..0, error.to_string());
+            Err(faults)
+        }
     }
 }
 
@@ -56,10 +70,11 @@ impl Check {
         self.faults.add(at.clone(), message);
     }
 
+    /// Ids that differ only in case are taken for one: people would mix them up, and so do gateways.
     fn unique<'a>(&mut self, what: &str, ids: impl Iterator<Item = &'a At<String>>) {
         let mut seen: Vec<&str> = Vec::new();
         for id in ids {
-            if seen.contains(&id.get_ref().as_str()) {
+            if seen.iter().any(|other| other.eq_ignore_ascii_case(id.get_ref())) {
                 self.fault(
                     &id.span(),
                     format!("{what} `{}` is there twice; give each its own id", id.get_ref()),
@@ -157,7 +172,10 @@ impl Check {
     ) -> Option<(String, String)> {
         match (user, password_file) {
             (Some(user), Some(file)) => {
-                let password = String::from_utf8(self.read_file(file)?).ok()?;
+                let Ok(password) = String::from_utf8(self.read_file(file)?) else {
+                    self.fault(&file.span(), format!("`{}` is not text (UTF-8)", file.get_ref()));
+                    return None;
+                };
                 Some((user.clone(), password.trim_end().to_owned()))
             }
             (Some(user), None) => Some((user.clone(), String::new())),
@@ -175,8 +193,8 @@ impl Check {
             self.fault(
                 &url.span(),
                 format!(
-                    "`{}` is no broker; write \"mqtts://host:8883\" or \"mqtt://host:1883\"",
-                    url.get_ref()
+                    "`{}` is no broker; write \"mqtts://host:8883\" or \"mqtt://host:1883\", a user in `username`",
+                    url.get_ref().rsplit('@').next().unwrap_or_default()
                 ),
             );
         }
@@ -209,5 +227,7 @@ fn parse_broker(url: &str) -> Option<(bool, String, u16)> {
         Some((host, port)) => (host, port.parse().ok()?),
         None => (rest, if tls { 8883 } else { 1883 }),
     };
-    (!host.is_empty() && !host.contains('/')).then(|| (tls, host.to_owned(), port))
+    // A user name and password in the address would be printed and logged: they have keys of their own.
+    let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?']);
+    (plain && port > 0).then(|| (tls, host.to_owned(), port))
 }

@@ -41,7 +41,12 @@ impl Check {
     }
 
     pub(super) fn journal(&mut self, journal: &file::Journal) -> Journal {
-        let path = journal.path.as_deref().unwrap_or("journal.sqlite");
+        // Under systemd the configuration's directory cannot be written; StateDirectory= names one that can.
+        let default = || match std::env::var_os("STATE_DIRECTORY") {
+            Some(directory) => std::path::Path::new(&directory).join("journal.sqlite"),
+            None => "journal.sqlite".into(),
+        };
+        let path = journal.path.as_ref().map_or_else(default, std::path::PathBuf::from);
         let max = journal.telemetry_messages_max.as_ref();
         if let Some(max) = max.filter(|max| *max.get_ref() < 100) {
             self.fault(&max.span(), "journal.telemetry_messages_max must be 100 or more");
