@@ -7,8 +7,7 @@ use storewarden_proto::v1::{Alert, Stream};
 use storewarden_rules::Utc;
 
 fn open(path: &Path) -> Result<Journal, JournalError> {
-    let names =
-        Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 0, reports: true };
+    let names = Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 0, reports: true };
     Journal::open(path, names)
 }
 
