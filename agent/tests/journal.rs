@@ -1,5 +1,7 @@
 //! The journal as the store meets it: restarts, damage, jobs that fail beside jobs that do not.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::path::Path;
 use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox};
 use storewarden_proto::v1::envelope::Body;
