@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 
 /// Requests waiting in the client library; a lane's worth of every stream and some control packets.
 const REQUESTS_MAX: usize = 96;
+/// Messages the broker has not confirmed: more than the lanes of all streams together. Without a limit the
+/// client library keeps a slot for each of 65 535 and walks through all of them at every write.
+const UNCONFIRMED_MAX: u16 = 96;
 /// Events waiting for the link; beyond that the broker waits.
 const EVENTS_MAX: usize = 64;
 /// MQTT keep-alive, seconds: a dead line is noticed within one and a half of these.
@@ -72,6 +75,7 @@ impl Connection {
         let limit = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         options.set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(limit));
         options.set_max_packet_size(Some(limit));
+        options.set_outgoing_inflight_upper_limit(UNCONFIRMED_MAX);
         if let Some((user, password)) = &endpoint.login {
             options.set_credentials(user.clone(), password.clone());
         }

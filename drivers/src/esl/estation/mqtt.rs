@@ -19,6 +19,8 @@ use tracing::{debug, info, warn};
 /// Requests that may wait in the client: more than the window of labels and the subscriptions, so
 /// that it is never full while the client lives.
 const REQUESTS_MAX: usize = 64;
+/// Messages the broker has not confirmed. Without a limit the client library keeps a slot for each of 65 535.
+const UNCONFIRMED_MAX: u16 = 64;
 /// A heartbeat carries a record of every label: some 60 bytes each, for up to 10,000 labels.
 const PACKET_BYTES_MAX: u32 = 1 << 20;
 /// Gateways use a topic alias for each topic.
@@ -208,6 +210,7 @@ fn options(config: &EstationConfig) -> MqttOptions {
     options.set_keep_alive(KEEP_ALIVE_S);
     options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
+    options.set_outgoing_inflight_upper_limit(UNCONFIRMED_MAX);
     match (&config.username, &config.password) {
         (Some(username), Some(password)) => {
             options.set_credentials(username, password.clone());
