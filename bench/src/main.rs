@@ -124,7 +124,7 @@ fn main() -> ExitCode {
         }
         Some(Part::Storesim(rest)) => runtime().block_on(storesim::cli(rest.with_name("storesim"))),
         Some(Part::Slaves(arguments)) => ended(runtime().block_on(polling::slaves::run(arguments))),
-        Some(Part::BareLoop(arguments)) => ended(runtime().block_on(polling::bare::run(arguments))),
+        Some(Part::BareLoop(arguments)) => ended(polling::bare::run(arguments)),
         Some(Part::WideAgent(arguments)) => ended(polling::agent::run(&arguments)),
     }
 }

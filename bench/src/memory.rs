@@ -11,16 +11,16 @@ const BOUND_MB: f64 = 30.0;
 /// Age of the agent when it is looked at, seconds; prices are pushed after the first few.
 const AGE_S: (u32, u32) = (4, 56);
 
-/// Item, name, price, label: as many as the demonstration has, of the same five models.
-const SHELF: [(&str, &str, &str, &str); 8] = [
-    ("20001", "矿泉水 500 ml", "2.00", "3D000001"),
-    ("20002", "香草雪糕 70 g", "6.50", "3D000002"),
-    ("20003", "牛肉面 105 g", "4.50", "3D000003"),
-    ("20004", "火腿三明治", "9.90", "3D000004"),
-    ("20005", "纯牛奶 250 ml", "3.80", "36000005"),
-    ("20006", "茉莉绿茶 500 ml", "3.50", "36000006"),
-    ("20007", "可乐 330 ml", "2.80", "40000007"),
-    ("20008", "巧克力雪糕 75 g", "5.00", "33000008"),
+/// Item, GTIN of the range for use within a company, name, price, label: as many as the demonstration has, of the same five models.
+const SHELF: [(&str, &str, &str, &str, &str); 8] = [
+    ("20001", "2000000000015", "矿泉水 500 ml", "2.00", "3D000001"),
+    ("20002", "2000000000022", "香草雪糕 70 g", "6.50", "3D000002"),
+    ("20003", "2000000000039", "牛肉面 105 g", "4.50", "3D000003"),
+    ("20004", "2000000000046", "火腿三明治", "9.90", "3D000004"),
+    ("20005", "2000000000053", "纯牛奶 250 ml", "3.80", "36000005"),
+    ("20006", "2000000000060", "茉莉绿茶 500 ml", "3.50", "36000006"),
+    ("20007", "2000000000077", "可乐 330 ml", "2.80", "40000007"),
+    ("20008", "2000000000084", "巧克力雪糕 75 g", "5.00", "33000008"),
 ];
 
 /// Runs the store for a minute and looks.
@@ -29,8 +29,8 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     lab.start_agent().await?;
     lab.watch(AGE_S.0).await?;
     let mut prices = String::from("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n");
-    for (item, name, price, _) in SHELF {
-        let _ = writeln!(prices, "{item},,{name},,CNY,{price},regular,,");
+    for (item, gtin, name, price, _) in SHELF {
+        let _ = writeln!(prices, "{item},{gtin},{name},,CNY,{price},regular,,");
     }
     lab.push_prices(&prices).await?;
     lab.watch(AGE_S.1).await?;
@@ -116,7 +116,7 @@ broker = "mqtt://127.0.0.1:{}"
             "[[device]]\nid = \"{id}\"\nclass = \"{class}\"\nprofile = \"{profile}\"\nbus = \"equipment\"\nunit = {unit}\npoll = \"1s\"\n{rules}"
         );
     }
-    for (item, _, _, label) in SHELF {
+    for (item, .., label) in SHELF {
         let _ = writeln!(text, "[[label]]\nid = \"{label}\"\ngateway = \"shelf\"\nitem = \"{item}\"");
     }
     text

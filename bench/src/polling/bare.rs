@@ -24,6 +24,9 @@ pub struct Arguments {
     /// From one read of a device to the next, ms; 0: at once.
     #[arg(long)]
     every_ms: u64,
+    /// How many answers of a device go into one message.
+    #[arg(long)]
+    polls_a_message: usize,
     /// How long it works before it measures, s.
     #[arg(long)]
     warm_up_s: u64,
@@ -35,7 +38,7 @@ pub struct Arguments {
 /// What it prints.
 #[derive(Serialize, Deserialize)]
 pub struct Outcome {
-    /// Registers read and handed to the MQTT client.
+    /// Registers read.
     pub registers: u64,
     /// In so many seconds.
     pub seconds: f64,
@@ -44,21 +47,29 @@ pub struct Outcome {
 }
 
 /// Polls, then prints the [`Outcome`].
-pub async fn run(arguments: Arguments) -> io::Result<()> {
+pub fn run(arguments: Arguments) -> io::Result<()> {
+    // One thread: to wake another costs more than all that this loop does with an answer.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(poll_all(arguments))
+}
+
+async fn poll_all(arguments: Arguments) -> io::Result<()> {
     let broker = Broker::tcp("127.0.0.1", arguments.mqtt);
-    let (client, mut event_loop) =
-        AsyncClient::builder(MqttOptions::new("bare-loop", broker)).capacity(256).build();
+    let mut options = MqttOptions::new("bare-loop", broker);
+    // Not one write for each message.
+    options.set_max_request_batch(256);
+    let (client, mut event_loop) = AsyncClient::builder(options).capacity(256).build();
     tokio::spawn(async move { while event_loop.poll().await.is_ok() {} });
     let read = Arc::new(AtomicU64::new(0));
     let mut polling = tokio::task::JoinSet::new();
     for (index, address) in arguments.devices.into_iter().enumerate() {
-        polling.spawn(poll(
-            address,
-            format!("bare/{index}"),
-            arguments.every_ms,
-            client.clone(),
-            read.clone(),
-        ));
+        let poller = Poller {
+            topic: format!("bare/{index}"),
+            every_ms: arguments.every_ms,
+            polls_a_message: arguments.polls_a_message,
+            client: client.clone(),
+            read: read.clone(),
+        };
+        polling.spawn(poller.run(address));
     }
     let measured = async {
         sleep(Duration::from_secs(arguments.warm_up_s)).await;
@@ -81,32 +92,36 @@ pub async fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-async fn poll(
-    address: String,
+struct Poller {
     topic: String,
     every_ms: u64,
+    polls_a_message: usize,
     client: AsyncClient,
     read: Arc<AtomicU64>,
-) -> io::Result<()> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let mut device = tcp::attach(stream);
-    let mut tick = interval(Duration::from_millis(every_ms.max(1)));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        if every_ms > 0 {
-            tick.tick().await;
+}
+
+impl Poller {
+    async fn run(self, address: String) -> io::Result<()> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let mut device = tcp::attach(stream);
+        let mut tick = interval(Duration::from_millis(self.every_ms.max(1)));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let message_bytes = self.polls_a_message * usize::from(REGISTERS) * 2;
+        let mut message = Vec::with_capacity(message_bytes);
+        loop {
+            if self.every_ms > 0 {
+                tick.tick().await;
+            }
+            let words = device.read_holding_registers(0, REGISTERS).await;
+            let words = words.map_err(io::Error::other)?.map_err(io::Error::other)?;
+            self.read.fetch_add(u64::from(REGISTERS), Ordering::Relaxed);
+            message.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+            if message.len() >= message_bytes {
+                let payload = std::mem::replace(&mut message, Vec::with_capacity(message_bytes));
+                let options = PublishOptions::new(QoS::AtMostOnce);
+                self.client.publish(self.topic.as_str(), payload, options).await.map_err(io::Error::other)?;
+            }
         }
-        let words = device
-            .read_holding_registers(0, REGISTERS)
-            .await
-            .map_err(io::Error::other)?
-            .map_err(io::Error::other)?;
-        let payload: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        client
-            .publish(topic.as_str(), payload, PublishOptions::new(QoS::AtMostOnce))
-            .await
-            .map_err(io::Error::other)?;
-        read.fetch_add(u64::from(REGISTERS), Ordering::Relaxed);
     }
 }
