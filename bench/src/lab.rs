@@ -35,6 +35,13 @@ pub struct Place {
 }
 
 impl Place {
+    /// Some place, where nothing is.
+    #[cfg(test)]
+    pub fn for_tests() -> Self {
+        let public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".into();
+        Self { lan: 1883, hq: 1884, console: 8080, bus: "127.0.0.1:502".into(), public_key }
+    }
+
     /// The head of the agent's configuration.
     pub fn store_toml(&self) -> String {
         format!(

@@ -50,11 +50,11 @@ enum Figure {
     Memory,
     /// From the moment a fault is in a register to its commit at headquarters, less the rule's delay (80 s)
     Latency,
-    /// Alerts lost and doubled over 20 SIGKILLs of the agent (90 s)
+    /// Alerts lost and doubled over 20 SIGKILLs of the agent (60 s)
     Kills,
-    /// Registers polled per second and CPU, beside a bare polling loop (80 s)
+    /// Registers polled per second and CPU, beside a bare polling loop (140 s)
     Polling,
-    /// Durable alarm commits per second, beside bare SQLite (20 s)
+    /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,
 }
 

@@ -121,3 +121,19 @@ broker = "mqtt://127.0.0.1:{}"
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use storewarden::config::Config;
+
+    #[test]
+    fn agent_and_simulator_take_the_configurations() {
+        let place = Place::for_tests();
+        let world = storesim::config::parse(Path::new("sim.toml"), &simulator(&place)).expect("a world");
+        assert_eq!((world.world.devices().len(), world.gateways[0].labels.len()), (6, SHELF.len()));
+        let config = Config::parse(Path::new("store.toml"), &store(&place)).expect("a store");
+        assert_eq!((config.devices.len(), config.lights.len(), config.labels.len()), (6, 1, SHELF.len()));
+    }
+}

@@ -70,3 +70,35 @@ impl Waves {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use storewarden::config::Config;
+
+    #[test]
+    fn agent_and_simulator_take_the_configurations() {
+        let waves = Waves { devices: 3, half_s: 1.0, spread_s: 0.5, poll: "100ms", delay: "200ms" };
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, text) in waves.recordings() {
+            std::fs::write(dir.path().join(name), text).expect("writes");
+        }
+        let world =
+            storesim::config::parse(&dir.path().join("sim.toml"), &waves.simulator()).expect("a world");
+        assert_eq!((world.world.devices().len(), world.watch.len()), (3, 3));
+        let place = Place::for_tests();
+        let config = Config::parse(Path::new("store.toml"), &waves.store(&place)).expect("a store");
+        assert_eq!(config.devices[2].poll.0, 100);
+        assert_eq!(config.devices[2].temperature_limits[0].delay.0, 200);
+    }
+
+    #[test]
+    fn each_freezer_has_its_own_pace() {
+        let waves = Waves { devices: 2, half_s: 1.0, spread_s: 0.5, poll: "1s", delay: "1s" };
+        let texts: Vec<_> = waves.recordings().into_iter().map(|(_, text)| text).collect();
+        // 1 s and 1.5 s, at 20 simulated seconds each.
+        assert!(texts[0].ends_with("1970-01-01T00:00:20.000Z,-12\n"), "{}", texts[0]);
+        assert!(texts[1].ends_with("1970-01-01T00:00:30.000Z,-12\n"), "{}", texts[1]);
+    }
+}
