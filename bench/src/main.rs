@@ -1,3 +1,174 @@
-//! .
+//! `cargo figures`: every figure that README or docs state, measured anew on this machine.
+//!
+//! What lives here: the measurements, each with its bound or a peer measured in the same run. What
+//! may not: a figure without either. Every measured program runs as a child process of this one
+//! binary; nothing here asserts on time.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod broker;
+mod children;
+mod journal;
+mod kills;
+mod lab;
+mod latency;
+mod memory;
+mod polling;
+mod process;
+mod report;
+mod waves;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Row;
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+/// Measures what README and docs state, and prints each value with its bound or peer.
+#[derive(Parser)]
+#[command(
+    name = "storewarden-bench",
+    args_conflicts_with_subcommands = true,
+    after_help = "EXIT STATUS: 0 measured, whatever the verdicts; 1 a figure could not be measured; 2 wrong arguments"
+)]
+struct Arguments {
+    /// The figure to measure; all of them if left out
+    figure: Option<Figure>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// What can be measured
+    #[arg(long)]
+    list: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Figure {
+    /// Memory of the agent running the demonstration's store, after 60 s (75 s)
+    Memory,
+    /// From the moment a fault is in a register to its commit at headquarters, less the rule's delay (80 s)
+    Latency,
+    /// Alerts lost and doubled over 20 SIGKILLs of the agent (60 s)
+    Kills,
+    /// Registers polled per second and CPU, beside a bare polling loop (140 s)
+    Polling,
+    /// Durable alarm commits per second, beside bare SQLite (25 s)
+    Journal,
+}
+
+impl Figure {
+    async fn measure(self) -> io::Result<Vec<Row>> {
+        match self {
+            Self::Memory => memory::measure().await,
+            Self::Latency => latency::measure().await,
+            Self::Kills => kills::measure().await,
+            Self::Polling => polling::measure().await,
+            Self::Journal => journal::measure().await,
+        }
+    }
+}
+
+/// The measured programs, for the child processes.
+#[derive(Subcommand)]
+enum Part {
+    /// An embedded broker on each of these ports.
+    #[command(hide = true)]
+    Broker {
+        /// Ports on the loopback address.
+        ports: Vec<u16>,
+    },
+    /// `storesim …`
+    #[command(hide = true, disable_help_flag = true)]
+    Storesim(Rest),
+    /// `storewarden …`
+    #[command(hide = true, disable_help_flag = true)]
+    Storewarden(Rest),
+    /// `storewarden-hq …`
+    #[command(hide = true, disable_help_flag = true)]
+    StorewardenHq(Rest),
+    /// Modbus TCP devices that answer at once.
+    #[command(hide = true)]
+    Slaves(polling::slaves::Arguments),
+    /// The bare polling loop.
+    #[command(hide = true)]
+    BareLoop(polling::bare::Arguments),
+    /// The agent with devices of many registers.
+    #[command(hide = true)]
+    WideAgent(polling::agent::Arguments),
+}
+
+/// Arguments handed on as they are.
+#[derive(clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Rest {
+    fn with_name(self, name: &str) -> impl Iterator<Item = OsString> + use<> {
+        std::iter::once(OsString::from(name)).chain(self.arguments)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.part {
+        None if arguments.list => list(),
+        None => runtime().block_on(measure(arguments.figure, arguments.json)),
+        Some(Part::Broker { ports }) => broker::run(&ports),
+        Some(Part::Storewarden(rest)) => storewarden::cli::run(rest.with_name("storewarden")),
+        Some(Part::StorewardenHq(rest)) => {
+            runtime().block_on(storewarden_hq::cli(rest.with_name("storewarden-hq")))
+        }
+        Some(Part::Storesim(rest)) => runtime().block_on(storesim::cli(rest.with_name("storesim"))),
+        Some(Part::Slaves(arguments)) => ended(runtime().block_on(polling::slaves::run(arguments))),
+        Some(Part::BareLoop(arguments)) => ended(polling::bare::run(arguments)),
+        Some(Part::WideAgent(arguments)) => ended(polling::agent::run(&arguments)),
+    }
+}
+
+fn ended(outcome: io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> ExitCode {
+    for figure in Figure::value_variants() {
+        let value = figure.to_possible_value().expect("no figure is skipped");
+        println!("{:8}  {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
+    }
+    ExitCode::SUCCESS
+}
+
+async fn measure(figure: Option<Figure>, json: bool) -> ExitCode {
+    let chosen = figure.map_or_else(|| Figure::value_variants().to_vec(), |figure| vec![figure]);
+    let mut rows = Vec::new();
+    let mut exit = ExitCode::SUCCESS;
+    for figure in chosen {
+        eprintln!("measuring {figure:?} …");
+        match figure.measure().await {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                eprintln!("{figure:?} could not be measured: {error}");
+                exit = ExitCode::FAILURE;
+            }
+        }
+    }
+    report::print(&rows, json);
+    exit
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime needs only threads and an epoll descriptor")
+}

@@ -223,6 +223,8 @@ mod tests {
         let telemetry = rows_after(&db, Stream::Telemetry, 0, 1000).unwrap();
         assert!(telemetry.len() <= 20 && telemetry.len() >= 15, "{}", telemetry.len());
         assert_eq!(rows_after(&db, Stream::Alert, 0, 1000).unwrap().len(), 100);
+        let rows: i64 = db.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap();
+        assert_eq!(pending(&db).unwrap(), rows.cast_unsigned(), "also behind a gap");
         let mut expected_next = 1;
         for row in telemetry {
             let first = match Envelope::decode(row.payload.as_slice()).unwrap().body.unwrap() {
