@@ -241,13 +241,14 @@ listen = "127.0.0.1:{}"
         look_into(&self.path("hq.sqlite"))
     }
 
-    /// What the agent says of the store; none while it does not answer.
+    /// What the agent says of the store; none while it does not answer, or has not looked yet.
     pub fn view(&self) -> Option<serde_json::Value> {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
         let url = format!("http://127.0.0.1:{}/api/view", self.console);
         let text = agent.get(&url).call().ok()?.body_mut().read_to_string().ok()?;
-        Some(serde_json::from_str(&text).unwrap())
+        let view: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (view["at_ms"] != 0).then_some(view)
     }
 
     /// Messages that headquarters has of one stream, in the order of their numbers.
