@@ -233,12 +233,12 @@ listen = "127.0.0.1:{}"
 
     /// The journal, to look at.
     pub fn journal(&self) -> Connection {
-        look_into(&self.path("journal.sqlite"))
+        look_into(&self.path("journal.sqlite"), "audit")
     }
 
     /// The database of headquarters, to look at.
     pub fn hq_db(&self) -> Connection {
-        look_into(&self.path("hq.sqlite"))
+        look_into(&self.path("hq.sqlite"), "influx_cursor")
     }
 
     /// What the agent says of the store; none while it does not answer, or has not looked yet.
@@ -266,17 +266,20 @@ listen = "127.0.0.1:{}"
     }
 }
 
-fn look_into(path: &Path) -> Connection {
+/// Opens a database once it has its last table.
+fn look_into(path: &Path, last_table: &str) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        eventually(&format!("{} is there", path.display()), || Connection::open_with_flags(path, flags).ok());
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
+    eventually(&format!("{} is there", path.display()), || {
+        let connection = Connection::open_with_flags(path, flags).ok()?;
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        let made = count(&connection, &format!("sqlite_schema WHERE name = '{last_table}'")) == 1;
+        made.then_some(connection)
+    })
 }
 
-/// Rows of a table, or 0 while there is no such table yet.
+/// How many rows of a table there are; a condition may follow its name.
 pub fn count(db: &Connection, what: &str) -> i64 {
-    db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap_or(0)
+    db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
 }
 
 /// The first column of every row.
