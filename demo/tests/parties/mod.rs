@@ -272,8 +272,9 @@ fn look_into(path: &Path, last_table: &str) -> Connection {
     eventually(&format!("{} is there", path.display()), || {
         let connection = Connection::open_with_flags(path, flags).ok()?;
         connection.busy_timeout(Duration::from_secs(10)).unwrap();
-        let made = count(&connection, &format!("sqlite_schema WHERE name = '{last_table}'")) == 1;
-        made.then_some(connection)
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+        let made: i64 = connection.query_row(sql, [last_table], |row| row.get(0)).ok()?;
+        (made == 1).then_some(connection)
     })
 }
 
