@@ -13,7 +13,7 @@ fn at(seconds: i64) -> Now {
 
 fn patient() -> Gateway {
     let mut gateway =
-        Gateway::new(Limits { result: Millis::from_secs(120), silence: Millis::from_secs(FAR) });
+        Gateway::new(Limits { result: Millis::from_secs(120), silence: Millis::from_secs(FAR) }, 0);
     assert_eq!(gateway.step(at(0), Input::Heartbeat), [Output::Event(GatewayEvent::Online)]);
     gateway
 }
@@ -81,7 +81,7 @@ fn a_label_that_refreshed_is_shown_with_what_it_told() {
 
 #[test]
 fn nothing_is_sent_before_the_gateway_speaks() {
-    let mut gateway = Gateway::new(Limits::default());
+    let mut gateway = Gateway::new(Limits::default(), 0);
     assert_eq!(gateway.step(at(0), Input::Task(label_task("3A01", 7))), []);
     let outputs = gateway.step(at(9), Input::Heartbeat);
     assert_eq!(published(&outputs).len(), 1);
@@ -178,7 +178,7 @@ fn a_restarted_gateway_gets_everything_in_flight_again_under_new_tokens() {
 
 #[test]
 fn a_silent_gateway_is_offline_and_what_was_in_flight_goes_out_when_it_is_back() {
-    let mut gateway = Gateway::new(Limits::default());
+    let mut gateway = Gateway::new(Limits::default(), 0);
     gateway.step(at(0), Input::Heartbeat);
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
     assert_eq!(gateway.step(at(60), Input::Tick), []);
@@ -245,6 +245,29 @@ fn tokens_rise_and_are_never_0() {
     assert_eq!(tokens, [u16::MAX, 1]);
 }
 
+#[test]
+fn a_token_of_an_earlier_run_is_replaced_at_once_and_not_for_ever() {
+    let mut gateway = patient();
+    let mut outputs = gateway.step(at(1), Input::Task(label_task("3A01", 5)));
+    for token in 1..=4 {
+        assert_eq!(published(&outputs), [("3A01".to_owned(), token, 5)]);
+        let refused = TagResult { status: 0xF1, ..tag("3A01", token) };
+        outputs = gateway.step(at(1), Input::Results(vec![refused]));
+    }
+    assert!(matches!(events(&outputs)[..], [GatewayEvent::Failed { task: 5, .. }]), "{outputs:?}");
+    assert_eq!(published(&outputs), []);
+}
+
+#[test]
+fn a_late_result_of_an_earlier_run_confirms_nothing() {
+    let mut earlier = patient();
+    let sent = published(&earlier.step(at(1), Input::Task(label_task("3A01", 5))));
+    let mut gateway = Gateway::new(Limits::default(), 40_000);
+    gateway.step(at(2), Input::Heartbeat);
+    gateway.step(at(2), Input::Task(label_task("3A01", 6)));
+    assert_eq!(gateway.step(at(3), Input::Results(vec![tag("3A01", sent[0].1)])), []);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Task(u8),
@@ -262,7 +285,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (0u8..12).prop_map(Act::Task),
-        4 => prop_oneof![Just(0u8), Just(0), Just(3)].prop_map(Act::Result),
+        4 => prop_oneof![Just(0u8), Just(0), Just(3), Just(0xF1)].prop_map(Act::Result),
         1 => Just(Act::Lose),
         1 => (0i64..13).prop_map(Act::Code),
         1 => Just(Act::Infor),
@@ -275,7 +298,7 @@ fn act() -> impl Strategy<Value = Act> {
 proptest! {
     #[test]
     fn every_task_ends_exactly_once_whatever_happens(acts in prop::collection::vec(act(), 0..120)) {
-        let mut gateway = Gateway::new(Limits::default());
+        let mut gateway = Gateway::new(Limits::default(), 0);
         let (mut second, mut tasks, mut ends) = (0, Vec::new(), Vec::new());
         let mut held: VecDeque<(String, u16, u8)> = VecDeque::new();
         let mut note = |outputs: Vec<Output>, held: &mut VecDeque<(String, u16, u8)>| {

@@ -58,8 +58,10 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) {
+    // As good as random, and another one after a restart.
+    let token = u16::try_from(clock.now().utc.0.rem_euclid(1 << 16)).unwrap_or(0);
     let mut shell = Shell {
-        gateway: Gateway::new(config.limits),
+        gateway: Gateway::new(config.limits, token),
         client: None,
         topic: format!("/estation/{}/taskESL2", config.ap),
         ap: config.ap.clone(),
