@@ -124,11 +124,14 @@ impl Shelf {
     /// against the images and the prices.
     fn proven(&self, number: u64, minor: [i64; 3]) {
         until("headquarters has proof of all three labels", || {
-            let status = self.scene.hq(&["price", "status", "--json"]);
-            let batches = status.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            let batch = batches.into_iter().find(|batch| batch["number"] == number).expect("it was pushed");
-            batch["stores"][0]["accepted"] == true && batch["stores"][0]["labels"]["shown"] == 3
+            let proofs = self.proofs(number);
+            ITEMS.iter().all(|item| proofs.iter().any(|proof| proof.label == item.3))
         });
+        let status = self.scene.hq(&["price", "status", "--json"]);
+        let mut batches = status.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let batch = batches.find(|batch| batch["number"] == number).expect("it was pushed");
+        assert_eq!(batch["stores"][0]["accepted"], true, "{batch}");
+        assert_eq!(batch["stores"][0]["labels"]["shown"], 3, "{batch}");
         let (proofs, images) = (self.proofs(number), self.on_the_shelf());
         for ((item, .., label), minor) in ITEMS.iter().zip(minor) {
             let proof = proofs.iter().rfind(|proof| proof.label == *label).expect("it is counted");
@@ -259,6 +262,8 @@ fn killed_between_acceptance_and_display_every_label_is_right_in_the_end() {
     shelf.proven(3, [200, 650, 450]);
     shown_once_or_twice(&shelf.shown()[before..]);
     assert_eq!(shelf.on_the_shelf(), first, "the same prices, the same images");
+    let failed = |body: &Body| matches!(body, Body::LabelShown(shown) if shown.proof() == Proof::Failed);
+    assert!(!shelf.results().iter().any(failed), "the agent's death is no failure of a label");
 
     until("headquarters has everything", || shelf.scene.outbox() == 0);
     let (status, _) = agent.terminate();
