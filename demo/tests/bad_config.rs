@@ -1,4 +1,5 @@
 //! The whole configuration or no start: every fault names file and line, and nothing is left behind.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

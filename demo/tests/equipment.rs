@@ -1,5 +1,6 @@
 //! Equipment that is not ours, served by pymodbus: good values with their scale, three ways to be
 //! broken with their reasons, and a neighbour that does not suffer.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

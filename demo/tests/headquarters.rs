@@ -1,5 +1,6 @@
 //! The store and headquarters, over a broker that comes late, with a witness that shares no code with
 //! either: paho and Google's protobuf.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

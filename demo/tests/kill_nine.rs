@@ -2,6 +2,7 @@
 //! headquarters and its broker. Whatever the store decided, headquarters has once, and in order.
 //!
 //! `STOREWARDEN_SEED` repeats the moments of an earlier run. The line of JSON is for the figures.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 

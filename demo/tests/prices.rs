@@ -1,5 +1,6 @@
 //! A signed price from headquarters to the label and the proof back; a price nobody signed; a batch that
 //! comes again; and the agent killed in the middle.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 
