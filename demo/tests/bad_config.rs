@@ -110,7 +110,7 @@ fn a_limit_within_the_hysteresis_of_the_other() {
 fn a_hysteresis_that_no_cabinet_leaves() {
     let line = "temperature_high = { limit = -18.0, hysteresis = 0.5 }";
     let wrong = "temperature_high = { limit = -18.0, hysteresis = 11.0 }";
-    refused("run", line, wrong, &["hysteresis 11 would keep an alarm for ever", "between 0 and 10"]);
+    refused("run", line, wrong, &["hysteresis 11 would keep an alarm for ever", "write K between 0 and"]);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 """Cabinets behind a Modbus TCP gateway, served by pymodbus.
 
-Usage: fridges.py TOLD ASKED. TOLD is a JSON file, read again when it changes:
+Usage: fridges.py TOLD ASKED. TOLD is a JSON file {"version": 1, "units": UNITS}, read again when it
+changes; UNITS are, by number:
   {"1": {"celsius": [low, high, period_s]},     an EKC 202D: air in holding register 2575, 0.1 K,
                                                 half the period at each of the two
    "2": {"exception": 4},                       every request is refused with this code
    "3": {"garbled": true},                      every answer has another function than was asked
    "4": {"silent": true},                       no answer ever
    "5": {"holding": {"2545": -220}, "input": {"403": 34}, "input_f32": {"52": 1234.5}}}
-Every unit must be named at the start. ASKED is written with the port and how often each was asked.
+Every unit must be named at the start. ASKED is written with the port, the version of TOLD that is in
+force, and how often each unit was asked.
 """
 
 import asyncio
@@ -73,23 +75,21 @@ def look(sending, packet):
     return packet
 
 
-def write(port):
+def write(port, version):
     with open(ASKED + ".part", "w", encoding="utf-8") as file:
-        json.dump({"port": port, "asked": asked}, file)
+        json.dump({"port": port, "version": version, "asked": asked}, file)
     os.replace(ASKED + ".part", ASKED)
 
 
-def read(before):
-    changed = os.stat(TOLD).st_mtime_ns
-    if changed != before:
-        with open(TOLD, encoding="utf-8") as file:
-            told = json.load(file)
-        units.update({int(number): unit for number, unit in told.items()})
-    return changed
+def read():
+    with open(TOLD, encoding="utf-8") as file:
+        told = json.load(file)
+    units.update({int(number): unit for number, unit in told["units"].items()})
+    return told["version"]
 
 
 async def main():
-    changed = read(None)
+    version = read()
     devices = [
         SimDevice(
             id=number,
@@ -102,9 +102,9 @@ async def main():
     await server.serve_forever(background=True)
     port = server.transport.sockets[0].getsockname()[1]
     while True:
-        write(port)
+        write(port, version)
         await asyncio.sleep(0.05)
-        changed = read(changed)
+        version = read()
 
 
 asyncio.run(main())
