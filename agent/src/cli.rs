@@ -110,12 +110,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The input was wrong; nothing was started. Ends with a line feed.
+    #[error("{0}")]
     Input(String),
     /// It did not work.
+    #[error("{0}")]
     Outcome(String),
     /// Standard output was closed.
+    #[error("nobody reads standard output")]
     NobodyReads,
 }
 

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use storewarden::journal::Journal;
 use storewarden::journal::alarms::{self, AlarmChange};
+use storewarden::journal::{Identity, Journal};
 use storewarden_rules::{AlarmState, Cause, Condition, Evidence, Quantity, Utc};
 use tokio::task::JoinSet;
 
@@ -23,8 +23,9 @@ const GROUP: usize = 64;
 /// Measures both kinds on both sides.
 pub async fn measure() -> io::Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
-    let journal =
-        Journal::open(&dir.path().join("journal.sqlite"), "figures", "0001", 1).map_err(io::Error::other)?;
+    let names =
+        Identity { chain: "figures".into(), store: "0001".into(), boot: 1, journal: 0, reports: true };
+    let journal = Journal::open(&dir.path().join("journal.sqlite"), names).map_err(io::Error::other)?;
     let mut bare = open_bare(&dir.path().join("bare.sqlite")).map_err(io::Error::other)?;
     let message = message_bytes(&journal).await?;
     let (mut rates, mut ratios) = ([const { Vec::new() }; 4], [const { Vec::new() }; 2]);

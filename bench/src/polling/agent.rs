@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storewarden::cli::Failure;
 use storewarden::config::{Bus, Config, Device};
 use storewarden_drivers::profile::Profile;
 use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
@@ -35,9 +34,7 @@ pub struct Arguments {
 /// Runs the agent until it is told to stop.
 pub fn run(arguments: &Arguments) -> io::Result<()> {
     let config = config(arguments)?;
-    storewarden::run::run(config).map_err(|failure| match failure {
-        Failure::Input(message) | Failure::Outcome(message) => io::Error::other(message),
-    })
+    storewarden::run::run(config).map_err(io::Error::other)
 }
 
 fn config(arguments: &Arguments) -> io::Result<Config> {

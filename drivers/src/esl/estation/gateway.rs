@@ -103,9 +103,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway of which nothing is known. Tokens rise from `token` on: it must differ from run to run,
-    /// for a label refuses a token it has seen, and a late result of an earlier run must not be taken for
-    /// this one's.
+    /// A gateway that was not heard yet. The first token is the one after `token`, which should differ
+    /// from run to run: a label refuses the token it saw last, and a late result of the run before must
+    /// not be taken for one of this run.
     pub fn new(limits: Limits, token: u16) -> Self {
         Self {
             limits,
@@ -229,7 +229,9 @@ impl Gateway {
         if !matches!(work.stage, Stage::InFlight { token, .. } if token == tag.token) {
             return;
         }
-        if let Some(reason) = tag.failure() {
+        if tag.saw_token_before() && work.retries < RETRY_PAUSES.len() {
+            self.collide(&key, out);
+        } else if let Some(reason) = tag.failure() {
             self.fail(&key, &reason, out);
         } else if let Some(task) = self.finish(&key) {
             out.push(Output::Event(GatewayEvent::Shown {
@@ -241,6 +243,18 @@ impl Gateway {
                 temperature_c: tag.temperature_c,
             }));
         }
+    }
+
+    /// The token was one of an earlier run: nothing is wrong with the label, and another token will do.
+    fn collide(&mut self, key: &str, out: &mut Vec<Output>) {
+        let Some(work) = self.labels.get_mut(key) else { return };
+        if work.queued.is_some() {
+            out.extend(self.finish(key).map(superseded));
+            return;
+        }
+        work.retries += 1;
+        work.stage = Stage::Ready;
+        self.ready.push_back(key.to_owned());
     }
 
     fn fail(&mut self, key: &str, reason: &str, out: &mut Vec<Output>) {

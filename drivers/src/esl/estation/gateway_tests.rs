@@ -245,6 +245,29 @@ fn tokens_rise_and_are_never_0() {
     assert_eq!(tokens, [u16::MAX, 1]);
 }
 
+#[test]
+fn a_token_of_an_earlier_run_is_replaced_at_once_and_not_for_ever() {
+    let mut gateway = patient();
+    let mut outputs = gateway.step(at(1), Input::Task(label_task("3A01", 5)));
+    for token in 1..=4 {
+        assert_eq!(published(&outputs), [("3A01".to_owned(), token, 5)]);
+        let refused = TagResult { status: 0xF1, ..tag("3A01", token) };
+        outputs = gateway.step(at(1), Input::Results(vec![refused]));
+    }
+    assert!(matches!(events(&outputs)[..], [GatewayEvent::Failed { task: 5, .. }]), "{outputs:?}");
+    assert_eq!(published(&outputs), []);
+}
+
+#[test]
+fn a_late_result_of_an_earlier_run_confirms_nothing() {
+    let mut earlier = patient();
+    let sent = published(&earlier.step(at(1), Input::Task(label_task("3A01", 5))));
+    let mut gateway = Gateway::new(Limits::default(), 40_000);
+    gateway.step(at(2), Input::Heartbeat);
+    gateway.step(at(2), Input::Task(label_task("3A01", 6)));
+    assert_eq!(gateway.step(at(3), Input::Results(vec![tag("3A01", sent[0].1)])), []);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Task(u8),
@@ -262,7 +285,7 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (0u8..12).prop_map(Act::Task),
-        4 => prop_oneof![Just(0u8), Just(0), Just(3)].prop_map(Act::Result),
+        4 => prop_oneof![Just(0u8), Just(0), Just(3), Just(0xF1)].prop_map(Act::Result),
         1 => Just(Act::Lose),
         1 => (0i64..13).prop_map(Act::Code),
         1 => Just(Act::Infor),

@@ -8,6 +8,8 @@ use std::io::Cursor;
 const DEPTH_MAX: usize = 16;
 /// What `rf` says when nothing was heard of the label.
 const RF_NONE_DBM: i32 = -256;
+/// `status` of a label that was given the token of its last task again.
+const TOKEN_SEEN: u8 = 0xF1;
 
 /// Why a payload is not the message it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,13 +65,18 @@ pub struct TagResult {
 }
 
 impl TagResult {
+    /// Whether the label refused the task only because its last one had the same token.
+    pub fn saw_token_before(&self) -> bool {
+        self.rf_dbm != RF_NONE_DBM && self.status == TOKEN_SEEN
+    }
+
     /// Why the task failed, in words; none if the label refreshed. The manual calls `status`
     /// reserved; the meanings are those of the maker's demonstration program.
     pub fn failure(&self) -> Option<String> {
         let reason = match self.status {
             _ if self.rf_dbm == RF_NONE_DBM => "the label does not answer; check its battery and place",
             0xF0 => "the label has another key; bind it anew",
-            0xF1 => "the label has seen this token already",
+            TOKEN_SEEN => "the label has seen this token already",
             0x01 => "the label's display module is not the one its id says; replace the label",
             0x02 => "the label's controller restarted while refreshing; check its battery",
             0x03 => "the display did not refresh; replace the label if it stays so",

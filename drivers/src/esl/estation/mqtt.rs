@@ -51,12 +51,6 @@ pub struct EstationConfig {
     pub limits: Limits,
 }
 
-/// Runs begin more than a second apart, and a run of 65,536 tasks lasts hours: seconds make tokens of
-/// neighbouring runs differ.
-fn first_token(clock: &Clock) -> u16 {
-    u16::try_from((clock.now().utc.0 / 1000).rem_euclid(65_536)).unwrap_or(0)
-}
-
 /// Serves the gateway until `stop`, or until nobody takes events any more. Takes no new task while
 /// events wait to be taken, so that a slow listener slows the sender and nothing is lost.
 pub async fn run(
@@ -66,8 +60,10 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) {
+    // As good as random, and another one after a restart.
+    let token = u16::try_from(clock.now().utc.0.rem_euclid(1 << 16)).unwrap_or(0);
     let mut shell = Shell {
-        gateway: Gateway::new(config.limits, first_token(&clock)),
+        gateway: Gateway::new(config.limits, token),
         client: None,
         topic: format!("/estation/{}/taskESL2", config.ap),
         ap: config.ap.clone(),

@@ -1,0 +1,282 @@
+//! A signed price from headquarters to the label and the proof back; a price nobody signed; a batch that
+//! comes again; and the agent killed in the middle.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod parties;
+
+use parties::{CHAIN, Party, STORE, Scene, column, count, eventually, mosquitto, program, until};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::process::Command;
+use storewarden_proto::prost::Message as _;
+use storewarden_proto::v1::envelope::Body;
+use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, Proof, SignedBatch, Stream};
+
+const KEY: &str = "price-team";
+/// Item, EAN-13, name, and its label, whose first two digits are the model.
+const ITEMS: [(&str, &str, &str, &str); 3] = [
+    ("10001", "6901234567892", "农夫山泉饮用天然水", "3D000001"),
+    ("10002", "6902083881405", "香草冰淇淋", "36000002"),
+    ("10003", "6921168509256", "红烧牛肉面", "40000003"),
+];
+const FIRST: [&str; 3] = ["2.00", "6.50", "4.50"];
+const SECOND: [&str; 3] = ["2.10", "6.90", "3.99"];
+
+/// A shelf with three labels behind a simulated access point, the store, headquarters.
+struct Shelf {
+    scene: Scene,
+    _parties: [Party; 4],
+}
+
+impl Shelf {
+    /// Starts everything but the agent. The radio needs `airtime_ms` for each label.
+    fn start(airtime_ms: u64) -> Self {
+        let scene = Scene::new();
+        let lan = mosquitto(scene.dir(), scene.lan_port);
+        let labels: Vec<_> = ITEMS.iter().map(|item| item.3).collect();
+        let simulated = format!(
+            "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\nheartbeat = \"1s\"\n\
+             airtime_ms = {airtime_ms}\nlabels = {labels:?}\n",
+            scene.lan_port
+        );
+        std::fs::write(scene.path("sim.toml"), simulated).unwrap();
+        let mut command = program("storesim");
+        command.arg("run").arg(scene.path("sim.toml")).arg("--events").arg(scene.path("truth.jsonl"));
+        command.arg("--labels-dir").arg(scene.path("labels"));
+        let simulator = Party::start(scene.dir(), "storesim", &mut command);
+
+        let broker = scene.broker();
+        let headquarters = scene.headquarters();
+        let dir = scene.dir().to_str().unwrap();
+        let printed = scene.hq(&["price", "keygen", "--out", dir, "--id", KEY]);
+        let public = printed.lines().find_map(|line| line.trim().strip_prefix("public = ")).expect("a key");
+        let mut config = format!(
+            "[[price_key]]\nid = \"{KEY}\"\npublic = {public}\n\n\
+             [[gateway]]\nid = \"shelf\"\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\n",
+            scene.lan_port
+        );
+        for (item, .., label) in ITEMS {
+            config += &format!("\n[[label]]\nid = \"{label}\"\ngateway = \"shelf\"\nitem = \"{item}\"\n");
+        }
+        scene.configure(&config);
+        Self { scene, _parties: [lan, simulator, broker, headquarters] }
+    }
+
+    /// Signs and queues these prices for the first items.
+    fn push(&self, prices: &[&str]) {
+        let mut table = String::from("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n");
+        for ((item, gtin, name, _), price) in ITEMS.iter().zip(prices) {
+            table += &format!("{item},{gtin},{name},500 ml,CNY,{price},regular,,\n");
+        }
+        let (csv, key) = (self.scene.path("prices.csv"), self.scene.path(&format!("{KEY}.pem")));
+        std::fs::write(&csv, table).unwrap();
+        let (csv, key) = (csv.to_str().unwrap(), key.to_str().unwrap());
+        let of = ["--key", key, "--key-id", KEY, "--chain", CHAIN, "--store", STORE];
+        self.scene.hq(&[&["price", "push", csv], of.as_slice()].concat());
+    }
+
+    /// Every image that a label truly showed so far: label and SHA-256.
+    fn shown(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.scene.path("truth.jsonl")).unwrap_or_default();
+        let facts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        facts
+            .filter(|fact| fact["event"] == "label_shown")
+            .map(|fact| (fact["label"].as_str().unwrap().into(), fact["sha256"].as_str().unwrap().into()))
+            .collect()
+    }
+
+    /// What each label shows now, by the image it kept.
+    fn on_the_shelf(&self) -> HashMap<String, String> {
+        let image = |label: &str| {
+            let png = std::fs::read(self.scene.path("labels").join(format!("{label}.png"))).unwrap();
+            (label.to_owned(), hex(&Sha256::digest(png)))
+        };
+        ITEMS.iter().map(|item| image(item.3)).collect()
+    }
+
+    fn results(&self) -> Vec<Body> {
+        let messages = self.scene.messages(Stream::PriceResult.into());
+        messages.into_iter().filter_map(|message| message.body).collect()
+    }
+
+    /// The proofs at headquarters that labels show prices of a batch.
+    fn proofs(&self, batch: u64) -> Vec<LabelShown> {
+        let shown = |body| match body {
+            Body::LabelShown(shown) if shown.batch == batch && shown.proof() >= Proof::Refreshed => {
+                Some(shown)
+            }
+            _ => None,
+        };
+        self.results().into_iter().filter_map(shown).filter(|shown| shown.proof() != Proof::Failed).collect()
+    }
+
+    /// What the store said at headquarters of the batch with this digest.
+    fn outcomes(&self, batch: &[u8]) -> Vec<BatchOutcome> {
+        let digest = Sha256::digest(batch);
+        let outcome = |body| match body {
+            Body::BatchOutcome(outcome) if outcome.digest == digest.as_slice() => Some(outcome),
+            _ => None,
+        };
+        self.results().into_iter().filter_map(outcome).collect()
+    }
+
+    /// Waits until headquarters counts all labels of batch `number` as shown, and checks the proofs
+    /// against the images and the prices.
+    fn proven(&self, number: u64, minor: [i64; 3]) {
+        until("headquarters has proof of all three labels", || {
+            let proofs = self.proofs(number);
+            ITEMS.iter().all(|item| proofs.iter().any(|proof| proof.label == item.3))
+        });
+        let status = self.scene.hq(&["price", "status", "--json"]);
+        let mut batches = status.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let batch = batches.find(|batch| batch["number"] == number).expect("it was pushed");
+        assert_eq!(batch["stores"][0]["accepted"], true, "{batch}");
+        assert_eq!(batch["stores"][0]["labels"]["shown"], 3, "{batch}");
+        let (proofs, images) = (self.proofs(number), self.on_the_shelf());
+        for ((item, .., label), minor) in ITEMS.iter().zip(minor) {
+            let proof = proofs.iter().rfind(|proof| proof.label == *label).expect("it is counted");
+            assert_eq!((proof.item.as_str(), proof.price_minor), (*item, minor));
+            assert_eq!(proof.currency, "CNY");
+            assert_eq!(hex(&proof.image), images[*label], "the proof is of what the label shows");
+        }
+    }
+
+    /// The payload of a batch as headquarters sends it.
+    fn payload(&self, number: u64) -> SignedBatch {
+        let sql = format!("SELECT payload FROM batch WHERE number = {number}");
+        SignedBatch::decode(column::<Vec<u8>>(&self.scene.hq_db(), &sql)[0].as_slice()).unwrap()
+    }
+
+    /// Publishes a batch past headquarters, as anyone could who gets at its broker.
+    fn smuggle(&self, batch: &SignedBatch) {
+        let file = self.scene.path("smuggled");
+        std::fs::write(&file, batch.encode_to_vec()).unwrap();
+        let topic = format!("storewarden/v1/{CHAIN}/{STORE}/price");
+        let mut command = Command::new("mosquitto_pub");
+        command.args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &self.scene.hq_port.to_string()]);
+        let output = command.args(["-t", &topic, "-f"]).arg(&file).output();
+        let output = output.unwrap_or_else(|error| panic!("mosquitto_pub ({error}): run ./scripts/test"));
+        parties::printed(&output);
+    }
+
+    /// Waits until headquarters has `count` answers to a batch; gives the last.
+    fn answered(&self, batch: &SignedBatch, count: usize) -> BatchOutcome {
+        let outcome = eventually("the store answers", || {
+            let outcomes = self.outcomes(&batch.batch);
+            (outcomes.len() >= count).then(|| outcomes.last().cloned())
+        });
+        outcome.expect("count is above 0")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_signed_price_reaches_its_label_and_no_other_does() {
+    let shelf = Shelf::start(100);
+    let _agent = shelf.scene.agent();
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let first = shelf.on_the_shelf();
+    shelf.push(&SECOND);
+    shelf.proven(2, [210, 690, 399]);
+    assert!(
+        ITEMS.iter().all(|item| shelf.on_the_shelf()[item.3] != first[item.3]),
+        "other prices, other images"
+    );
+    assert_eq!(shelf.shown().len(), 6, "each label was refreshed once for each batch");
+
+    // One byte flipped, in the middle of the names and prices.
+    let mut flipped = shelf.payload(2);
+    let middle = flipped.batch.len() / 2;
+    flipped.batch[middle] ^= 0x01;
+    // A price of 1 fen, well-formed, under the signature of the real one.
+    let mut cheap = shelf.payload(2);
+    let mut batch = PriceBatch::decode(cheap.batch.as_slice()).unwrap();
+    batch.number = 9;
+    batch.entries[0].price_minor = 1;
+    cheap.batch = batch.encode_to_vec();
+    // No signature at all.
+    let unsigned =
+        SignedBatch { batch: cheap.batch.clone().into_iter().chain([0x40, 0]).collect(), signatures: vec![] };
+    for (forged, why) in
+        [(&flipped, "does not match"), (&cheap, "does not match"), (&unsigned, "no signature")]
+    {
+        shelf.smuggle(forged);
+        let outcome = shelf.answered(forged, 1);
+        assert!(!outcome.accepted);
+        assert!(outcome.reason.contains(why), "{}", outcome.reason);
+    }
+    let refusals: Vec<String> = column(
+        &shelf.scene.journal(),
+        "SELECT detail FROM audit WHERE what = 'price-batch-refused' ORDER BY id",
+    );
+    assert_eq!(refusals.len(), 3);
+    for (detail, forged) in refusals.iter().zip([&flipped, &cheap, &unsigned]) {
+        assert!(detail.contains(&hex(&Sha256::digest(&forged.batch))), "{detail}");
+    }
+
+    // The first batch comes again, long after it was replaced.
+    let old = shelf.payload(1);
+    let answers = shelf.outcomes(&old.batch).len();
+    shelf.smuggle(&old);
+    let again = shelf.answered(&old, answers + 1);
+    assert!(again.accepted, "its first answer again: {}", again.reason);
+    assert_eq!(again.number, 1);
+    assert_eq!(count(&shelf.scene.journal(), "price_batch"), 2, "not applied twice");
+
+    // Whatever those had set off would be on the labels before this one.
+    shelf.push(&["2.20"]);
+    until("one more label shows a new price", || {
+        shelf.proofs(3).iter().any(|proof| proof.price_minor == 220)
+    });
+    assert_eq!(shelf.shown().len(), 7);
+    assert_eq!(count(&shelf.scene.journal(), "audit WHERE what = 'price-batch-accepted'"), 3);
+}
+
+#[test]
+fn killed_between_acceptance_and_display_every_label_is_right_in_the_end() {
+    let shelf = Shelf::start(700);
+    let mut agent = shelf.scene.agent();
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let first = shelf.on_the_shelf();
+
+    // Accepted, and nothing shown yet.
+    let before = shelf.shown().len();
+    shelf.push(&SECOND);
+    until("the second batch is accepted", || count(&shelf.scene.journal(), "price_batch") == 2);
+    agent.kill();
+    agent = shelf.scene.agent();
+    shelf.proven(2, [210, 690, 399]);
+    shown_once_or_twice(&shelf.shown()[before..]);
+
+    // Back to the first prices; one label has them when the agent dies.
+    let before = shelf.shown().len();
+    shelf.push(&FIRST);
+    until("a label shows its new price", || shelf.shown().len() > before);
+    agent.kill();
+    agent = shelf.scene.agent();
+    shelf.proven(3, [200, 650, 450]);
+    shown_once_or_twice(&shelf.shown()[before..]);
+    assert_eq!(shelf.on_the_shelf(), first, "the same prices, the same images");
+    let failed = |body: &Body| matches!(body, Body::LabelShown(shown) if shown.proof() == Proof::Failed);
+    assert!(!shelf.results().iter().any(failed), "the agent's death is no failure of a label");
+
+    until("headquarters has everything", || shelf.scene.outbox() == 0);
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
+    assert_eq!(count(&shelf.scene.journal(), "price_batch"), 3);
+}
+
+/// Each label was refreshed, and not more often than a death in the middle makes necessary.
+#[track_caller]
+fn shown_once_or_twice(shown: &[(String, String)]) {
+    for (.., label) in ITEMS {
+        let times = shown.iter().filter(|(it, _)| it == label).count();
+        assert!((1..=2).contains(&times), "{label} was refreshed {times} times: {shown:?}");
+    }
+}
