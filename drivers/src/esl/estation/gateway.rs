@@ -103,9 +103,9 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway that was not heard yet. The first token is the one after `token`, which should differ
-    /// from run to run: a label refuses the token it saw last, and a late result of the run before must
-    /// not be taken for one of this run.
+    /// A gateway of which nothing is known. Tokens rise from `token` on: it must differ from run to run,
+    /// for a label refuses a token it has seen, and a late result of an earlier run must not be taken for
+    /// this one's.
     pub fn new(limits: Limits, token: u16) -> Self {
         Self {
             limits,

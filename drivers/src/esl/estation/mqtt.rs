@@ -51,6 +51,13 @@ pub struct EstationConfig {
     pub limits: Limits,
 }
 
+/// No gateway takes a task a millisecond, so within a minute a new run is ahead of every token of the
+/// one before; later it begins as good as anywhere. (Seconds would not do: a gateway does one or more
+/// tasks a second, and a run could begin with the very tokens that were in flight.)
+fn first_token(clock: &Clock) -> u16 {
+    u16::try_from(clock.now().utc.0.rem_euclid(65_536)).unwrap_or(0)
+}
+
 /// Serves the gateway until `stop`, or until nobody takes events any more. Takes no new task while
 /// events wait to be taken, so that a slow listener slows the sender and nothing is lost.
 pub async fn run(
@@ -60,10 +67,8 @@ pub async fn run(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    // As good as random, and another one after a restart.
-    let token = u16::try_from(clock.now().utc.0.rem_euclid(1 << 16)).unwrap_or(0);
     let mut shell = Shell {
-        gateway: Gateway::new(config.limits, token),
+        gateway: Gateway::new(config.limits, first_token(&clock)),
         client: None,
         topic: format!("/estation/{}/taskESL2", config.ap),
         ap: config.ap.clone(),
