@@ -52,7 +52,7 @@ enum Figure {
     Latency,
     /// Alerts lost and doubled over 20 SIGKILLs of the agent (60 s)
     Kills,
-    /// Registers polled per second and CPU, beside a bare polling loop (140 s)
+    /// Registers polled per second and CPU, beside a bare polling loop (150 s)
     Polling,
     /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,

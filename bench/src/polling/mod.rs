@@ -38,6 +38,8 @@ const SHORTEST_MS: u32 = 1;
 /// Answers of a device in one message of the bare loop: 4 000 words, where a telemetry message of the agent
 /// takes up to 5 000 readings; at 10 Hz both send every 10 s.
 const POLLS_A_MESSAGE: u32 = 100;
+/// Twice the registers at each wake-up of a bus; three times would be more points than a site holds.
+const UNITS_MAX: u8 = 2;
 /// 10 Hz, ms: the shortest interval that the configuration allows.
 const STEADY_MS: u32 = 100;
 
@@ -50,6 +52,14 @@ struct Run {
 }
 
 impl Run {
+    fn registers_per_s(&self) -> f64 {
+        self.registers_per_s
+    }
+
+    fn cpu(&self) -> f64 {
+        self.cpu
+    }
+
     fn registers_per_cpu_s(&self) -> f64 {
         self.registers_per_s / (self.cpu / 100.0).max(1e-9)
     }
@@ -67,11 +77,13 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     let bench =
         Bench { dir: dir.path(), mqtt, devices: wait_for_addresses(&ready, "addresses").await?.join(",") };
     let mut runs: [Vec<Run>; 6] = Default::default();
+    let mut dense = Vec::new();
     for _ in 0..RUNS {
-        runs[0].push(bench.agent(SHORTEST_MS).await?);
+        runs[0].push(bench.agent(SHORTEST_MS, 1).await?);
+        dense.push(bench.agent(SHORTEST_MS, UNITS_MAX).await?);
         runs[1].push(bench.bare(0, POLLS_A_MESSAGE).await?);
         runs[2].push(bench.bare(0, 1).await?);
-        runs[3].push(bench.agent(STEADY_MS).await?);
+        runs[3].push(bench.agent(STEADY_MS, 1).await?);
         runs[4].push(bench.bare(STEADY_MS, POLLS_A_MESSAGE).await?);
         runs[5].push(bench.bare(STEADY_MS, 1).await?);
     }
@@ -84,6 +96,15 @@ pub async fn measure() -> io::Result<Vec<Row>> {
         "bare loop at 10 Hz, a message a poll".to_owned(),
     ];
     let mut rows = Vec::new();
+    for (value, unit) in [
+        (Run::registers_per_s as fn(&Run) -> f64, "registers/s"),
+        (Run::cpu, "% of a core"),
+        (Run::registers_per_cpu_s, "registers per CPU second"),
+    ] {
+        let values: Vec<f64> = dense.iter().map(value).collect();
+        let what = format!("whole agent, every 1 ms, {UNITS_MAX} units a device");
+        rows.push(Row::compared("polling", what, &values, unit, "bare loop: below"));
+    }
     for (number, (subject, runs)) in subjects.into_iter().zip(&runs).enumerate() {
         let mut add = |value: fn(&Run) -> f64, unit, agent_peer: &str| {
             let values: Vec<f64> = runs.iter().map(value).collect();
@@ -91,11 +112,11 @@ pub async fn measure() -> io::Result<Vec<Row>> {
             rows.push(Row::compared("polling", subject.clone(), &values, unit, peer));
         };
         add(
-            |run| run.registers_per_s,
+            Run::registers_per_s,
             "registers/s",
             if number == 0 { "at most 800 000 asked for" } else { "8 000 asked for" },
         );
-        add(|run| run.cpu, "% of a core", "bare loop: below");
+        add(Run::cpu, "% of a core", "bare loop: below");
         if number < 3 {
             add(Run::registers_per_cpu_s, "registers per CPU second", "bare loop: below");
         }
@@ -140,7 +161,7 @@ impl Bench<'_> {
         })
     }
 
-    async fn agent(&self, every_ms: u32) -> io::Result<Run> {
+    async fn agent(&self, every_ms: u32, units: u8) -> io::Result<Run> {
         // A journal of its own for each run: none begins with the rest of another.
         let dir = tempfile::tempdir_in(self.dir)?;
         let console = free_port()?;
@@ -151,6 +172,7 @@ impl Bench<'_> {
                 format!("--devices={}", self.devices),
                 format!("--mqtt={}", self.mqtt),
                 format!("--every-ms={every_ms}"),
+                format!("--units={units}"),
                 format!("--console={console}"),
                 format!("--journal={}", dir.path().join("journal.sqlite").display()),
             ],
