@@ -2,7 +2,9 @@
 //!
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
+use crate::assemble::assemble;
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::journal;
 use crate::replay::{self, Recording};
 use chrono::{DateTime, SecondsFormat};
@@ -109,27 +111,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Why a command did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The input was wrong; nothing was started. Ends with a line feed.
-    #[error("{0}")]
-    Input(String),
-    /// It did not work.
-    #[error("{0}")]
-    Outcome(String),
-    /// Standard output was closed.
-    #[error("nobody reads standard output")]
-    NobodyReads,
-}
-
-impl Failure {
-    /// Something that did not work.
-    pub fn outcome(error: impl std::fmt::Display) -> Self {
-        Self::Outcome(error.to_string())
-    }
-}
-
 /// A fault of standard output.
 fn written(error: std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -140,11 +121,15 @@ fn written(error: std::io::Error) -> Failure {
 }
 
 fn load(path: &Path) -> Result<Config, Failure> {
-    Config::load(path).map_err(|faults| {
+    let config = Config::load(path).map_err(|faults| {
         let count = faults.len();
         let s = if count == 1 { "" } else { "s" };
         Failure::Input(format!("{faults}{count} fault{s}; nothing was started.\n"))
-    })
+    })?;
+    // Too many of something shows only when the rules are put together.
+    assemble(&config, |device| Some(device.poll))
+        .map_err(|full| Failure::Input(format!("{}: {full}; nothing was started.\n", path.display())))?;
+    Ok(config)
 }
 
 fn print_summary(config: &Config) {

@@ -2,9 +2,9 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
-use crate::cli::Failure;
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
+use crate::failure::Failure;
 use crate::hq_link::{Link, connection::Endpoint};
 use crate::journal::{self, Identity, Journal, JournalError, boot};
 use crate::shelf::Shelf;

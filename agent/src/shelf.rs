@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask, Proof as DriverProof};
+use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Millis, Now, Utc};
@@ -158,12 +158,6 @@ impl Shelf {
         let input = match event {
             GatewayEvent::Shown { label, task, proof, rf_dbm, battery_mv, temperature_c } => {
                 let told = Told { rf_dbm: Some(rf_dbm), battery_mv, temperature_c };
-                let proof = match proof {
-                    DriverProof::Queued => Proof::Queued,
-                    DriverProof::Delivered => Proof::Delivered,
-                    DriverProof::Refreshed => Proof::Refreshed,
-                    DriverProof::ReadBack => Proof::ReadBack,
-                };
                 Input::Shown { label, task, proof, told }
             }
             GatewayEvent::Failed { label, task, reason } => {

@@ -114,9 +114,9 @@ fn each_fault_names_its_line_and_what_to_write() {
     wrong(KEY, "", "id = \"3D000001\"", "need a [[price_key]]");
     wrong(
         "[[gateway]]",
-        "[[light]]\nid = \"lamp\"\nswitch = \"relay/relay_1\"\n[[gateway]]",
-        "[store]",
-        "one switch one schedule",
+        "[[light]]\nid = \"lamp\"\nswitch = \"relay/relay_1\" # again\n[[gateway]]",
+        "# again",
+        "the switch `relay/relay_1` is there twice",
     );
 }
 

@@ -2,40 +2,9 @@
 
 use super::canvas::Digest;
 use crate::price::Money;
+pub use storewarden_drivers::esl::estation::task::Proof;
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
-
-/// How sure a driver is that a label shows an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Proof {
-    /// On its way. Confirms nothing.
-    Queued,
-    /// The label has received it.
-    Delivered,
-    /// The label has refreshed its display.
-    Refreshed,
-    /// The display was read back.
-    ReadBack,
-}
-
-impl Proof {
-    /// As written in the journal and on pages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Delivered => "delivered",
-            Self::Refreshed => "refreshed",
-            Self::ReadBack => "read_back",
-        }
-    }
-
-    /// The proof of that name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Queued, Self::Delivered, Self::Refreshed, Self::ReadBack]
-            .into_iter()
-            .find(|proof| proof.name() == name)
-    }
-}
 
 /// The price an image shows, for the proof that headquarters gets.
 #[derive(Clone, Debug, PartialEq, Eq)]

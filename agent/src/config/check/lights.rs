@@ -25,6 +25,7 @@ impl Check {
             }
         }
         self.unique("light", lights.iter().map(|light| &light.id));
+        self.unique("the switch", lights.iter().map(|light| &light.switch));
         let place = match (&store.latitude, &store.longitude) {
             (Some(latitude), Some(longitude)) => {
                 let (north, east) = (*latitude.get_ref(), *longitude.get_ref());

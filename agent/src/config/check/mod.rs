@@ -29,34 +29,20 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     let Check { faults, .. } = check;
     // Whatever is missing below has its fault.
     match (store, console, faults.is_empty()) {
-        (Some(store), Some(console), true) => {
-            let config = Config {
-                digest,
-                store,
-                journal,
-                hq,
-                console,
-                price_keys,
-                buses,
-                devices: devices.into_iter().flatten().collect(),
-                lights,
-                gateways,
-                labels,
-            };
-            check_assembly(config, faults)
-        }
+        (Some(store), Some(console), true) => Ok(Config {
+            digest,
+            store,
+            journal,
+            hq,
+            console,
+            price_keys,
+            buses,
+            devices: devices.into_iter().flatten().collect(),
+            lights,
+            gateways,
+            labels,
+        }),
         _ => Err(faults),
-    }
-}
-
-/// What only shows when the rules are put together: too many of something, two schedules on one switch.
-fn check_assembly(config: Config, mut faults: Faults) -> Result<Config, Faults> {
-    match crate::assemble::assemble(&config, |device| Some(device.poll)) {
-        Ok(_) => Ok(config),
-        Err(error) => {
-            faults.add(0..0, error.to_string());
-            Err(faults)
-        }
     }
 }
 

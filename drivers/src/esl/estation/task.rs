@@ -24,6 +24,25 @@ pub enum Proof {
     ReadBack,
 }
 
+impl Proof {
+    /// As written in journals and on pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Delivered => "delivered",
+            Self::Refreshed => "refreshed",
+            Self::ReadBack => "read_back",
+        }
+    }
+
+    /// The proof of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Queued, Self::Delivered, Self::Refreshed, Self::ReadBack]
+            .into_iter()
+            .find(|proof| proof.name() == name)
+    }
+}
+
 /// What a label gateway tells. `label` is as it was in the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GatewayEvent {
