@@ -242,8 +242,6 @@ fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
     let packet_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_SLACK_BYTES).unwrap_or(u32::MAX);
     options
         .set_keep_alive(30)
-        // The library keeps a slot for each; its default of 65,535 is 15 MB.
-        .set_outgoing_inflight_upper_limit(64)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS))
         .set_session_store(NothingUnderWay)
