@@ -141,9 +141,14 @@ impl Running {
         }
         let mut occurrences = HashMap::new();
         for alarm in stored {
-            // An alarm of a device that is no longer in the config stays in the journal as it was.
-            let Some(device) = names.find_device(&alarm.device) else { continue };
             let condition = alarm.condition;
+            let rule = names
+                .find_device(&alarm.device)
+                .filter(|device| task.assembled.site.watches(*device, condition));
+            let Some(device) = rule else {
+                retire(&task.journal, now.utc, alarm).await?;
+                continue;
+            };
             occurrences.insert((device, condition), Occurrence { number: alarm.alarm, by: alarm.by.clone() });
             for restored in restored(alarm) {
                 task.assembled.site.restore(now, device, condition, restored);
@@ -434,6 +439,29 @@ impl Running {
             })
             .collect()
     }
+}
+
+/// Ends an alarm whose device or rule is no longer in the config: nobody would ever see it return.
+async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), JournalError> {
+    if alarm.state == AlarmState::Normal {
+        return Ok(());
+    }
+    tracing::warn!(device = %alarm.device, condition = alarm.condition.name(),
+        "the config no longer has what this alarm was about; it is over");
+    let change = AlarmChange {
+        alarm: alarm.alarm,
+        device_name: alarm.device.clone(),
+        device: alarm.device,
+        condition: alarm.condition,
+        state: AlarmState::Normal,
+        at: now,
+        cause: alarm.cause,
+        evidence: alarm.evidence,
+        shelved_until: None,
+        by: "config".into(),
+    };
+    let identity = journal.identity().clone();
+    journal.run(move |db| alarms::record(db, &identity, now, &change)).await
 }
 
 /// What the rules need to go on with an alarm.

@@ -203,3 +203,21 @@ fn headquarters_knows_who_is_there_and_who_takes_care() {
         column(&scene.journal(), "SELECT stopped_ms IS NOT NULL FROM boot ORDER BY started_ms");
     assert_eq!(stops, [false, true], "killed, then stopped in order");
 }
+
+#[test]
+fn an_alarm_whose_device_is_taken_out_of_the_config_does_not_stay_for_ever() {
+    let (scene, fridges) = scene(&steady(-12.0));
+    let _broker = scene.broker();
+    let _headquarters = scene.headquarters();
+    let agent = scene.agent();
+    let latest =
+        || column::<String>(&scene.journal(), "SELECT state FROM alarm_history ORDER BY id DESC LIMIT 1");
+    until("the freezer is too warm", || latest() == ["active_unacknowledged"]);
+    agent.terminate();
+    let other = FREEZER.replace("freezer-1", "freezer-9");
+    scene.configure(&format!("[[bus]]\nid = \"line\"\ntcp = \"{}\"\n{other}", fridges.address()));
+    let _agent = scene.agent();
+    until("headquarters hears that it is over, and why", || {
+        count(&scene.hq_db(), "alert WHERE device = 'freezer-1' AND state = 1 AND by = 'config'") == 1
+    });
+}

@@ -202,6 +202,11 @@ impl Site {
         self.device(device).ok().map(|device| device.class)
     }
 
+    /// Whether the device has a rule that can find `condition`.
+    pub fn watches(&self, device: DeviceId, condition: Condition) -> bool {
+        self.rules.iter().any(|slot| slot.is(device, condition))
+    }
+
     /// Every alarm that is not normal, in the order of the rules.
     pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
         self.rules.iter().filter_map(Slot::snapshot)

@@ -153,6 +153,15 @@ impl Writer<'_> {
     /// A Last Will may come late, from a life before the present one: an offline status of another
     /// boot that was not written later than what is known changes nothing.
     fn status(&mut self, status: &v1::Status) -> rusqlite::Result<()> {
+        if status.online && status.journal != 0 {
+            // A store with a new journal has lost its price book: what it may still accept is sent anew.
+            self.execute(
+                "UPDATE batch_store SET accepted = NULL, sent_ms = NULL WHERE store = ?1
+                   AND digest IN (SELECT digest FROM batch WHERE chain = ?2 AND accept_until_ms > ?3)
+                   AND EXISTS (SELECT 1 FROM store WHERE chain = ?2 AND store = ?1 AND journal <> ?4)",
+                params![status.store, self.chain, self.now_ms, status.journal.cast_signed()],
+            )?;
+        }
         self.execute(
             "INSERT INTO store (chain, store, online, boot, journal, version, config_digest, clock, at_ms,
                received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

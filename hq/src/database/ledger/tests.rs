@@ -166,3 +166,22 @@ fn a_lost_database_does_not_wait_for_what_the_store_has_deleted() {
     assert_eq!(highest(&bench.commit(alert(7, 501)).unwrap()), 501);
     assert_eq!(bench.count("gap"), 1, "what was lost is on record");
 }
+
+#[test]
+fn a_store_with_a_new_journal_is_sent_its_prices_again() {
+    let mut bench = Bench::new();
+    bench.commit(status(true, 7)).unwrap();
+    let db = bench.open();
+    db.execute_batch(
+        "INSERT INTO batch VALUES (x'01', 'kaixin', 'team', 1, 1, 100, 1, x'00');
+         INSERT INTO batch VALUES (x'02', 'kaixin', 'team', 2, 1, 1, 1, x'00');
+         INSERT INTO batch_store VALUES (x'01', '0042', 1, 1, NULL, 1);
+         INSERT INTO batch_store VALUES (x'02', '0042', 1, 1, NULL, 1);",
+    )
+    .unwrap();
+    let open = |bench: &Bench| bench.count("batch_store WHERE accepted IS NULL");
+    bench.commit(status(true, 7)).unwrap();
+    assert_eq!(open(&bench), 0, "the same journal still has them");
+    bench.commit(status(true, 8)).unwrap();
+    assert_eq!(open(&bench), 1, "only what may still be accepted");
+}
