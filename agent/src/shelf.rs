@@ -130,7 +130,17 @@ impl Shelf {
             }
         }
         let last = |key: &str| self.last_numbers.get(key).copied().unwrap_or(0);
-        match verify(&payload, &self.keys, last, &self.chain, &self.store, now.utc, &can_show) {
+        let verified = verify(&payload, &self.keys, last, &self.chain, &self.store, now.utc, &can_show);
+        let fits = verified.and_then(|batch| match self.book.first_without_successor(&batch.entries) {
+            None => Ok(batch),
+            Some(entry) => Err(Refusal {
+                why: Why::NoSuccessor(entry.item.clone()),
+                digest: batch.digest,
+                key_id: batch.key_id.clone(),
+                number: batch.number,
+            }),
+        });
+        match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.key_id, number = batch.number, entries = batch.entries.len(), "price batch accepted");
                 let (kept, at) = (batch.clone(), now.utc);

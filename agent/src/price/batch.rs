@@ -89,6 +89,9 @@ pub enum Why {
     /// Too late.
     #[error("it could be accepted only before {0} ms since 1970 UTC; sign it anew")]
     NoLonger(i64),
+    /// An item would be left without a price.
+    #[error("item {0}: nothing gives it a price once this one ends; add a regular price without an end")]
+    NoSuccessor(String),
     /// Nothing in it.
     #[error("the batch has no entries")]
     Empty,

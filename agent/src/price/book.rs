@@ -63,6 +63,17 @@ impl PriceBook {
         }
     }
 
+    /// The first of `entries`, which are about to be added, after whose end its item would have no price at
+    /// all: its labels would go on showing one that is over.
+    pub fn first_without_successor<'a>(&self, entries: &'a [Entry]) -> Option<&'a Entry> {
+        entries.iter().find(|entry| {
+            entry.valid_until.is_some_and(|end| {
+                let in_batch = entries.iter().any(|other| other.item == entry.item && other.covers(end));
+                !in_batch && self.price_at(&entry.item, end).is_none()
+            })
+        })
+    }
+
     /// What `item` costs at `t`, if it has a price then.
     pub fn price_at(&self, item: &str, t: Utc) -> Option<Shown<'_>> {
         let rows = self.items.get(item)?;

@@ -158,3 +158,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_price_that_ends_needs_one_that_follows() {
+    let mut book = PriceBook::default();
+    let promotion = entry("water", 150, Kind::Promotion, 100, Some(200));
+    let ends = |book: &PriceBook, entries: &[Entry]| {
+        book.first_without_successor(entries).map(|entry| entry.price.minor)
+    };
+    assert_eq!(ends(&book, std::slice::from_ref(&promotion)), Some(150));
+    let regular = entry("water", 200, Kind::Regular, 0, None);
+    assert_eq!(ends(&book, &[promotion.clone(), regular.clone()]), None, "in the same batch");
+    let late = entry("water", 200, Kind::Regular, 201, None);
+    assert_eq!(ends(&book, &[promotion.clone(), late]), Some(150), "not one that comes later");
+    book.insert(1, 1, [regular]);
+    assert_eq!(ends(&book, &[promotion]), None, "in the book");
+    assert_eq!(ends(&book, &[entry("tea", 300, Kind::Regular, 0, Some(50))]), Some(300));
+}
