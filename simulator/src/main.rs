@@ -1,4 +1,5 @@
 //! `storesim`: see [`storesim::cli`].
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

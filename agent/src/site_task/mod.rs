@@ -1,12 +1,14 @@
 //! The task that owns the rules: readings in, alarms to the journal, commands to the buses, telemetry
 //! to the outbox, a snapshot to the console. It decides nothing itself.
 
+mod snapshot;
+
 use crate::assemble::{Assembled, Names};
 use crate::console::{RequestError, SiteRequest};
 use crate::journal::alarms::{self, AlarmChange, Stored};
 use crate::journal::{Journal, JournalError, audit, outbox};
 use crate::telemetry::Gathering;
-use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
+use crate::view::{LabelView, StoreView};
 use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +21,7 @@ use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_rules::{
     AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Quality, Reading,
-    Restored, Sample, Utc,
+    Restored, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -359,85 +361,6 @@ impl Running {
             );
         }
         Ok(())
-    }
-
-    fn publish(&self, now: Now, utc_offset_s: i32, outbox_pending: u64) {
-        let mut view = StoreView {
-            at_ms: now.utc.0,
-            utc_offset_s,
-            readings: self.readings,
-            hq_online: *self.task.hq_online.borrow(),
-            outbox_pending,
-            devices: self.names.devices().map(|(id, _)| self.device_view(now, id)).collect(),
-            alarms: self.alarm_views(),
-            labels: self.task.labels.borrow().clone(),
-            ..StoreView::default()
-        };
-        self.task.view.send_modify(|shown| {
-            view.store.clone_from(&shown.store);
-            view.name.clone_from(&shown.name);
-            *shown = Arc::new(view);
-        });
-    }
-
-    fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
-        let device = self.names.device(id);
-        let site = &self.task.assembled.site;
-        let points = self.names.shown_of(id).map(|(point, name, unit)| {
-            let sample = site.sample(now, point);
-            let quality = match sample.quality() {
-                Quality::Good => "good",
-                Quality::Stale => "stale",
-                Quality::Bad(reason) => reason.name(),
-            };
-            PointView {
-                name: name.to_owned(),
-                value: match sample {
-                    Sample::Good(value) | Sample::Stale(value) => Some(value),
-                    Sample::Bad(_) => None,
-                },
-                unit: unit.symbol(),
-                quality,
-                at_ms: self.read_at[usize::from(point.0)].0,
-            }
-        });
-        DeviceView {
-            id: device.id.clone(),
-            name: device.name.clone(),
-            class: device.class.name(),
-            points: points.collect(),
-        }
-    }
-
-    fn alarm_views(&self) -> Vec<AlarmView> {
-        let mut alarms: Vec<_> =
-            self.task.assembled.site.alarms().filter(|alarm| alarm.state != AlarmState::Normal).collect();
-        alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.condition.priority()), alarm.since));
-        alarms
-            .into_iter()
-            .map(|alarm| {
-                let occurrence = self.occurrences.get(&(alarm.device, alarm.condition));
-                let device = self.names.device(alarm.device);
-                AlarmView {
-                    alarm: occurrence.map_or(0, |o| o.number),
-                    device: device.id.clone(),
-                    device_name: device.name.clone(),
-                    condition: alarm.condition.name(),
-                    cause: alarm.cause.name(),
-                    priority: alarm.condition.priority().name(),
-                    state: alarm.state.name(),
-                    since_ms: alarm.since.0,
-                    at_ms: alarm.changed_at.0,
-                    by: occurrence.map_or_else(String::new, |o| o.by.clone()),
-                    evidence: alarm
-                        .evidence
-                        .facts
-                        .iter()
-                        .map(|fact| (fact.quantity.name(), fact.value, fact.quantity.unit().symbol()))
-                        .collect(),
-                }
-            })
-            .collect()
     }
 }
 
