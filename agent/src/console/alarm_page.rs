@@ -189,7 +189,7 @@ fn since(view: &StoreView, alarm: &AlarmView, language: Language) -> String {
         return language.pick(format!("{from} 到 {until}"), format!("{from} to {until}"));
     }
     let span = figure::span(view.at_ms.saturating_sub(alarm.since_ms), language);
-    language.pick(format!("从 {from} 开始，已 {span}"), format!("since {from}, for {span}"))
+    language.pick(format!("从 {from} 开始，持续 {span}"), format!("since {from}, for {span}"))
 }
 
 fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> String {
