@@ -112,7 +112,7 @@ async fn the_overview_says_what_is_wrong_in_both_languages() {
         "lang=\"zh-CN\"",
         "2号冰柜 太热了",
         "还没有人处理",
-        "已 42 分钟",
+        "持续 42 分钟",
         "先看门有没有关好",
         "现在 −9.8 °C，界限 −15.0 °C",
         "连接断开",
