@@ -3,7 +3,7 @@
 
 use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
-use storewarden_rules::{Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
+use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
 const STALE_POLLS: i64 = 3;
@@ -87,10 +87,6 @@ impl Names {
     pub fn find_point(&self, text: &str) -> Option<PointId> {
         let (device, point) = text.split_once('/')?;
         self.points_of(self.find_device(device)?).find(|(_, name)| name.name == point).map(|(id, _)| id)
-    }
-    /// `device: condition`, for logs.
-    pub fn describe(&self, device: DeviceId, condition: Condition) -> String {
-        format!("{}: {}", self.device(device).id, condition.name())
     }
 }
 

@@ -108,11 +108,14 @@ impl Shelf {
             tokio::select! {
                 Some(batch) = batches.recv() => self.on_batch(batch).await?,
                 Some((gateway, event)) = events.recv() => self.on_event(gateway, event).await?,
-                _ = tick.tick() => self.on_tick().await?,
+                _ = tick.tick() => {
+                    self.on_tick().await?;
+                    // The page is made once a second too: a leaflet's thousands of results need no view each.
+                    self.publish();
+                }
                 () = stop.cancelled() => return Ok(()),
             }
             self.hand_over(&tasks);
-            self.publish();
         }
     }
 
