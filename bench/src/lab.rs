@@ -1,13 +1,13 @@
 //! A store under measurement: brokers, simulated equipment, headquarters and the agent, each a process
 //! of its own.
 
-use crate::children::{self, Part};
 use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
+use storewarden_demo::children::{self, Part};
+use storewarden_demo::ready::{READY_LIMIT, free_port, view, wait_for_addresses, wait_for_port};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -17,8 +17,6 @@ pub const CHAIN: &str = "figures";
 pub const STORE: &str = "0001";
 /// Id of the price team's key.
 const KEY_ID: &str = "price-team";
-/// How long a part may take to be ready.
-const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where everything listens, for those who write configurations.
 pub struct Place {
@@ -157,7 +155,7 @@ impl Lab {
         let config = self.path("store.toml").display().to_string();
         self.agent = Some(Part::start(self.dir.path(), "storewarden", ["run", "--config", &config])?);
         let up = async {
-            while view(self.place.console).await.is_err() {
+            while view::<View>(self.place.console).await.is_err() {
                 if let Some(agent) = &mut self.agent {
                     agent.check(self.dir.path())?;
                 }
@@ -272,55 +270,4 @@ pub struct View {
 pub struct Label {
     /// Where it stands.
     pub state: String,
-}
-
-/// Asks the agent's console for the store as it is.
-pub async fn view(console: u16) -> io::Result<View> {
-    let url = format!("http://127.0.0.1:{console}/api/view");
-    tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).build().into();
-        let text = agent
-            .get(&url)
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_to_string())
-            .map_err(io::Error::other)?;
-        serde_json::from_str(&text).map_err(io::Error::other)
-    })
-    .await?
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-/// Waits until somebody listens on `port`.
-pub async fn wait_for_port(port: u16) -> io::Result<()> {
-    let up = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(READY_LIMIT, up).await.map_err(|_| io::Error::other("a broker does not listen"))
-}
-
-/// Waits for the JSON file at `path` and returns the addresses under `key`: at least one.
-pub async fn wait_for_addresses(path: &std::path::Path, key: &str) -> io::Result<Vec<String>> {
-    let listening = async {
-        loop {
-            if let Ok(text) = std::fs::read_to_string(path) {
-                let mut ready: serde_json::Value = serde_json::from_str(&text)?;
-                let addresses: Vec<String> = serde_json::from_value(ready[key].take())?;
-                if addresses.is_empty() {
-                    return Err(io::Error::other("the simulated equipment has no bus"));
-                }
-                return Ok(addresses);
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(READY_LIMIT, listening)
-        .await
-        .map_err(|_| io::Error::other("the simulated equipment does not start"))?
 }

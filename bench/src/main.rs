@@ -5,8 +5,6 @@
 //! binary; nothing here asserts on time.
 #![forbid(unsafe_code)]
 
-mod broker;
-mod children;
 mod journal;
 mod kills;
 mod lab;
@@ -19,9 +17,9 @@ mod waves;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Row;
-use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+use storewarden_demo::programs::{Program, runtime};
 
 /// Measures what README and docs state, and prints each value with its bound or peer.
 #[derive(Parser)]
@@ -73,21 +71,9 @@ impl Figure {
 /// The measured programs, for the child processes.
 #[derive(Subcommand)]
 enum Part {
-    /// An embedded broker on each of these ports.
-    #[command(hide = true)]
-    Broker {
-        /// Ports on the loopback address.
-        ports: Vec<u16>,
-    },
-    /// `storesim …`
-    #[command(hide = true, disable_help_flag = true)]
-    Storesim(Rest),
-    /// `storewarden …`
-    #[command(hide = true, disable_help_flag = true)]
-    Storewarden(Rest),
-    /// `storewarden-hq …`
-    #[command(hide = true, disable_help_flag = true)]
-    StorewardenHq(Rest),
+    /// A program of the store or of headquarters.
+    #[command(flatten)]
+    Program(Program),
     /// Modbus TCP devices that answer at once.
     #[command(hide = true)]
     Slaves(polling::slaves::Arguments),
@@ -99,30 +85,12 @@ enum Part {
     WideAgent(polling::agent::Arguments),
 }
 
-/// Arguments handed on as they are.
-#[derive(clap::Args)]
-struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
-}
-
-impl Rest {
-    fn with_name(self, name: &str) -> impl Iterator<Item = OsString> + use<> {
-        std::iter::once(OsString::from(name)).chain(self.arguments)
-    }
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.part {
         None if arguments.list => list(),
         None => runtime().block_on(measure(arguments.figure, arguments.json)),
-        Some(Part::Broker { ports }) => broker::run(&ports),
-        Some(Part::Storewarden(rest)) => storewarden::cli::run(rest.with_name("storewarden")),
-        Some(Part::StorewardenHq(rest)) => {
-            runtime().block_on(storewarden_hq::cli(rest.with_name("storewarden-hq")))
-        }
-        Some(Part::Storesim(rest)) => runtime().block_on(storesim::cli(rest.with_name("storesim"))),
+        Some(Part::Program(program)) => program.run(),
         Some(Part::Slaves(arguments)) => ended(runtime().block_on(polling::slaves::run(arguments))),
         Some(Part::BareLoop(arguments)) => ended(polling::bare::run(arguments)),
         Some(Part::WideAgent(arguments)) => ended(polling::agent::run(&arguments)),
@@ -163,12 +131,4 @@ async fn measure(figure: Option<Figure>, json: bool) -> ExitCode {
     }
     report::print(&rows, json);
     exit
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime needs only threads and an epoll descriptor")
 }

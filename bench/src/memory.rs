@@ -1,10 +1,11 @@
 //! `memory`: what the agent takes while it runs the store of the demonstration.
 
-use crate::lab::{Lab, Place, view};
+use crate::lab::{Lab, Place, View};
 use crate::process::{self, Memory};
 use crate::report::Row;
 use std::fmt::Write as _;
 use std::io;
+use storewarden_demo::ready::view;
 
 /// The promise for one store, MB.
 const BOUND_MB: f64 = 30.0;
@@ -34,7 +35,7 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     }
     lab.push_prices(&prices).await?;
     lab.watch(AGE_S.1).await?;
-    let view = view(lab.place.console).await?;
+    let view: View = view(lab.place.console).await?;
     let refreshed = view.labels.iter().filter(|label| label.state == "refreshed").count();
     if refreshed < SHELF.len() {
         return Err(io::Error::other(format!("only {refreshed} of {} labels show their price", SHELF.len())));

@@ -1,10 +1,10 @@
 //! The live account on the screen, and what came of it at the end.
 
-use crate::children;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use storewarden_demo::children;
 
 /// What came of a demonstration.
 #[derive(Debug, Serialize)]
@@ -76,22 +76,6 @@ pub struct Point {
 pub struct Label {
     /// Where it stands.
     pub state: String,
-}
-
-/// Asks the agent's console for the store as it is.
-pub async fn view(console: u16) -> io::Result<View> {
-    let url = format!("http://127.0.0.1:{console}/api/view");
-    tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(2))).build().into();
-        let text = agent
-            .get(&url)
-            .call()
-            .and_then(|mut answer| answer.body_mut().read_to_string())
-            .map_err(io::Error::other)?;
-        serde_json::from_str(&text).map_err(io::Error::other)
-    })
-    .await?
 }
 
 /// Every alert at headquarters.

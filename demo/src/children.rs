@@ -1,4 +1,4 @@
-//! The programs of the demonstration as child processes of this binary.
+//! The programs as child processes of the running binary, see [`crate::programs`].
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// How long a program may take to stop in order before it is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(8);
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// One running program; killed when dropped.
 pub struct Part {
@@ -20,13 +20,13 @@ pub struct Part {
 }
 
 impl Part {
-    /// Starts program `name` with `arguments`; what it says goes to `NAME.log` in `dir`.
+    /// Starts program `name` with `arguments`; what it says is appended to `NAME.log` in `dir`.
     pub fn start<S: AsRef<OsStr>>(
         dir: &Path,
         name: &'static str,
         arguments: impl IntoIterator<Item = S>,
     ) -> io::Result<Self> {
-        let log = File::create(dir.join(format!("{name}.log")))?;
+        let log = File::options().create(true).append(true).open(dir.join(format!("{name}.log")))?;
         let child = command(name, arguments)?
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -36,29 +36,33 @@ impl Part {
         Ok(Self { name, child })
     }
 
-    /// Its process id, while it runs.
-    pub fn id(&self) -> Option<u32> {
-        self.child.id()
+    /// Its process id.
+    pub fn id(&self) -> io::Result<u32> {
+        self.child.id().ok_or_else(|| io::Error::other(format!("{} has ended", self.name)))
     }
 
-    /// An error if it has ended by itself.
-    pub fn check(&mut self) -> io::Result<()> {
-        match self.child.try_wait()? {
-            None => Ok(()),
-            Some(status) => Err(io::Error::other(format!("{} ended: {status}; see {0}.log", self.name))),
-        }
+    /// An error, with its last words, if it has ended by itself.
+    pub fn check(&mut self, dir: &Path) -> io::Result<()> {
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        let log = std::fs::read_to_string(dir.join(format!("{}.log", self.name))).unwrap_or_default();
+        let last = log.lines().last().unwrap_or("it said nothing");
+        Err(io::Error::other(format!("{} ended: {status}: {last}", self.name)))
     }
 
-    /// Asks it to stop and waits; kills it when it takes too long.
-    pub async fn stop(mut self) -> io::Result<()> {
-        if let Some(id) = self.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended in this moment; the wait tells.
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
-        }
-        if let Ok(status) = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await {
-            return status.map(drop);
-        }
+    /// SIGKILL, and waits until it is gone.
+    pub async fn kill(mut self) -> io::Result<()> {
         self.child.kill().await
+    }
+
+    /// Asks it to stop and waits; an error if it takes too long.
+    pub async fn stop(mut self) -> io::Result<()> {
+        let id = i32::try_from(self.id()?).map_err(io::Error::other)?;
+        // It may have ended in this moment; the wait tells.
+        let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        match tokio::time::timeout(STOP_LIMIT, self.child.wait()).await {
+            Ok(status) => status.map(drop),
+            Err(_) => Err(io::Error::other(format!("{} does not stop", self.name))),
+        }
     }
 }
 
@@ -67,7 +71,7 @@ pub async fn output<S: AsRef<OsStr>>(
     name: &'static str,
     arguments: impl IntoIterator<Item = S>,
 ) -> io::Result<String> {
-    let output = command(name, arguments)?.stdin(Stdio::null()).output().await?;
+    let output = command(name, arguments)?.stdin(Stdio::null()).kill_on_drop(true).output().await?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(io::Error::other(format!("{name}: {}: {why}", output.status)));

@@ -4,16 +4,14 @@
 #![forbid(unsafe_code)]
 
 mod account;
-mod broker;
-mod children;
 mod files;
 mod play;
 
-use clap::{Parser, Subcommand};
-use std::ffi::OsString;
+use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use storewarden_demo::programs::{Program, runtime};
 
 /// A simulated store with two fridges, two freezers, a meter, a sign and eight labels, its agent, and
 /// headquarters.
@@ -30,72 +28,21 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     #[command(subcommand)]
-    part: Option<Part>,
-}
-
-/// One of the programs, for the child processes.
-#[derive(Subcommand)]
-enum Part {
-    /// An embedded broker on each of these ports.
-    #[command(hide = true)]
-    Broker {
-        /// Ports on the loopback address.
-        ports: Vec<u16>,
-    },
-    /// `storesim …`
-    #[command(hide = true, disable_help_flag = true)]
-    Storesim(Rest),
-    /// `storewarden …`
-    #[command(hide = true, disable_help_flag = true)]
-    Storewarden(Rest),
-    /// `storewarden-hq …`
-    #[command(hide = true, disable_help_flag = true)]
-    StorewardenHq(Rest),
-}
-
-/// Arguments handed on as they are.
-#[derive(clap::Args)]
-struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
-}
-
-impl Rest {
-    fn with_name(self, name: &str) -> impl Iterator<Item = OsString> + use<> {
-        std::iter::once(OsString::from(name)).chain(self.arguments)
-    }
+    program: Option<Program>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.part {
-        Some(Part::Storewarden(rest)) => storewarden::cli::run(rest.with_name("storewarden")),
-        Some(Part::StorewardenHq(rest)) => {
-            runtime().block_on(storewarden_hq::cli(rest.with_name("storewarden-hq")))
-        }
-        Some(Part::Storesim(rest)) => runtime().block_on(storesim::cli(rest.with_name("storesim"))),
-        Some(Part::Broker { ports }) => broker::run(&ports),
-        None => {
-            let play = play::Play {
-                exit_after: arguments.exit_after,
-                summary: arguments.summary,
-                keep: arguments.keep,
-            };
-            match runtime().block_on(play.run()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("demo: {error}");
-                    ExitCode::FAILURE
-                }
-            }
+    if let Some(program) = arguments.program {
+        return program.run();
+    }
+    let play =
+        play::Play { exit_after: arguments.exit_after, summary: arguments.summary, keep: arguments.keep };
+    match runtime().block_on(play.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
         }
     }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime needs only threads and an epoll descriptor")
 }

@@ -1,13 +1,12 @@
 //! The play: who enters when, what happens, and the curtain.
 
-use crate::account::{self, Account, Summary, db_flag};
-use crate::children::{self, Part};
+use crate::account::{self, Account, Summary, View, db_flag};
 use crate::files::{self, CHAIN, Files, KEY_ID, LABELS, Ports, STORE};
-use serde::Deserialize;
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use storewarden_demo::children::{self, Part};
+use storewarden_demo::ready::{READY_LIMIT, free_port, view, wait_for_addresses, wait_for_port};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -15,8 +14,6 @@ use tokio::time::{Instant, interval, sleep, timeout};
 const PRICES_AT: Duration = Duration::from_secs(4);
 /// How often the equipment is told of on the screen.
 const READINGS_EVERY: u32 = 5;
-/// How long the parts may take to be ready.
-const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// A demonstration.
 pub struct Play {
@@ -64,14 +61,14 @@ impl Play {
             if end.is_some_and(|end| Instant::now() >= end) {
                 break;
             }
-            stage.check()?;
+            stage.check(&files.dir)?;
             if !prices_pushed && Instant::now() >= prices_at {
                 prices_pushed = true;
                 push_prices(&files, &db).await?;
                 account.say(format_args!("PRICES    headquarters signed and pushed {LABELS} prices"));
             }
             account.tell_alerts(&account::alerts(&db).await?);
-            let view = account::view(ports.console).await?;
+            let view = view::<View>(ports.console).await?;
             account.tell_labels(&view);
             if seconds % READINGS_EVERY == 0 {
                 account.tell_readings(&view, account::readings_at_hq(&db).await?);
@@ -122,7 +119,7 @@ impl Stage {
                 dir.as_os_str(),
             ],
         )?;
-        let bus = wait_for_bus(&ready).await?;
+        let bus = wait_for_addresses(&ready, "buses").await?.swap_remove(0);
         let key = dir.as_os_str().to_string_lossy();
         let _ = std::fs::remove_file(files.path(&format!("{KEY_ID}.pem")));
         let printed =
@@ -147,8 +144,8 @@ impl Stage {
         )?;
         let mut stage = Self { broker, simulator, hq, agent };
         let up = async {
-            while account::view(ports.console).await.is_err() {
-                stage.check()?;
+            while view::<View>(ports.console).await.is_err() {
+                stage.check(dir)?;
                 sleep(Duration::from_millis(100)).await;
             }
             Ok::<_, io::Error>(())
@@ -157,16 +154,16 @@ impl Stage {
         Ok(stage)
     }
 
-    fn check(&mut self) -> io::Result<()> {
+    fn check(&mut self, dir: &Path) -> io::Result<()> {
         for part in [&mut self.broker, &mut self.simulator, &mut self.hq, &mut self.agent] {
-            part.check()?;
+            part.check(dir)?;
         }
         Ok(())
     }
 
     /// Stops everything, the agent first: it still has something to say.
     async fn stop(self, files: &Files, db: &Path) -> io::Result<Summary> {
-        let rss_mb = self.agent.id().and_then(account::rss_mb).unwrap_or(0.0);
+        let rss_mb = account::rss_mb(self.agent.id()?).unwrap_or(0.0);
         self.agent.stop().await?;
         self.hq.stop().await?;
         self.simulator.stop().await?;
@@ -205,37 +202,4 @@ fn public_key(printed: &str) -> io::Result<String> {
     line.and_then(|rest| rest.strip_suffix('"'))
         .map(str::to_owned)
         .ok_or_else(|| io::Error::other("price keygen printed no public key"))
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-async fn wait_for_port(port: u16) -> io::Result<()> {
-    let up = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(READY_LIMIT, up).await.map_err(|_| io::Error::other("the broker does not listen"))
-}
-
-/// Where the simulated equipment listens, once it does.
-async fn wait_for_bus(ready: &Path) -> io::Result<String> {
-    #[derive(Deserialize)]
-    struct Ready {
-        buses: Vec<String>,
-    }
-    let listening = async {
-        loop {
-            if let Ok(text) = std::fs::read_to_string(ready) {
-                let ready: Ready = serde_json::from_str(&text)?;
-                return ready.buses.into_iter().next().ok_or_else(|| io::Error::other("no bus"));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(READY_LIMIT, listening)
-        .await
-        .map_err(|_| io::Error::other("the simulated store does not start"))?
 }

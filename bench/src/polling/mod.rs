@@ -13,13 +13,14 @@ pub mod agent;
 pub mod bare;
 pub mod slaves;
 
-use crate::children::{self, Part};
-use crate::lab::{View, free_port, view, wait_for_addresses, wait_for_port};
+use crate::lab::View;
 use crate::process;
 use crate::report::Row;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use storewarden_demo::children::{self, Part};
+use storewarden_demo::ready::{free_port, view, wait_for_addresses, wait_for_port};
 use tokio::time::{sleep, timeout};
 
 /// Devices, each behind a port of its own.
@@ -178,7 +179,7 @@ impl Bench<'_> {
             ],
         )?;
         let up = async {
-            while view(console).await.map_or(0, |view| view.readings) == 0 {
+            while view::<View>(console).await.map_or(0, |view| view.readings) == 0 {
                 agent.check(dir.path())?;
                 sleep(Duration::from_millis(50)).await;
             }
@@ -189,10 +190,10 @@ impl Bench<'_> {
             .map_err(|_| io::Error::other("the agent reads nothing"))??;
         sleep(WARM_UP).await;
         let id = agent.id()?;
-        let (before, cpu_before, began) = (view(console).await?, process::cpu_s(id)?, Instant::now());
+        let (before, cpu_before, began) = (view::<View>(console).await?, process::cpu_s(id)?, Instant::now());
         sleep(Duration::from_secs(RUN_S)).await;
         let (after, cpu_after, seconds) =
-            (view(console).await?, process::cpu_s(id)?, began.elapsed().as_secs_f64());
+            (view::<View>(console).await?, process::cpu_s(id)?, began.elapsed().as_secs_f64());
         agent.kill().await?;
         Ok(Run { registers_per_s: rate(&before, &after), cpu: (cpu_after - cpu_before) / seconds * 100.0 })
     }
