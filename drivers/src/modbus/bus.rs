@@ -6,11 +6,11 @@
 //! waits for at most the one request under way; every poll that could not be made still yields a
 //! bad reading for each of its points.
 
-use crate::modbus::command::{CommandError, Write, write_of};
-use crate::modbus::device::{Answer, BusDevice, Polled};
+use crate::modbus::command::{CommandError, write_of};
+use crate::modbus::device::{BusDevice, Polled};
 use crate::modbus::health::Health;
 use crate::modbus::plan::Read;
-use crate::profile::Table;
+use crate::modbus::request::{Outcome, Request, Write};
 use std::collections::VecDeque;
 use storewarden_rules::{BadReason, Millis, Mono, Now, PointId, Reading};
 
@@ -50,47 +50,6 @@ pub enum Next {
     },
     /// Nothing to do before this moment or the next command.
     WaitUntil(Mono),
-}
-
-/// One request on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Functions 1 to 4.
-    Read {
-        /// Which table.
-        table: Table,
-        /// First address.
-        start: u16,
-        /// How many registers or bits.
-        count: u16,
-    },
-    /// Functions 5, 6 and 16.
-    Write(Write),
-}
-
-/// How a request went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The answer to a read, of the length asked for.
-    Answer(Answer),
-    /// The echo of a write, equal to what was sent.
-    Written,
-    /// The device or gateway refused, with this code.
-    Exception(u8),
-    /// Something came that does not answer the request.
-    Garbled,
-    /// Nothing came in time.
-    TimedOut,
-    /// The connection broke.
-    Lost,
-}
-
-impl Outcome {
-    /// Whether the connection must be closed, because an answer may still be on its way in it that
-    /// could be taken for the next request's.
-    pub fn drops_link(&self) -> bool {
-        matches!(self, Self::Garbled | Self::TimedOut | Self::Lost)
-    }
 }
 
 /// A change of state that an operator wants to know, once.

@@ -1,7 +1,8 @@
 //! The promises of the bus, played without a socket: the test is the line and the devices.
 
 use super::*;
-use crate::profile::Profile;
+use crate::modbus::request::Answer;
+use crate::profile::{Profile, Table};
 use proptest::prelude::*;
 use std::sync::Arc;
 use storewarden_rules::Sample;

@@ -1,33 +1,8 @@
 //! Writes to device points: what may be written, and the request that does it.
 
+use crate::modbus::request::Write;
 use crate::modbus::words::{EncodeError, encode};
 use crate::profile::{Point, WriteFunction};
-
-/// One write on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// Function 5.
-    Coil {
-        /// 0-based wire address.
-        address: u16,
-        /// The state to set.
-        on: bool,
-    },
-    /// Function 6.
-    Register {
-        /// 0-based wire address.
-        address: u16,
-        /// The raw word.
-        word: u16,
-    },
-    /// Function 16.
-    Registers {
-        /// 0-based wire address of the first word.
-        address: u16,
-        /// The raw words, 1 to 4.
-        words: Vec<u16>,
-    },
-}
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -3,6 +3,7 @@
 
 use crate::modbus::health::Health;
 use crate::modbus::plan::{Read, plan};
+use crate::modbus::request::Answer;
 use crate::modbus::words::{decode, decode_bit};
 use crate::profile::{Point, Profile};
 use std::sync::Arc;
@@ -30,15 +31,6 @@ impl BusDevice {
     pub fn timeout(&self) -> Millis {
         self.timeout.unwrap_or(Millis(i64::from(self.profile.modbus.timeout_ms)))
     }
-}
-
-/// What a read brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Registers, as many as were asked for.
-    Words(Vec<u16>),
-    /// Coils or discrete inputs, as many as were asked for.
-    Bits(Vec<bool>),
 }
 
 /// A device being polled.

@@ -7,5 +7,7 @@ pub mod command;
 pub mod device;
 pub mod health;
 pub mod plan;
+pub mod request;
+pub mod serial;
 pub mod tcp;
 pub mod words;

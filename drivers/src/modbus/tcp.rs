@@ -1,9 +1,10 @@
 //! The task that owns one TCP connection and does what [`Bus`] says.
 
 use crate::clock::Clock;
-use crate::modbus::bus::{Bus, Change, Next, Outcome, Request};
-use crate::modbus::command::{CommandError, Write};
-use crate::modbus::device::{Answer, BusDevice};
+use crate::modbus::bus::{Bus, Change, Next};
+use crate::modbus::command::CommandError;
+use crate::modbus::device::BusDevice;
+use crate::modbus::request::{Answer, Outcome, Request, Write};
 use crate::profile::Table;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -184,6 +185,9 @@ fn pdu(request: &Request) -> Pdu<'_> {
             Table::InputRegister => Pdu::ReadInputRegisters(*start, *count),
         },
         Request::Write(Write::Coil { address, on }) => Pdu::WriteSingleCoil(*address, *on),
+        Request::Write(Write::Coils { address, states }) => {
+            Pdu::WriteMultipleCoils(*address, Cow::Borrowed(states))
+        }
         Request::Write(Write::Register { address, word }) => Pdu::WriteSingleRegister(*address, *word),
         Request::Write(Write::Registers { address, words }) => {
             Pdu::WriteMultipleRegisters(*address, Cow::Borrowed(words))
@@ -208,6 +212,11 @@ fn judge(request: &Request, response: Response) -> Outcome {
         }
         (Request::Write(Write::Coil { address, on }), Response::WriteSingleCoil(echo, state))
             if (echo, state) == (*address, *on) =>
+        {
+            Outcome::Written
+        }
+        (Request::Write(Write::Coils { address, states }), Response::WriteMultipleCoils(echo, count))
+            if echo == *address && usize::from(count) == states.len() =>
         {
             Outcome::Written
         }
