@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::modbus::request::Answer;
-use crate::profile::{Profile, Table};
+use crate::profile::Profile;
 use proptest::prelude::*;
 use std::sync::Arc;
 use storewarden_rules::Sample;
