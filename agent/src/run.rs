@@ -211,14 +211,16 @@ fn start_buses(
         for (id, device) in (0..).map(DeviceId).zip(&config.devices).filter(|(_, device)| device.bus == index)
         {
             buses.commands.insert(id, sender.clone());
-            let points: Vec<(PointId, usize)> =
+            let modbus = device.profile.modbus().expect("the config puts only Modbus devices on a bus");
+            let wanted: Vec<(PointId, usize)> =
                 assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
             devices.push(BusDevice {
                 name: device.id.clone(),
                 unit: device.unit,
-                profile: device.profile.clone(),
+                modbus: modbus.clone(),
+                points: device.profile.points.clone(),
                 poll: device.poll,
-                points,
+                wanted,
                 timeout: None,
             });
         }

@@ -42,14 +42,15 @@ fn three_registers() -> Arc<Profile> {
 
 /// A device of this unit that is polled once and then hardly ever; its points count from `first`.
 fn device(unit: u8, profile: &Arc<Profile>, first: u16, poll: Millis) -> BusDevice {
-    let points = (first..).map(PointId).zip(0..profile.points.len()).collect();
+    let wanted = (first..).map(PointId).zip(0..profile.points.len()).collect();
     BusDevice {
         name: format!("unit-{unit}"),
         unit,
-        profile: Arc::clone(profile),
+        modbus: profile.modbus().unwrap().clone(),
+        points: profile.points.clone(),
         poll,
         timeout: None,
-        points,
+        wanted,
     }
 }
 

@@ -197,8 +197,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
                 let known: Vec<_> = profile::built_in_ids().collect();
                 wrong("profile", format!("`{}` is unknown; write one of {}", unit.profile, known.join(", ")))
             })?;
-            if !profile.modbus.units.contains(&unit.unit) {
-                let range = &profile.modbus.units;
+            let Some(modbus) = profile.modbus() else {
+                return Err(wrong("profile", format!("`{}` does not speak Modbus", unit.profile)));
+            };
+            if !modbus.units.contains(&unit.unit) {
+                let range = &modbus.units;
                 return Err(wrong("unit", format!("must be {} to {}", range.start(), range.end())));
             }
             if units.iter().any(|other| other.number == unit.unit) {

@@ -3,7 +3,7 @@
 use crate::world::{Value, World};
 use storewarden_drivers::{
     modbus::words,
-    profile::{Kind, Point, Profile, Table, WriteFunction},
+    profile::{Forbidden, Kind, Mask, Modbus, Profile, Register, Table, WriteFunction},
 };
 use storewarden_rules::Sample;
 
@@ -44,7 +44,8 @@ pub fn read(
     start: u16,
     count: u16,
 ) -> Result<Vec<u16>, Exception> {
-    let count_max = if table.is_bits() { profile.modbus.bits_max } else { profile.modbus.registers_max };
+    let modbus = modbus(profile)?;
+    let count_max = if table.is_bits() { modbus.bits_max } else { modbus.registers_max };
     if !(1..=count_max).contains(&count) {
         return Err(Exception::IllegalValue);
     }
@@ -52,20 +53,42 @@ pub fn read(
     let mut words = Vec::with_capacity(usize::from(count));
     for address in u32::from(start)..end {
         let address = u16::try_from(address).map_err(|_| Exception::IllegalAddress)?;
-        match point_at(profile, table, address) {
-            Some(point) => {
-                let value = world.value(device, &point.name).ok_or(Exception::IllegalAddress)?;
-                let encoded = encode(point, value)?;
-                words.push(encoded[usize::from(address - point.address)]);
-            }
-            None if is_readable_gap(profile, table, address) => words.push(0),
+        words.push(match word(world, device, profile, modbus, table, address)? {
+            Some(word) => word,
+            None if is_readable_gap(modbus, table, address) => 0,
             None => return Err(Exception::IllegalAddress),
-        }
+        });
     }
     Ok(words)
 }
 
-/// Takes a write of `words` (for a coil one word, 0 or 1) to the point that begins at `address`.
+/// The word at one address; none if no point is there. Points that are bits of one register share it.
+fn word(
+    world: &World,
+    device: usize,
+    profile: &Profile,
+    modbus: &Modbus,
+    table: Table,
+    address: u16,
+) -> Result<Option<u16>, Exception> {
+    let here = profile.points.iter().zip(&modbus.registers).filter(|(_, register)| {
+        let end = u32::from(register.address) + u32::from(register.kind.width());
+        register.table == table && register.address <= address && u32::from(address) < end
+    });
+    let (mut word, mut known) = (None, false);
+    for (point, register) in here {
+        // A register of which the model knows nothing is not there; of one that it knows in part the
+        // other bits are 0.
+        word = word.or(Some(0));
+        let Some(value) = world.value(device, &point.name) else { continue };
+        known = true;
+        let encoded = encode(register, value)?[usize::from(address - register.address)];
+        word = word.map(|word| word | encoded);
+    }
+    if word.is_some() && !known { Err(Exception::IllegalAddress) } else { Ok(word) }
+}
+
+/// Takes a write of `words` (for a coil one word, 0 or 1) at `address`.
 pub fn write(
     world: &mut World,
     device: usize,
@@ -75,50 +98,70 @@ pub fn write(
     words: &[u16],
     function: WriteFunction,
 ) -> Result<(), Exception> {
-    let point = point_at(profile, table, address)
-        .filter(|point| point.address == address)
-        .ok_or(Exception::IllegalAddress)?;
-    let allowed = point.write.as_ref().filter(|write| write.function == function);
-    let write = allowed.ok_or(Exception::IllegalAddress)?;
-    let Sample::Good(value) = words::decode(point, words) else { return Err(Exception::IllegalValue) };
-    if !write.range.contains(&value) {
-        return Err(Exception::IllegalValue);
+    let modbus = modbus(profile)?;
+    let coil = |function| matches!(function, WriteFunction::Coil | WriteFunction::Coils);
+    let mut taken = false;
+    for (point, register) in profile.points.iter().zip(&modbus.registers) {
+        let Some(write) = register.write.as_ref().filter(|write| {
+            write.address == address && write.function == function && coil(function) == (table == Table::Coil)
+        }) else {
+            continue;
+        };
+        let value = match (write.mask, register.bits) {
+            (Mask::LowByte, Some((low, high))) => {
+                let of = ((1u32 << (high + 1)) - (1u32 << low)) >> 8;
+                if u32::from(words[0]) & of != of {
+                    continue;
+                }
+                words::decode(register, words)
+            }
+            _ => match write.words.iter().find(|(_, word)| [*word] == *words) {
+                Some((value, _)) => Sample::Good(*value),
+                None if !write.words.is_empty() => return Err(Exception::IllegalValue),
+                None => words::decode(register, words),
+            },
+        };
+        let Sample::Good(value) = value else { return Err(Exception::IllegalValue) };
+        if !point.accepts.as_ref().is_some_and(|accepts| accepts.contains(value)) {
+            return Err(Exception::IllegalValue);
+        }
+        taken |= world.write(device, &point.name, value);
     }
-    if world.write(device, &point.name, value) { Ok(()) } else { Err(Exception::IllegalAddress) }
+    if taken { Ok(()) } else { Err(Exception::IllegalAddress) }
 }
 
-fn point_at(profile: &Profile, table: Table, address: u16) -> Option<&Point> {
-    profile.points.iter().find(|point| {
-        let end = u32::from(point.address) + u32::from(point.kind.width());
-        point.table == table && point.address <= address && u32::from(address) < end
-    })
+fn modbus(profile: &Profile) -> Result<&Modbus, Exception> {
+    profile.modbus().ok_or(Exception::IllegalFunction)
 }
 
 /// Whether `address`, at which no point is, lies in a hole no longer than the profile's `gap_max`.
-fn is_readable_gap(profile: &Profile, table: Table, address: u16) -> bool {
-    let neighbours = profile.points.iter().filter(|point| point.table == table);
+fn is_readable_gap(modbus: &Modbus, table: Table, address: u16) -> bool {
+    let forbidden = |hole: &Forbidden| hole.table == table && hole.addresses.contains(&address);
+    if modbus.forbidden.iter().any(forbidden) {
+        return false;
+    }
     let (mut below, mut above) = (None, None);
-    for point in neighbours {
-        let after = u32::from(point.address) + u32::from(point.kind.width());
+    for register in modbus.registers.iter().filter(|register| register.table == table) {
+        let after = u32::from(register.address) + u32::from(register.kind.width());
         if after <= u32::from(address) {
             below = below.max(Some(after));
         } else {
-            let next = u32::from(point.address);
+            let next = u32::from(register.address);
             above = Some(above.map_or(next, |above: u32| above.min(next)));
         }
     }
     let hole = above.zip(below).map(|(above, below)| above - below);
-    hole.is_some_and(|hole| hole <= u32::from(profile.modbus.gap_max))
+    hole.is_some_and(|hole| hole <= u32::from(modbus.gap_max))
 }
 
-fn encode(point: &Point, value: Value) -> Result<Vec<u16>, Exception> {
-    let number = match (value, point.unavailable.first()) {
+fn encode(register: &Register, value: Value) -> Result<Vec<u16>, Exception> {
+    let number = match (value, register.unavailable.first()) {
         (Value::Number(number), _) => number,
-        (Value::SensorFault, Some(raw)) => return Ok(words::raw_words(point, *raw)),
-        (Value::SensorFault, None) if point.kind == Kind::S16 => return Ok(vec![OPEN_PROBE]),
+        (Value::SensorFault, Some(raw)) => return Ok(words::raw_words(register, *raw)),
+        (Value::SensorFault, None) if register.kind == Kind::S16 => return Ok(vec![OPEN_PROBE]),
         (Value::SensorFault, None) => return Err(Exception::DeviceFailure),
     };
-    words::encode(point, number).map_err(|_| Exception::DeviceFailure)
+    words::encode(register, number).map_err(|_| Exception::DeviceFailure)
 }
 
 /// What a signed temperature register shows for an open probe where the profile names no value of

@@ -5,7 +5,6 @@ use std::{
     collections::HashMap,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 use storewarden_drivers::{
@@ -65,15 +64,16 @@ async fn the_driver_reads_every_point_and_tells_every_fault_apart() {
     let mut names: Vec<String> = Vec::new();
     let devices = DEVICES
         .map(|(name, unit, profile)| {
-            let profile = Arc::new(built_in(profile).expect("shipped"));
-            let points = (0..profile.points.len())
+            let profile = built_in(profile).expect("shipped");
+            let modbus = profile.modbus().expect("Modbus").clone();
+            let wanted = (0..profile.points.len())
                 .map(|index| {
                     names.push(format!("{name}/{}", profile.points[index].name));
                     (PointId(u16::try_from(names.len() - 1).expect("few points")), index)
                 })
                 .collect();
             let poll = Millis(200);
-            BusDevice { name: name.into(), unit, profile, poll, timeout: None, points }
+            BusDevice { name: name.into(), unit, modbus, points: profile.points, poll, timeout: None, wanted }
         })
         .to_vec();
     let id = |name: &str| {

@@ -101,8 +101,9 @@ mod tests {
     #[test]
     fn the_wide_device_is_one_read_of_forty_registers() {
         let profile = Profile::parse("wide", &profile()).expect("a profile");
-        let numbered: Vec<_> = profile.points.iter().enumerate().collect();
-        let reads = storewarden_drivers::modbus::plan::plan(&profile.modbus, &numbered);
+        let modbus = profile.modbus().expect("Modbus");
+        let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
+        let reads = storewarden_drivers::modbus::plan::plan(modbus, &numbered);
         assert_eq!(reads.iter().map(|read| (read.start, read.count)).collect::<Vec<_>>(), [(0, 40)]);
     }
 }

@@ -226,11 +226,12 @@ impl Bus {
             .iter()
             .enumerate()
             .find_map(|(device, polled)| {
-                let (_, index) = polled.config.points.iter().find(|(id, _)| *id == point)?;
+                let (_, index) = polled.config.wanted.iter().find(|(id, _)| *id == point)?;
                 Some((device, *index))
             })
             .ok_or(CommandError::NotHere)?;
-        let write = write_of(&self.devices[device].config.profile.points[index], value)?;
+        let config = &self.devices[device].config;
+        let write = write_of(&config.points[index], &config.modbus.registers[index], value)?;
         if self.commands.iter().filter(|queued| queued.device == device).count() >= COMMANDS_MAX {
             return Err(CommandError::QueueFull);
         }
@@ -297,7 +298,7 @@ impl Bus {
         };
         let Some(device) = device else { return Next::WaitUntil(self.wake_at(now)) };
         if let Some(last_frame) = self.last_frame {
-            let guard = Millis(i64::from(self.devices[device].config.profile.modbus.guard_ms));
+            let guard = Millis(i64::from(self.devices[device].config.modbus.guard_ms));
             if now < last_frame + guard {
                 return Next::WaitUntil(last_frame + guard);
             }

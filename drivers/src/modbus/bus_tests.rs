@@ -4,7 +4,6 @@ use super::*;
 use crate::modbus::request::Answer;
 use crate::profile::Profile;
 use proptest::prelude::*;
-use std::sync::Arc;
 use storewarden_rules::Sample;
 
 const PROFILE: &str = "
@@ -32,13 +31,15 @@ unit = '1'
 
 /// A device of two points, hence two reads; its points are `10 × number` and the next.
 fn device(number: u16, poll: Millis) -> BusDevice {
+    let profile = Profile::parse("x", PROFILE).unwrap();
     BusDevice {
         name: format!("device-{number}"),
         unit: u8::try_from(number).unwrap(),
-        profile: Arc::new(Profile::parse("x", PROFILE).unwrap()),
+        modbus: profile.modbus().unwrap().clone(),
+        points: profile.points,
         poll,
         timeout: None,
-        points: vec![(PointId(10 * number), 0), (PointId(10 * number + 1), 1)],
+        wanted: vec![(PointId(10 * number), 0), (PointId(10 * number + 1), 1)],
     }
 }
 
@@ -279,9 +280,7 @@ fn what_cannot_be_written_is_refused_at_once() {
 #[test]
 fn quiet_time_between_frames_is_kept() {
     let mut quiet = device(1, Millis(1000));
-    let mut profile = Profile::parse("x", PROFILE).unwrap();
-    profile.modbus.guard_ms = 50;
-    quiet.profile = Arc::new(profile);
+    quiet.modbus.guard_ms = 50;
     let mut line = Line::new(vec![quiet]);
     line.run_until(200);
     let times: Vec<_> = line.asked.iter().map(|(at, _, _)| *at).collect();

@@ -2,7 +2,7 @@
 
 use crate::modbus::request::Write;
 use crate::modbus::words::{EncodeError, encode};
-use crate::profile::{Point, WriteFunction};
+use crate::profile::{Accepts, Point, Register, WriteFunction};
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum CommandError {
         low: f64,
         /// The highest accepted value.
         high: f64,
+    },
+    /// The device takes certain values only.
+    #[error("{value} is none of the values that the device accepts; its profile lists them")]
+    NotAccepted {
+        /// The value asked for, in the point's unit.
+        value: f64,
     },
     /// The value does not become registers.
     #[error(transparent)]
@@ -46,17 +52,24 @@ pub enum CommandError {
     Stopped,
 }
 
-/// The write that sets `point` to `value`.
-pub fn write_of(point: &Point, value: f64) -> Result<Write, CommandError> {
-    let Some(rule) = &point.write else { return Err(CommandError::ReadOnly) };
-    if !rule.range.contains(&value) {
-        let (low, high) = (*rule.range.start(), *rule.range.end());
-        return Err(CommandError::OutOfRange { value, low, high });
+/// The write that sets the point in `register` to `value`.
+pub fn write_of(point: &Point, register: &Register, value: f64) -> Result<Write, CommandError> {
+    let (Some(accepts), Some(write)) = (&point.accepts, &register.write) else {
+        return Err(CommandError::ReadOnly);
+    };
+    match accepts {
+        Accepts::Range(range) if !range.contains(&value) => {
+            let (low, high) = (*range.start(), *range.end());
+            return Err(CommandError::OutOfRange { value, low, high });
+        }
+        Accepts::OneOf(_) if !accepts.contains(value) => return Err(CommandError::NotAccepted { value }),
+        Accepts::Range(_) | Accepts::OneOf(_) => {}
     }
-    let words = encode(point, value)?;
-    let address = point.address;
-    Ok(match rule.function {
+    let words = encode(register, value)?;
+    let address = write.address;
+    Ok(match write.function {
         WriteFunction::Coil => Write::Coil { address, on: words[0] != 0 },
+        WriteFunction::Coils => Write::Coils { address, states: vec![words[0] != 0] },
         WriteFunction::Register => Write::Register { address, word: words[0] },
         WriteFunction::Registers => Write::Registers { address, words },
     })
@@ -65,16 +78,20 @@ pub fn write_of(point: &Point, value: f64) -> Result<Write, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::built_in;
+    use crate::profile::{Profile, built_in};
 
     #[test]
     fn a_write_is_what_the_profile_allows_and_nothing_else() {
         let relay = built_in("waveshare-relay-8").unwrap();
         let carel = built_in("carel-ir33").unwrap();
-        let coil = relay.points.iter().find(|point| point.write.is_some()).unwrap();
-        assert_eq!(write_of(coil, 1.0), Ok(Write::Coil { address: coil.address, on: true }));
-        assert_eq!(write_of(coil, 2.0), Err(CommandError::OutOfRange { value: 2.0, low: 0.0, high: 1.0 }));
-        assert!(matches!(write_of(coil, f64::NAN), Err(CommandError::OutOfRange { .. })));
-        assert_eq!(write_of(carel.point("air_temperature").unwrap(), 3.0), Err(CommandError::ReadOnly));
+        let write = |profile: &Profile, point: &str, value| {
+            let index = profile.points.iter().position(|p| p.name == point).unwrap();
+            write_of(&profile.points[index], &profile.modbus().unwrap().registers[index], value)
+        };
+        assert_eq!(write(&relay, "relay_3", 1.0), Ok(Write::Coil { address: 2, on: true }));
+        let refused = Err(CommandError::OutOfRange { value: 2.0, low: 0.0, high: 1.0 });
+        assert_eq!(write(&relay, "relay_3", 2.0), refused);
+        assert!(matches!(write(&relay, "relay_3", f64::NAN), Err(CommandError::OutOfRange { .. })));
+        assert_eq!(write(&carel, "air_temperature", 3.0), Err(CommandError::ReadOnly));
     }
 }

@@ -5,8 +5,7 @@ use crate::modbus::health::Health;
 use crate::modbus::plan::{Read, plan};
 use crate::modbus::request::Answer;
 use crate::modbus::words::{decode, decode_bit};
-use crate::profile::{Point, Profile};
-use std::sync::Arc;
+use crate::profile::{Modbus, Point, Register};
 use storewarden_rules::{BadReason, Millis, Mono, Now, PointId, Reading, Sample};
 
 /// A device and what is wanted of it.
@@ -16,20 +15,22 @@ pub struct BusDevice {
     pub name: String,
     /// Unit address, 1 to 247.
     pub unit: u8,
-    /// Its register map and limits.
-    pub profile: Arc<Profile>,
+    /// Its limits and where its points are.
+    pub modbus: Modbus,
+    /// Its points, in the order of `modbus.registers`.
+    pub points: Vec<Point>,
     /// From one poll to the next; at least 1 ms.
     pub poll: Millis,
     /// Longest wait for an answer, where the store's line is slower than the profile thinks.
     pub timeout: Option<Millis>,
-    /// What to read: whose value, and its index in `profile.points`.
-    pub points: Vec<(PointId, usize)>,
+    /// What to read: whose value, and its index in `points`.
+    pub wanted: Vec<(PointId, usize)>,
 }
 
 impl BusDevice {
     /// Longest wait for an answer: the config's word, else the profile's.
     pub fn timeout(&self) -> Millis {
-        self.timeout.unwrap_or(Millis(i64::from(self.profile.modbus.timeout_ms)))
+        self.timeout.unwrap_or(Millis(i64::from(self.modbus.timeout_ms)))
     }
 }
 
@@ -49,12 +50,12 @@ impl Polled {
     /// A device whose first poll is due `now`.
     pub fn new(config: BusDevice, now: Mono) -> Self {
         let points: Vec<_> = config
-            .points
+            .wanted
             .iter()
             .enumerate()
-            .map(|(number, (_, index))| (number, &config.profile.points[*index]))
+            .map(|(number, (_, index))| (number, &config.modbus.registers[*index]))
             .collect();
-        let reads = plan(&config.profile.modbus, &points);
+        let reads = plan(&config.modbus, &points);
         let next_read = reads.len();
         Self { config, health: Health::Online, due: now, reads, next_read }
     }
@@ -81,7 +82,9 @@ impl Polled {
 
     /// The readings of the read under way, and on to the next one.
     pub fn take_answer(&mut self, now: Now, answer: &Answer) -> Vec<Reading> {
-        self.take(now, |profile, read, index| sample(&profile.points[index], read, answer))
+        self.take(now, |config, read, index| {
+            config.points[index].plausible(sample(&config.modbus.registers[index], read, answer))
+        })
     }
 
     /// The read under way brought nothing, and on to the next one.
@@ -98,24 +101,24 @@ impl Polled {
         readings
     }
 
-    fn take(&mut self, now: Now, sample: impl Fn(&Profile, &Read, usize) -> Sample) -> Vec<Reading> {
+    fn take(&mut self, now: Now, sample: impl Fn(&BusDevice, &Read, usize) -> Sample) -> Vec<Reading> {
         let Some(read) = self.reads.get(self.next_read) else { return Vec::new() };
         self.next_read += 1;
         let reading = |number: &usize| {
-            let (point, index) = self.config.points[*number];
-            Reading { point, at: now.utc, sample: sample(&self.config.profile, read, index) }
+            let (point, index) = self.config.wanted[*number];
+            Reading { point, at: now.utc, sample: sample(&self.config, read, index) }
         };
         read.points.iter().map(reading).collect()
     }
 }
 
 /// What the answer to `read` says about a point inside it.
-fn sample(point: &Point, read: &Read, answer: &Answer) -> Sample {
-    let first = usize::from(point.address - read.start);
-    let last = first + usize::from(point.kind.width());
+fn sample(register: &Register, read: &Read, answer: &Answer) -> Sample {
+    let first = usize::from(register.address - read.start);
+    let last = first + usize::from(register.kind.width());
     let sample = match answer {
-        Answer::Words(words) => words.get(first..last).map(|words| decode(point, words)),
-        Answer::Bits(bits) => bits.get(first).map(|bit| decode_bit(point, *bit)),
+        Answer::Words(words) => words.get(first..last).map(|words| decode(register, words)),
+        Answer::Bits(bits) => bits.get(first).map(|bit| decode_bit(register, *bit)),
     };
     sample.unwrap_or(Sample::Bad(BadReason::Garbled))
 }

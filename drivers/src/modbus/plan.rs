@@ -1,6 +1,6 @@
 //! Which reads bring all points of a device: as few as its limits allow.
 
-use crate::profile::{Modbus, Point, Table};
+use crate::profile::{Modbus, Register, Table};
 
 /// One request for a run of registers or bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Read {
 /// Merges points into reads: across at most `gap_max` addresses that nobody asked for, never beyond
 /// the longest read that the device answers, and never through the middle of a point. Reads come in
 /// the order of tables and addresses, which does not depend on the order of `points`.
-pub fn plan(limits: &Modbus, points: &[(usize, &Point)]) -> Vec<Read> {
+pub fn plan(limits: &Modbus, points: &[(usize, &Register)]) -> Vec<Read> {
     let mut sorted = points.to_vec();
     sorted.sort_by_key(|(number, point)| (point.table, point.address, *number));
     let mut reads: Vec<Read> = Vec::new();
@@ -41,7 +41,7 @@ pub fn plan(limits: &Modbus, points: &[(usize, &Point)]) -> Vec<Read> {
 }
 
 /// How long `read` becomes with `point`, if they may be one.
-fn extended(limits: &Modbus, read: &Read, point: &Point) -> Option<u16> {
+fn extended(limits: &Modbus, read: &Read, point: &Register) -> Option<u16> {
     if read.table != point.table {
         return None;
     }
@@ -57,29 +57,39 @@ mod tests {
     use super::*;
     use crate::profile::{Kind, WordOrder, built_in};
     use proptest::prelude::*;
-    use storewarden_rules::Unit;
 
-    fn point(table: Table, address: u16, kind: Kind) -> Point {
-        Point {
-            name: "p".into(),
+    fn point(table: Table, address: u16, kind: Kind) -> Register {
+        Register {
             table,
             address,
             kind,
+            bits: None,
             word_order: WordOrder::Abcd,
             scale: 1.0,
             offset: 0.0,
-            unit: Unit::One,
+            scale_by: Vec::new(),
             unavailable: Vec::new(),
-            range: None,
             write: None,
         }
     }
 
     fn limits(registers_max: u16, gap_max: u16) -> Modbus {
-        Modbus { units: 1..=247, registers_max, bits_max: 2000, gap_max, guard_ms: 0, timeout_ms: 1000 }
+        Modbus {
+            units: 1..=247,
+            registers_max,
+            bits_max: 2000,
+            gap_max,
+            forbidden: Vec::new(),
+            guard_ms: 0,
+            timeout_ms: 1000,
+            turnaround_ms: 0,
+            serial: None,
+            watchdog: None,
+            registers: Vec::new(),
+        }
     }
 
-    fn spans(limits: &Modbus, points: &[Point]) -> Vec<(u16, u16)> {
+    fn spans(limits: &Modbus, points: &[Register]) -> Vec<(u16, u16)> {
         let numbered: Vec<_> = points.iter().enumerate().collect();
         plan(limits, &numbered).iter().map(|read| (read.start, read.count)).collect()
     }
@@ -113,10 +123,11 @@ mod tests {
     #[test]
     fn a_shipped_relay_of_eight_is_one_read() {
         let relay = built_in("waveshare-relay-8").unwrap();
-        assert_eq!(spans(&relay.modbus, &relay.points), [(0, 8)]);
+        let modbus = relay.modbus().unwrap();
+        assert_eq!(spans(modbus, &modbus.registers), [(0, 8)]);
     }
 
-    fn any_point() -> impl Strategy<Value = Point> {
+    fn any_point() -> impl Strategy<Value = Register> {
         let kinds = [Kind::U16, Kind::F32, Kind::U64];
         (0u16..4, 0u16..300, 0usize..3, any::<bool>()).prop_map(move |(table, address, kind, far)| {
             let address = if far { address + 65_000 } else { address };

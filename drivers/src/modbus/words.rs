@@ -4,7 +4,7 @@
 //! four registers only; the two bytes of a single register are always high byte first, as the
 //! Modbus specification has it.
 
-use crate::profile::{Kind, Point, WordOrder};
+use crate::profile::{Kind, Register, WordOrder};
 use storewarden_rules::{BadReason, Sample};
 
 /// Why a value cannot become words of a point.
@@ -35,31 +35,31 @@ pub enum EncodeError {
 
 /// What the registers of a point say. Another number of words than the kind needs is
 /// [`BadReason::Garbled`]; a "not available" raw value, NaN or infinity is
-/// [`BadReason::SensorFault`]; a value outside the profile's range is [`BadReason::OutOfRange`].
-pub fn decode(point: &Point, words: &[u16]) -> Sample {
-    if words.len() != usize::from(point.kind.width()) {
+/// [`BadReason::SensorFault`]. Whether the value can be is [`crate::profile::Point::plausible`]'s.
+pub fn decode(register: &Register, words: &[u16]) -> Sample {
+    if words.len() != usize::from(register.kind.width()) {
         return Sample::Bad(BadReason::Garbled);
     }
-    sample(point, assemble(point.word_order, words))
+    sample(register, assemble(register.word_order, words))
 }
 
 /// What the coil or discrete input of a point says.
-pub fn decode_bit(point: &Point, bit: bool) -> Sample {
-    sample(point, u64::from(bit))
+pub fn decode_bit(register: &Register, bit: bool) -> Sample {
+    sample(register, u64::from(bit))
 }
 
 /// The words that make a point read as `value`, rounded to the nearest raw number; for a coil one
-/// word, 0 or 1. The limits of a write (`Write::range`) are not checked here.
-pub fn encode(point: &Point, value: f64) -> Result<Vec<u16>, EncodeError> {
+/// word, 0 or 1; for a bit field the word with all other bits 0. What the point accepts is not checked here.
+pub fn encode(register: &Register, value: f64) -> Result<Vec<u16>, EncodeError> {
     if !value.is_finite() {
         return Err(EncodeError::NotFinite(value));
     }
-    let scaled = (value - point.offset) / point.scale;
+    let scaled = (value - register.offset) / register.scale;
     let whole = scaled.round();
-    let too_large = EncodeError::TooLarge { value, raw: whole, kind: point.kind };
+    let too_large = EncodeError::TooLarge { value, raw: whole, kind: register.kind };
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and every kind is checked below")]
     let integer = whole as i128;
-    let raw = match point.kind {
+    let raw = match register.kind {
         Kind::Bool => u64::try_from(integer).ok().filter(|raw| *raw <= 1),
         Kind::U16 => u16::try_from(integer).ok().map(u64::from),
         Kind::S16 => i16::try_from(integer).ok().map(|raw| u64::from(raw.cast_unsigned())),
@@ -75,19 +75,24 @@ pub fn encode(point: &Point, value: f64) -> Result<Vec<u16>, EncodeError> {
         Kind::F64 => scaled.is_finite().then(|| scaled.to_bits()),
     }
     .ok_or(too_large)?;
-    if point.unavailable.contains(&raw) {
+    if register.unavailable.contains(&raw) {
         return Err(EncodeError::Reserved { value, raw });
     }
-    Ok(raw_words(point, raw))
+    let raw = match register.bits {
+        Some((low, high)) if raw >> (high - low) >> 1 != 0 => return Err(too_large),
+        Some((low, _)) => raw << low,
+        None => raw,
+    };
+    Ok(raw_words(register, raw))
 }
 
 /// The words of a raw number, in the point's word order. Bits beyond the kind's width are dropped.
-pub fn raw_words(point: &Point, raw: u64) -> Vec<u16> {
-    let width = usize::from(point.kind.width());
+pub fn raw_words(register: &Register, raw: u64) -> Vec<u16> {
+    let width = usize::from(register.kind.width());
     let [a, b, c, d, e, f, g, h] = raw.to_be_bytes();
     let all = [[a, b], [c, d], [e, f], [g, h]].map(u16::from_be_bytes);
     let mut words = all[4 - width..].to_vec();
-    order(point.word_order, &mut words);
+    order(register.word_order, &mut words);
     words
 }
 
@@ -112,11 +117,15 @@ fn order(word_order: WordOrder, words: &mut [u16]) {
 
 #[expect(clippy::cast_precision_loss, reason = "counters beyond 2^53 lose their last digits only")]
 #[expect(clippy::cast_possible_truncation, reason = "raw holds as many bits as the kind has")]
-fn sample(point: &Point, raw: u64) -> Sample {
-    if point.unavailable.contains(&raw) {
+fn sample(register: &Register, raw: u64) -> Sample {
+    if register.unavailable.contains(&raw) {
         return Sample::Bad(BadReason::SensorFault);
     }
-    let number = match point.kind {
+    let raw = match register.bits {
+        Some((low, high)) => raw << (63 - high) >> (63 - high + low),
+        None => raw,
+    };
+    let number = match register.kind {
         Kind::Bool | Kind::U16 | Kind::U32 | Kind::U64 => raw as f64,
         Kind::S16 => f64::from((raw as u16).cast_signed()),
         Kind::S32 => f64::from((raw as u32).cast_signed()),
@@ -124,14 +133,11 @@ fn sample(point: &Point, raw: u64) -> Sample {
         Kind::F32 => f64::from(f32::from_bits(raw as u32)),
         Kind::F64 => f64::from_bits(raw),
     };
-    let value = scaled(number, point.scale) + point.offset;
+    let value = scaled(number, register.scale) + register.offset;
     if !value.is_finite() {
         return Sample::Bad(BadReason::SensorFault);
     }
-    match &point.range {
-        Some(range) if !range.contains(&value) => Sample::Bad(BadReason::OutOfRange),
-        _ => Sample::Good(value),
-    }
+    Sample::Good(value)
 }
 
 /// `number × scale`. A scale of one tenth or the like divides instead: 0.1 has no exact binary form,
@@ -146,24 +152,22 @@ mod tests {
     use super::*;
     use crate::profile::Table;
     use proptest::prelude::*;
-    use storewarden_rules::Unit;
 
     const KINDS: [Kind; 8] =
         [Kind::U16, Kind::S16, Kind::U32, Kind::S32, Kind::U64, Kind::S64, Kind::F32, Kind::F64];
     const ORDERS: [WordOrder; 4] = [WordOrder::Abcd, WordOrder::Cdab, WordOrder::Badc, WordOrder::Dcba];
 
-    fn point(kind: Kind, word_order: WordOrder) -> Point {
-        Point {
-            name: "p".into(),
+    fn register(kind: Kind, word_order: WordOrder) -> Register {
+        Register {
             table: if kind == Kind::Bool { Table::Coil } else { Table::HoldingRegister },
             address: 0,
             kind,
+            bits: None,
             word_order,
             scale: 1.0,
             offset: 0.0,
-            unit: Unit::One,
+            scale_by: Vec::new(),
             unavailable: Vec::new(),
-            range: None,
             write: None,
         }
     }
@@ -217,34 +221,33 @@ mod tests {
         ];
         for (kind, value, by_order) in vectors {
             for (word_order, words) in ORDERS.into_iter().zip(by_order) {
-                let point = point(kind, word_order);
-                assert_eq!(decode(&point, words), Sample::Good(value), "{kind:?} {word_order:?}");
-                assert_eq!(encode(&point, value).as_deref(), Ok(words), "{kind:?} {word_order:?}");
+                let register = register(kind, word_order);
+                assert_eq!(decode(&register, words), Sample::Good(value), "{kind:?} {word_order:?}");
+                assert_eq!(encode(&register, value).as_deref(), Ok(words), "{kind:?} {word_order:?}");
             }
         }
     }
 
     #[test]
     fn what_is_no_value_is_never_a_number() {
-        let mut probe = point(Kind::S16, WordOrder::Abcd);
-        (probe.scale, probe.unavailable, probe.range) = (0.1, vec![0x8000], Some(-50.0..=60.0));
+        let mut probe = register(Kind::S16, WordOrder::Abcd);
+        (probe.scale, probe.unavailable) = (0.1, vec![0x8000]);
         assert_eq!(decode(&probe, &[0x8000]), Sample::Bad(BadReason::SensorFault));
-        assert_eq!(decode(&probe, &[601]), Sample::Bad(BadReason::OutOfRange));
         assert_eq!(decode(&probe, &[]), Sample::Bad(BadReason::Garbled));
         assert_eq!(decode(&probe, &[1, 2]), Sample::Bad(BadReason::Garbled));
-        let single = point(Kind::F32, WordOrder::Abcd);
+        let single = register(Kind::F32, WordOrder::Abcd);
         // IEEE 754: a quiet NaN and infinity.
         assert_eq!(decode(&single, &[0x7fc0, 0]), Sample::Bad(BadReason::SensorFault));
         assert_eq!(decode(&single, &[0x7f80, 0]), Sample::Bad(BadReason::SensorFault));
         // Low word first, and still all ones: "not available" is compared after ordering.
-        let mut energy = point(Kind::S32, WordOrder::Cdab);
+        let mut energy = register(Kind::S32, WordOrder::Cdab);
         energy.unavailable = vec![0x7fff_ffff];
         assert_eq!(decode(&energy, &[0xffff, 0x7fff]), Sample::Bad(BadReason::SensorFault));
     }
 
     #[test]
     fn scale_and_offset_apply_both_ways_and_writes_round() {
-        let mut set_point = point(Kind::S16, WordOrder::Abcd);
+        let mut set_point = register(Kind::S16, WordOrder::Abcd);
         set_point.scale = 0.1;
         assert_eq!(encode(&set_point, -18.04).as_deref(), Ok(&[0xff4c][..])); // -180
         for (raw, shown) in [(53, 5.3), (0xff47, -18.5), (0xff4c, -18.0), (7, 0.7)] {
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn bits_read_and_write_as_0_and_1() {
-        let mut light = point(Kind::Bool, WordOrder::Abcd);
+        let mut light = register(Kind::Bool, WordOrder::Abcd);
         assert_eq!(decode_bit(&light, true), Sample::Good(1.0));
         assert_eq!(decode_bit(&light, false), Sample::Good(0.0));
         assert_eq!(encode(&light, 1.0).as_deref(), Ok(&[1][..]));
@@ -271,19 +274,33 @@ mod tests {
     }
 
     #[test]
+    fn bit_fields_are_cut_out_and_put_in_place() {
+        let mut state = register(Kind::U16, WordOrder::Abcd);
+        state.bits = Some((8, 10));
+        assert_eq!(decode(&state, &[0b0000_0101_1111_1111]), Sample::Good(5.0));
+        assert_eq!(decode(&state, &[0b1111_1000_0000_0000]), Sample::Good(0.0));
+        assert_eq!(encode(&state, 5.0).as_deref(), Ok(&[0b0000_0101_0000_0000][..]));
+        assert!(matches!(encode(&state, 8.0), Err(EncodeError::TooLarge { .. })));
+        let mut wide = register(Kind::U32, WordOrder::Cdab);
+        wide.bits = Some((31, 31));
+        assert_eq!(decode(&wide, &[0, 0x8000]), Sample::Good(1.0));
+        assert_eq!(encode(&wide, 1.0).as_deref(), Ok(&[0, 0x8000][..]));
+    }
+
+    #[test]
     fn a_write_that_does_not_fit_is_refused() {
         assert!(matches!(
-            encode(&point(Kind::U16, WordOrder::Abcd), -1.0),
+            encode(&register(Kind::U16, WordOrder::Abcd), -1.0),
             Err(EncodeError::TooLarge { raw, .. }) if raw == -1.0
         ));
-        assert!(encode(&point(Kind::S16, WordOrder::Abcd), 32_768.0).is_err());
-        assert!(encode(&point(Kind::U64, WordOrder::Abcd), 2e19).is_err());
-        assert!(encode(&point(Kind::F32, WordOrder::Abcd), 1e39).is_err());
+        assert!(encode(&register(Kind::S16, WordOrder::Abcd), 32_768.0).is_err());
+        assert!(encode(&register(Kind::U64, WordOrder::Abcd), 2e19).is_err());
+        assert!(encode(&register(Kind::F32, WordOrder::Abcd), 1e39).is_err());
         assert!(matches!(
-            encode(&point(Kind::F64, WordOrder::Abcd), f64::NAN),
+            encode(&register(Kind::F64, WordOrder::Abcd), f64::NAN),
             Err(EncodeError::NotFinite(_))
         ));
-        let mut probe = point(Kind::S16, WordOrder::Abcd);
+        let mut probe = register(Kind::S16, WordOrder::Abcd);
         probe.unavailable = vec![0x8000];
         assert!(matches!(encode(&probe, -32_768.0), Err(EncodeError::Reserved { raw: 0x8000, .. })));
     }
@@ -291,11 +308,11 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(value in -30_000i16..30_000, kind in 0usize..8, word_order in 0usize..4) {
-            let point = point(KINDS[kind], ORDERS[word_order]);
+            let register = register(KINDS[kind], ORDERS[word_order]);
             let value = f64::from(value);
-            match encode(&point, value) {
-                Ok(words) => prop_assert_eq!(decode(&point, &words), Sample::Good(value)),
-                Err(_) => prop_assert!(value < 0.0 && matches!(point.kind, Kind::U16 | Kind::U32 | Kind::U64)),
+            match encode(&register, value) {
+                Ok(words) => prop_assert_eq!(decode(&register, &words), Sample::Good(value)),
+                Err(_) => prop_assert!(value < 0.0 && matches!(register.kind, Kind::U16 | Kind::U32 | Kind::U64)),
             }
         }
     }

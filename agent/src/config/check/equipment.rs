@@ -94,10 +94,14 @@ impl Check {
             );
             self.fault(&device.class.span(), message);
         }
-        let unit =
-            u8::try_from(*device.unit.get_ref()).ok().filter(|unit| profile.modbus.units.contains(unit));
+        let Some(modbus) = profile.modbus() else {
+            let message = format!("device `{id}`: a {} does not speak Modbus", profile.model);
+            self.fault(&device.profile.span(), message);
+            return None;
+        };
+        let unit = u8::try_from(*device.unit.get_ref()).ok().filter(|unit| modbus.units.contains(unit));
         if unit.is_none() {
-            let (first, last) = (profile.modbus.units.start(), profile.modbus.units.end());
+            let (first, last) = (modbus.units.start(), modbus.units.end());
             let message = format!(
                 "device `{id}`: unit {} is outside the addresses of {}; write {first} to {last}",
                 device.unit.get_ref(),
@@ -154,7 +158,7 @@ impl Check {
             );
             self.fault(&name.span(), message);
         }
-        profile.points.retain(|point| named.iter().any(|name| *name.get_ref() == point.name));
+        profile.keep(|point| named.iter().any(|name| name.get_ref() == point));
     }
 
     fn temperature_limits(

@@ -50,7 +50,8 @@ impl Check {
         self.valid_id("light", &light.id);
         let switch = self.point_of(id, &light.switch, Unit::Flag, device_files, devices);
         if let Some((device, point)) = switch {
-            let writable = devices[device].as_ref().is_some_and(|d| d.profile.points[point].write.is_some());
+            let writable =
+                devices[device].as_ref().is_some_and(|d| d.profile.points[point].accepts.is_some());
             if !writable {
                 self.fault(
                     &light.switch.span(),

@@ -1,0 +1,513 @@
+//! Device profiles: the register map and behaviour of a device model, as a TOML file.
+//!
+//! A profile states facts about a model and nothing about a store. Every file names the source of
+//! its numbers and whether they were ever tried on hardware. `docs/device-profiles.md` describes
+//! the format for people who write one.
+
+mod file;
+
+use crate::modbus::serial::Serial;
+use serde::Deserialize;
+use std::ops::RangeInclusive;
+use storewarden_rules::{BadReason, Class, Sample, Unit};
+
+/// The profiles that ship with the program: file name and text.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("carel-ir33", include_str!("../../profiles/carel-ir33.toml")),
+    ("danfoss-ekc-202d", include_str!("../../profiles/danfoss-ekc-202d.toml")),
+    ("eastron-sdm630", include_str!("../../profiles/eastron-sdm630.toml")),
+    ("waveshare-relay-8", include_str!("../../profiles/waveshare-relay-8.toml")),
+];
+
+/// Ids of the profiles that ship with the program.
+pub fn built_in_ids() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(id, _)| *id)
+}
+
+/// The shipped profile of that id.
+pub fn built_in(id: &str) -> Option<Profile> {
+    let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == id)?;
+    Some(Profile::parse(id, text).expect("a test parses every shipped profile"))
+}
+
+/// The register map (or the topics) and the behaviour of a device model.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Name of the file without `.toml`.
+    pub id: String,
+    /// Who makes it.
+    pub maker: String,
+    /// The maker's name of the model.
+    pub model: String,
+    /// What such a device can be used for.
+    pub classes: Vec<Class>,
+    /// Where the numbers come from.
+    pub source: String,
+    /// Whether the map was tried on hardware.
+    pub verified: bool,
+    /// Its points, each name once.
+    pub points: Vec<Point>,
+    /// How it is spoken to.
+    pub wire: Wire,
+}
+
+/// How a model is spoken to.
+#[derive(Clone, Debug)]
+pub enum Wire {
+    /// Over Modbus.
+    Modbus(Modbus),
+    /// Over MQTT.
+    Mqtt(Mqtt),
+}
+
+/// One quantity of the model, however it is carried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// `air_temperature`, `power_total`, …: the word rules and config use.
+    pub name: String,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// How often it is worth reading.
+    pub pace: Pace,
+    /// Values outside cannot be; in `unit`.
+    pub range: Option<RangeInclusive<f64>>,
+    /// The values that may be written, if any may.
+    pub accepts: Option<Accepts>,
+}
+
+impl Point {
+    /// `sample`, unless it is a value that cannot be: then it is bad, [`BadReason::OutOfRange`].
+    pub fn plausible(&self, sample: Sample) -> Sample {
+        match (sample, &self.range) {
+            (Sample::Good(value), Some(range)) if !range.contains(&value) => {
+                Sample::Bad(BadReason::OutOfRange)
+            }
+            _ => sample,
+        }
+    }
+}
+
+/// How often a point is worth reading; the store says what that means in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// What changes within seconds and somebody waits for: switches, power.
+    Fast,
+    /// What rules look at.
+    #[default]
+    Normal,
+    /// Settings, counters, multipliers.
+    Slow,
+}
+
+/// Values that a point takes, in its unit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepts {
+    /// Anything from the first to the last.
+    Range(RangeInclusive<f64>),
+    /// One of these.
+    OneOf(Vec<f64>),
+}
+
+impl Accepts {
+    /// Whether `value` is one of them.
+    pub fn contains(&self, value: f64) -> bool {
+        match self {
+            Self::Range(range) => range.contains(&value),
+            Self::OneOf(values) => values.contains(&value),
+        }
+    }
+}
+
+/// The Modbus side of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Modbus {
+    /// Unit addresses the device can be set to; 0 and 248 to 255 over TCP only.
+    pub units: RangeInclusive<u8>,
+    /// Most registers it answers in one read (1 to 125).
+    pub registers_max: u16,
+    /// Most bits it answers in one read (1 to 2000).
+    pub bits_max: u16,
+    /// Most unused addresses a merged read may span; 0 where gaps answer with an exception.
+    pub gap_max: u16,
+    /// Addresses that no read may touch unless a point is there.
+    pub forbidden: Vec<Forbidden>,
+    /// Quiet time it needs between two frames, ms.
+    pub guard_ms: u16,
+    /// Longest time it may take to answer, ms.
+    pub timeout_ms: u16,
+    /// How long it commonly takes to begin its answer, ms; for planning only.
+    pub turnaround_ms: u16,
+    /// How its serial port is set when it leaves the factory.
+    pub serial: Option<Serial>,
+    /// Its way to notice that nobody talks to it any more.
+    pub watchdog: Option<Watchdog>,
+    /// Where each point is: as many as [`Profile::points`], in the same order.
+    pub registers: Vec<Register>,
+}
+
+/// Addresses that no read may touch unless a point is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    /// In which table.
+    pub table: Table,
+    /// First to last.
+    pub addresses: RangeInclusive<u16>,
+}
+
+/// A relay module's safe state when nobody talks to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watchdog {
+    /// Holding register of the time after which it acts.
+    pub address: u16,
+    /// What one of that register is, ms.
+    pub tick_ms: u32,
+    /// Where the safe state of each output is set.
+    pub outputs: Vec<SafeOutput>,
+}
+
+/// The safe state of one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafeOutput {
+    /// Index of the output's point.
+    pub point: usize,
+    /// Holding register of its safe state, 0 or 1.
+    pub state: u16,
+    /// Holding register that must hold a value for the safe state to be taken, and that value.
+    pub behaviour: Option<(u16, u16)>,
+}
+
+/// Where a point is in the tables of a device, and how the raw words make its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Register {
+    /// Which of the four Modbus tables it is in.
+    pub table: Table,
+    /// 0-based wire address of its first register or bit.
+    pub address: u16,
+    /// How the raw words make a number.
+    pub kind: Kind,
+    /// Only these bits of it, lowest to highest, bit 0 being the least significant.
+    pub bits: Option<(u8, u8)>,
+    /// Order of the bytes in numbers of two or four registers.
+    pub word_order: WordOrder,
+    /// value = raw × scale + offset.
+    pub scale: f64,
+    /// Added after scaling.
+    pub offset: f64,
+    /// Points (indices) by whose values this one is multiplied: ratios of transformers that the device
+    /// reports.
+    pub scale_by: Vec<usize>,
+    /// Raw values (as unsigned words) that mean "no such sensor" or "broken".
+    pub unavailable: Vec<u64>,
+    /// How it is written, if it may be.
+    pub write: Option<RegisterWrite>,
+}
+
+/// How a register or coil is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegisterWrite {
+    /// The function code.
+    pub function: WriteFunction,
+    /// 0-based wire address; mostly where it is read.
+    pub address: u16,
+    /// The words for certain values, where they are not what is read: `(value, word)`.
+    pub words: Vec<(f64, u16)>,
+    /// How the other bits of the word are left as they are.
+    pub mask: Mask,
+}
+
+/// How a write leaves the other bits of a word alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mask {
+    /// The whole word is written.
+    #[default]
+    Whole,
+    /// The word is read, changed and written back.
+    ReadModifyWrite,
+    /// The bits are in the high byte; the low byte says which of them count.
+    LowByte,
+}
+
+/// The MQTT side of a model. `{topic}` in a topic stands for the device's own part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mqtt {
+    /// Messages that say whether the device is there; all must say so.
+    pub availability: Vec<Availability>,
+    /// What to publish to be told everything, at the start and whenever the device comes back.
+    pub ask: Vec<Ask>,
+    /// Where each point is: as many as [`Profile::points`], in the same order.
+    pub topics: Vec<Topic>,
+}
+
+/// A message that says whether the device is there (its Last Will, mostly).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Availability {
+    /// Its topic.
+    pub topic: String,
+    /// Where in the payload's JSON, keys with dots between; empty: the whole payload.
+    pub path: String,
+    /// The text that means yes; any other means no.
+    pub online: String,
+}
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: String,
+}
+
+/// Where a point is among a device's messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    /// Topics whose messages may carry it.
+    pub topics: Vec<String>,
+    /// Where in the payload's JSON, keys with dots between; empty: the whole payload.
+    pub path: String,
+    /// Texts that stand for values: `("ON", 1.0)`.
+    pub texts: Vec<(String, f64)>,
+    /// value = number × scale + offset.
+    pub scale: f64,
+    /// Added after scaling.
+    pub offset: f64,
+    /// How it is written, if it may be.
+    pub write: Option<TopicWrite>,
+}
+
+/// How a point is written over MQTT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicWrite {
+    /// The topic to publish to.
+    pub topic: String,
+    /// The payload; `{value}` stands for the text of the value ([`Topic::texts`]) or its raw number.
+    pub payload: String,
+}
+
+/// One of the four Modbus tables, named by the function code that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Function 1.
+    Coil,
+    /// Function 2.
+    DiscreteInput,
+    /// Function 3.
+    HoldingRegister,
+    /// Function 4.
+    InputRegister,
+}
+
+impl Table {
+    /// Whether its entries are single bits.
+    pub fn is_bits(self) -> bool {
+        matches!(self, Self::Coil | Self::DiscreteInput)
+    }
+}
+
+/// How raw words make a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A coil or discrete input.
+    Bool,
+    /// Unsigned, one register.
+    U16,
+    /// Signed, one register.
+    S16,
+    /// Unsigned, two registers.
+    U32,
+    /// Signed, two registers.
+    S32,
+    /// Unsigned, four registers.
+    U64,
+    /// Signed, four registers.
+    S64,
+    /// IEEE 754 single, two registers.
+    F32,
+    /// IEEE 754 double, four registers.
+    F64,
+}
+
+impl Kind {
+    /// How many addresses it occupies.
+    pub fn width(self) -> u16 {
+        match self {
+            Self::Bool | Self::U16 | Self::S16 => 1,
+            Self::U32 | Self::S32 | Self::F32 => 2,
+            Self::U64 | Self::S64 | Self::F64 => 4,
+        }
+    }
+}
+
+/// Order of the four bytes A (most significant) to D on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WordOrder {
+    /// High word first, high byte first: the Modbus convention.
+    #[default]
+    Abcd,
+    /// Low word first.
+    Cdab,
+    /// High word first, bytes swapped.
+    Badc,
+    /// Low word first, bytes swapped.
+    Dcba,
+}
+
+/// Function code of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WriteFunction {
+    /// 5, one coil.
+    Coil,
+    /// 15, several coils.
+    Coils,
+    /// 6, one register.
+    Register,
+    /// 16, several registers.
+    Registers,
+}
+
+/// Why a text is not a profile.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Not TOML of the right shape; the message has line and column.
+    #[error("profile {id}: {source}")]
+    Shape {
+        /// The profile's id.
+        id: String,
+        /// What and where.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// The right shape, but it cannot be.
+    #[error("profile {id}, point `{point}`: {what}")]
+    Point {
+        /// The profile's id.
+        id: String,
+        /// The point's name.
+        point: String,
+        /// What is wrong and what to write instead.
+        what: String,
+    },
+    /// A fault of the profile as a whole.
+    #[error("profile {id}: {what}")]
+    Profile {
+        /// The profile's id.
+        id: String,
+        /// What is wrong and what to write instead.
+        what: String,
+    },
+}
+
+impl Profile {
+    /// The point of that name.
+    pub fn point(&self, name: &str) -> Option<&Point> {
+        self.points.iter().find(|point| point.name == name)
+    }
+
+    /// Leaves out the points that are neither named nor multiply one that is.
+    pub fn keep(&mut self, named: impl Fn(&str) -> bool) {
+        let mut kept: Vec<bool> = self.points.iter().map(|point| named(&point.name)).collect();
+        if let Wire::Modbus(modbus) = &self.wire {
+            for register in
+                modbus.registers.iter().zip(kept.clone()).filter_map(|(r, kept)| kept.then_some(r))
+            {
+                register.scale_by.iter().for_each(|factor| kept[*factor] = true);
+            }
+        }
+        let place = |index: &usize| kept[..*index].iter().filter(|kept| **kept).count();
+        match &mut self.wire {
+            Wire::Modbus(modbus) => {
+                retain(&mut modbus.registers, &kept);
+                for register in &mut modbus.registers {
+                    register.scale_by.iter_mut().for_each(|factor| *factor = place(factor));
+                }
+                if let Some(watchdog) = &mut modbus.watchdog {
+                    watchdog.outputs.retain(|output| kept[output.point]);
+                    watchdog.outputs.iter_mut().for_each(|output| output.point = place(&output.point));
+                }
+            }
+            Wire::Mqtt(mqtt) => retain(&mut mqtt.topics, &kept),
+        }
+        retain(&mut self.points, &kept);
+    }
+
+    /// Its Modbus side, if it has one.
+    pub fn modbus(&self) -> Option<&Modbus> {
+        match &self.wire {
+            Wire::Modbus(modbus) => Some(modbus),
+            Wire::Mqtt(_) => None,
+        }
+    }
+}
+
+fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    all.retain(|_| kept.next() == Some(&true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_profile_parses_and_says_where_it_comes_from() {
+        for id in built_in_ids() {
+            let profile = built_in(id).expect("listed");
+            assert_eq!(profile.id, id);
+            assert!(!profile.source.is_empty() && !profile.classes.is_empty(), "{id}");
+            assert!(!profile.verified, "{id}: nothing was tried on hardware yet");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_no_value() {
+        let point = built_in("danfoss-ekc-202d").expect("shipped").points[0].clone();
+        assert_eq!(point.plausible(Sample::Good(80.1)), Sample::Bad(BadReason::OutOfRange));
+        assert_eq!(point.plausible(Sample::Good(80.0)), Sample::Good(80.0));
+        assert_eq!(point.plausible(Sample::Bad(BadReason::Garbled)), Sample::Bad(BadReason::Garbled));
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_multipliers_and_its_place() {
+        let point = |name: &str, address: u16, more: &str| {
+            format!("[[point]]\nname='{name}'\nfunction=3\naddress={address}\nkind='u16'\nunit='1'\n{more}")
+        };
+        let text = format!(
+            "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\n{}{}{}{}",
+            point("a", 0, ""),
+            point("pt", 1, ""),
+            point("ct", 2, ""),
+            point("energy", 3, "scale_by=['pt', 'ct']\n"),
+        );
+        let mut profile = Profile::parse("x", &text).expect("a profile");
+        profile.keep(|name| name == "energy");
+        let names: Vec<_> = profile.points.iter().map(|point| point.name.as_str()).collect();
+        assert_eq!(names, ["pt", "ct", "energy"]);
+        let registers = &profile.modbus().expect("Modbus").registers;
+        assert_eq!((registers.len(), registers[2].address, &registers[2].scale_by[..]), (3, 3, &[0, 1][..]));
+    }
+
+    #[test]
+    fn faults_are_named_with_what_to_write_instead() {
+        let head = "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\n";
+        let point = "[[point]]\nname='p'\nfunction=3\naddress=0\nkind='u16'\nunit='W'\n";
+        let cases = [
+            (format!("{head}gap=3\n{point}"), "unknown field `gap`"),
+            (format!("{head}units=[9, 3]\n{point}"), "within 0 to 255"),
+            (format!("{head}{}", point.replace("function=3", "function=6")), "does not read"),
+            (format!("{head}{}", point.replace("'W'", "'watts'")), "write one of °C, W"),
+            (format!("{head}{}", point.replace("'u16'", "'bool'")), "functions 1 and 2"),
+            (format!("{head}{}", point.replace("'u16'", "'u64'").replace("=0", "=65533")), "beyond address"),
+            (format!("{head}{point}{point}"), "named twice"),
+            (format!("{head}{point}range=[5, 1]\n"), "[lowest, highest]"),
+            (format!("{head}{point}write={{function=5, range=[0, 1]}}\n"), "cannot reach it"),
+            (head.to_owned(), "no [[point]]"),
+        ];
+        for (text, expected) in cases {
+            let error = Profile::parse("x", &text).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+        }
+    }
+}
