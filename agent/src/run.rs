@@ -19,7 +19,8 @@ use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_drivers::modbus::device::BusDevice;
-use storewarden_drivers::modbus::tcp::{self, BusConfig, Command};
+use storewarden_drivers::modbus::line::Transport;
+use storewarden_drivers::modbus::task::{self, BusConfig, Command};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::{DeviceId, Millis, PointId, Reading};
@@ -224,8 +225,9 @@ fn start_buses(
                 timeout: None,
             });
         }
-        let bus = BusConfig { name: bus.id.clone(), address: bus.tcp.clone(), devices };
-        let task = tcp::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
+        let transport = Transport::Tcp { address: bus.tcp.clone() };
+        let bus = BusConfig { name: bus.id.clone(), transport, devices };
+        let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start("bus", async {
             task.await;
             Ok::<_, JournalError>(())

@@ -1,5 +1,5 @@
 //! What goes over a line and what comes back: a request, and how it went. The vocabulary between
-//! [`super::bus::Bus`], which decides, and the tasks that own a line.
+//! [`super::bus::Bus`], which decides, and [`super::line::Line`].
 
 use crate::profile::Table;
 
@@ -36,12 +36,14 @@ pub enum Outcome {
     Lost,
 }
 
-impl Outcome {
-    /// Whether the connection must be closed, because an answer may still be on its way in it that
-    /// could be taken for the next request's.
-    pub fn drops_link(&self) -> bool {
-        matches!(self, Self::Garbled | Self::TimedOut | Self::Lost)
-    }
+/// What became of the line after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkAfter {
+    /// It is open, and nothing on it can be taken for an answer to the next request.
+    Kept,
+    /// It was closed: it broke, or an answer may still be on its way in it that could be taken for
+    /// the next request's.
+    Dropped,
 }
 
 /// What a read brought.
