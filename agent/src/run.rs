@@ -2,7 +2,7 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
-use crate::config::{Config, Hq};
+use crate::config::{Config, Hq, Place};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, connection::Endpoint};
@@ -208,15 +208,18 @@ fn start_buses(
     for (index, bus) in config.buses.iter().enumerate() {
         let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
         let mut devices = Vec::new();
-        for (id, device) in (0..).map(DeviceId).zip(&config.devices).filter(|(_, device)| device.bus == index)
-        {
+        for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
+            let Place::Bus { bus, unit } = device.place else { continue };
+            if bus != index {
+                continue;
+            }
             buses.commands.insert(id, sender.clone());
             let modbus = device.profile.modbus().expect("the config puts only Modbus devices on a bus");
             let wanted: Vec<(PointId, usize)> =
                 assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
             devices.push(BusDevice {
                 name: device.id.clone(),
-                unit: device.unit,
+                unit,
                 modbus: modbus.clone(),
                 points: device.profile.points.clone(),
                 poll: device.poll,

@@ -22,6 +22,8 @@ pub struct File {
     #[serde(default)]
     pub bus: Vec<Bus>,
     #[serde(default)]
+    pub broker: Vec<EquipmentBroker>,
+    #[serde(default)]
     pub device: Vec<Device>,
     #[serde(default)]
     pub light: Vec<Light>,
@@ -87,13 +89,24 @@ pub struct Bus {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct EquipmentBroker {
+    pub id: At<String>,
+    pub url: At<String>,
+    pub username: Option<String>,
+    pub password_file: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Device {
     pub id: At<String>,
     pub name: Option<String>,
     pub class: At<String>,
     pub profile: At<String>,
-    pub bus: At<String>,
-    pub unit: At<i64>,
+    pub bus: Option<At<String>>,
+    pub unit: Option<At<i64>>,
+    pub broker: Option<At<String>>,
+    pub topic: Option<At<String>>,
     pub poll: Option<At<String>>,
     pub points: Option<Vec<At<String>>>,
     pub temperature_high: Option<TemperatureLimit>,

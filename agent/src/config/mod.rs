@@ -34,6 +34,8 @@ pub struct Config {
     pub price_keys: Vec<PriceKey>,
     /// Lines to equipment.
     pub buses: Vec<Bus>,
+    /// Brokers on the store's LAN that equipment talks to.
+    pub brokers: Vec<EquipmentBroker>,
     /// Equipment.
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
@@ -119,6 +121,34 @@ pub struct Bus {
     pub tcp: String,
 }
 
+/// A broker on the store's LAN that equipment talks to.
+#[derive(Clone, Debug)]
+pub struct EquipmentBroker {
+    /// Id.
+    pub id: String,
+    /// Where it listens.
+    pub broker: Broker,
+}
+
+/// Where a device is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a Modbus bus.
+    Bus {
+        /// Index into [`Config::buses`].
+        bus: usize,
+        /// Unit address on the bus.
+        unit: u8,
+    },
+    /// At a broker.
+    Broker {
+        /// Index into [`Config::brokers`].
+        broker: usize,
+        /// What stands for `{topic}` in the profile's topics.
+        topic: String,
+    },
+}
+
 /// One piece of equipment.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -130,13 +160,10 @@ pub struct Device {
     pub class: Class,
     /// Its register map, reduced to the points that are read.
     pub profile: Arc<Profile>,
-    /// Index into [`Config::buses`].
-    pub bus: usize,
-    /// Unit address on the bus.
-    pub unit: u8,
+    /// Where it is reached.
+    pub place: Place,
     /// How often it is read.
     pub poll: Millis,
-
     /// Rules over its air temperature.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.

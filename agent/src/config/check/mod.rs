@@ -22,7 +22,8 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     let console = check.console(&file.console);
     let price_keys = check.price_keys(&file.price_key);
     let buses = check.buses(&file.bus);
-    let devices = check.devices(&file.device, &file.bus);
+    let brokers = check.brokers(&file.broker);
+    let devices = check.devices(&file.device, &file.bus, &file.broker);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
@@ -37,6 +38,7 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
             console,
             price_keys,
             buses,
+            brokers,
             devices: devices.into_iter().flatten().collect(),
             lights,
             gateways,
