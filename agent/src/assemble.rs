@@ -48,6 +48,8 @@ pub struct PointName {
     pub name: String,
     /// Unit of its values.
     pub unit: Unit,
+    /// From which change on it is reported, in its unit.
+    pub deadband: f64,
 }
 
 impl Names {
@@ -63,9 +65,9 @@ impl Names {
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
         (0..).map(DeviceId).zip(&self.devices)
     }
-    /// How many points there are.
-    pub fn point_count(&self) -> usize {
-        self.points.len()
+    /// Every point, by id.
+    pub fn points(&self) -> &[PointName] {
+        &self.points
     }
     /// The points of a device, in the order of its profile.
     pub fn points_of(&self, id: DeviceId) -> impl Iterator<Item = (PointId, &PointName)> {
@@ -100,9 +102,14 @@ pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Re
         let poll = poll(device).unwrap_or(device.poll);
         let id = site.add_device(device.class, poll)?;
         let first_point = next_id(names.points.len());
-        for point in &device.profile.points {
+        for (point, deadband) in device.profile.points.iter().zip(&device.deadbands) {
             site.add_point(id, Millis(poll.0 * STALE_POLLS))?;
-            names.points.push(PointName { device: id, name: point.name.clone(), unit: point.unit });
+            names.points.push(PointName {
+                device: id,
+                name: point.name.clone(),
+                unit: point.unit,
+                deadband: *deadband,
+            });
         }
         names.devices.push(DeviceName {
             id: device.id.clone(),

@@ -103,6 +103,7 @@ async fn store(config: Config) -> Result<(), Failure> {
         clock: clock.clone(),
         timezone: config.store.timezone,
         commands: buses.commands,
+        heartbeat: config.heartbeat,
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
         telemetry_messages_max: config.journal.telemetry_messages_max,
         view,

@@ -3,6 +3,7 @@
 //! `docs/configuration.md` explains every key for people.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 /// A value that remembers where in the file it stood.
@@ -14,6 +15,8 @@ pub struct File {
     pub store: Store,
     #[serde(default)]
     pub journal: Journal,
+    #[serde(default)]
+    pub telemetry: Telemetry,
     pub hq: Option<Hq>,
     #[serde(default)]
     pub console: Console,
@@ -49,6 +52,12 @@ pub struct Store {
 pub struct Journal {
     pub path: Option<String>,
     pub telemetry_messages_max: Option<At<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub heartbeat: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +118,8 @@ pub struct Device {
     pub topic: Option<At<String>>,
     pub poll: Option<At<String>>,
     pub points: Option<Vec<At<String>>>,
+    #[serde(default)]
+    pub deadband: BTreeMap<At<String>, At<f64>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
     pub no_response: Option<NoResponse>,

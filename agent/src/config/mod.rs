@@ -26,6 +26,8 @@ pub struct Config {
     pub store: Store,
     /// The journal's file and bounds.
     pub journal: Journal,
+    /// After this long a reading is reported even if it did not change; 0: every reading is.
+    pub heartbeat: Millis,
     /// The link to headquarters; none: the store works alone.
     pub hq: Option<Hq>,
     /// The page on the store's LAN.
@@ -164,6 +166,8 @@ pub struct Device {
     pub place: Place,
     /// How often it is read.
     pub poll: Millis,
+    /// From which change on a value is reported, for each of the profile's points, in its unit.
+    pub deadbands: Vec<f64>,
     /// Rules over its air temperature.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.

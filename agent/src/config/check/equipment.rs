@@ -3,6 +3,7 @@
 use super::Check;
 use crate::config::file::{self, At};
 use crate::config::{Bus, Device, EquipmentBroker, Place};
+use crate::report::default_deadband;
 use std::sync::Arc;
 use storewarden_drivers::profile::{self, Modbus, Profile, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
@@ -140,6 +141,7 @@ impl Check {
         let poll =
             self.span_of_time(device.poll.as_ref(), Millis::from_secs(5), Millis(100), Millis::from_mins(15));
         self.reduce(device, &mut profile);
+        let deadbands = self.deadbands(device, &profile);
         let (class, place) = (class?, place?);
         let temperature_limits = self.temperature_limits(device, class, &profile);
         let mut no_response = NoResponseConfig::default();
@@ -160,6 +162,7 @@ impl Check {
             profile: Arc::new(profile),
             place,
             poll,
+            deadbands,
             temperature_limits,
             no_response,
             demand,
@@ -262,6 +265,35 @@ impl Check {
             self.fault(&name.span(), message);
         }
         profile.keep(|point| named.iter().any(|name| name.get_ref() == point));
+    }
+
+    /// For each point of the profile: what the device says, else what is usual for the unit.
+    fn deadbands(&mut self, device: &file::Device, profile: &Profile) -> Vec<f64> {
+        let id = device.id.get_ref();
+        for (name, deadband) in &device.deadband {
+            if profile.point(name.get_ref()).is_none() {
+                let known: Vec<_> = profile.points.iter().map(|point| point.name.as_str()).collect();
+                let message = format!(
+                    "device `{id}`: deadband of `{}`, which is not read; it reads {}",
+                    name.get_ref(),
+                    known.join(", ")
+                );
+                self.fault(&name.span(), message);
+            }
+            let value = *deadband.get_ref();
+            if !(value.is_finite() && value >= 0.0) {
+                let message = format!(
+                    "device `{id}`: deadband {value} of `{}`; write 0 (any change is reported) or more, in the point's unit",
+                    name.get_ref()
+                );
+                self.fault(&deadband.span(), message);
+            }
+        }
+        let own = |name: &str| {
+            let named = device.deadband.iter().find(|(own, _)| own.get_ref() == name);
+            named.map(|(_, deadband)| *deadband.get_ref())
+        };
+        profile.points.iter().map(|p| own(&p.name).unwrap_or_else(|| default_deadband(p.unit))).collect()
     }
 
     fn temperature_limits(

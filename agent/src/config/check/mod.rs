@@ -18,6 +18,7 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     let mut check = Check { faults, base };
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
+    let heartbeat = check.heartbeat(&file.telemetry);
     let hq = file.hq.as_ref().and_then(|hq| check.hq(hq));
     let console = check.console(&file.console);
     let price_keys = check.price_keys(&file.price_key);
@@ -34,6 +35,7 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
             digest,
             store,
             journal,
+            heartbeat,
             hq,
             console,
             price_keys,
