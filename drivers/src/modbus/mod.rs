@@ -8,6 +8,7 @@ pub mod device;
 pub mod health;
 pub mod plan;
 pub mod request;
+pub mod rtu;
 pub mod serial;
 pub mod tcp;
 pub mod words;
