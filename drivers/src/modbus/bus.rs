@@ -10,7 +10,7 @@ use crate::modbus::command::{CommandError, write_of};
 use crate::modbus::device::{BusDevice, Polled};
 use crate::modbus::health::Health;
 use crate::modbus::plan::Read;
-use crate::modbus::request::{Outcome, Request, Write};
+use crate::modbus::request::{LinkAfter, Outcome, Request, Write};
 use std::collections::VecDeque;
 use storewarden_rules::{BadReason, Millis, Mono, Now, PointId, Reading};
 
@@ -164,12 +164,11 @@ impl Bus {
         }
     }
 
-    /// The request under way is over. With [`Outcome::drops_link`] the shell has closed the
-    /// connection.
-    pub fn done(&mut self, now: Now, outcome: Outcome) {
+    /// The request under way is over, and this became of the line.
+    pub fn done(&mut self, now: Now, outcome: Outcome, link: LinkAfter) {
         let Some(in_flight) = self.in_flight.take() else { return };
         self.last_frame = Some(now.mono);
-        if outcome.drops_link() {
+        if link == LinkAfter::Dropped {
             self.link = Link::Reopen;
         }
         // Many gateways close a connection that was idle for longer than their limit: the first loss

@@ -1,9 +1,11 @@
 //! The promises of the bus, played without a socket: the test is the line and the devices.
 
 use super::*;
+use crate::modbus::device::Polls;
 use crate::modbus::request::Answer;
 use crate::profile::Profile;
 use proptest::prelude::*;
+use std::time::Duration;
 use storewarden_rules::Sample;
 
 const PROFILE: &str = "
@@ -37,8 +39,9 @@ fn device(number: u16, poll: Millis) -> BusDevice {
         unit: u8::try_from(number).unwrap(),
         modbus: profile.modbus().unwrap().clone(),
         points: profile.points,
-        poll,
+        polls: Polls::every(Duration::from_millis(poll.0.unsigned_abs())),
         timeout: None,
+        safe: None,
         wanted: vec![(PointId(10 * number), 0), (PointId(10 * number + 1), 1)],
     }
 }
@@ -108,7 +111,12 @@ impl Line {
                         Outcome::Answer(Answer::Words(vec![7; usize::from(*count)]))
                     }
                 };
-                self.bus.done(self.now, outcome);
+                // As a TCP connection does.
+                let link = match outcome {
+                    Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => LinkAfter::Dropped,
+                    _ => LinkAfter::Kept,
+                };
+                self.bus.done(self.now, outcome, link);
             }
             Next::WaitUntil(moment) => {
                 assert!(moment > self.now.mono, "a wait that does not wait spins for ever");
@@ -170,10 +178,23 @@ fn after_a_time_out_the_line_is_opened_anew_before_anything_is_asked() {
     line.run_until(5_000);
     assert_eq!(line.connects, [0, 500]);
     assert_eq!(line.asked[1].0, 500);
-    for outcome in [Outcome::Garbled, Outcome::TimedOut, Outcome::Lost] {
-        assert!(outcome.drops_link());
+}
+
+#[test]
+fn a_line_that_was_kept_is_not_opened_anew() {
+    let mut bus = Bus::new(vec![device(1, Millis(10_000)), device(2, Millis(10_000))], Mono(0));
+    let now = Now::default();
+    assert_eq!(bus.next(now), Next::Connect);
+    bus.connected(now, true);
+    let mut asked = 0;
+    for _ in 0..10 {
+        if let Next::Request { .. } = bus.next(now) {
+            asked += 1;
+            bus.done(now, Outcome::TimedOut, LinkAfter::Kept);
+        }
+        assert_ne!(bus.next(now), Next::Connect);
     }
-    assert!(!Outcome::Exception(2).drops_link());
+    assert_eq!(asked, 2, "each device once");
 }
 
 #[test]

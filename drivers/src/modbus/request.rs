@@ -36,12 +36,14 @@ pub enum Outcome {
     Lost,
 }
 
-impl Outcome {
-    /// Whether the connection must be closed, because an answer may still be on its way in it that
-    /// could be taken for the next request's.
-    pub fn drops_link(&self) -> bool {
-        matches!(self, Self::Garbled | Self::TimedOut | Self::Lost)
-    }
+/// What became of the line after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkAfter {
+    /// It is open, and nothing on it can be taken for an answer to the next request.
+    Kept,
+    /// It was closed: it broke, or an answer may still be on its way in it that could be taken for
+    /// the next request's.
+    Dropped,
 }
 
 /// What a read brought.

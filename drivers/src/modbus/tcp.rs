@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::modbus::bus::{Bus, Change, Next};
 use crate::modbus::command::CommandError;
 use crate::modbus::device::BusDevice;
-use crate::modbus::request::{Answer, Outcome, Request, Write};
+use crate::modbus::request::{Answer, LinkAfter, Outcome, Request, Write};
 use crate::profile::Table;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -107,10 +107,11 @@ impl Shell {
                 }
                 Next::Request { device, request } => {
                     let outcome = self.ask(device, &request).await;
-                    if outcome.drops_link() {
-                        self.line = None;
-                    }
-                    self.bus.done(self.clock.now(), outcome);
+                    let link = match outcome {
+                        Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => LinkAfter::Dropped,
+                        _ => LinkAfter::Kept,
+                    };
+                    self.bus.done(self.clock.now(), outcome, link);
                 }
                 Next::WaitUntil(moment) => {
                     let span = moment - self.clock.now().mono;
