@@ -18,7 +18,7 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
-use storewarden_drivers::modbus::device::BusDevice;
+use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::tcp::{self, BusConfig, Command};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
@@ -223,9 +223,10 @@ fn start_buses(
                 unit,
                 modbus: modbus.clone(),
                 points: device.profile.points.clone(),
-                poll: device.poll,
+                polls: Polls::every(Duration::from_millis(device.poll.0.unsigned_abs())),
                 wanted,
                 timeout: None,
+                safe: None,
             });
         }
         let bus = BusConfig { name: bus.id.clone(), address: bus.tcp.clone(), devices };

@@ -99,13 +99,14 @@ fn profile() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use storewarden_drivers::modbus::cost::LineCost;
 
     #[test]
     fn the_wide_device_is_one_read_of_forty_registers() {
         let profile = Profile::parse("wide", &profile()).expect("a profile");
         let modbus = profile.modbus().expect("Modbus");
         let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
-        let reads = storewarden_drivers::modbus::plan::plan(modbus, &numbered);
+        let reads = storewarden_drivers::modbus::plan::plan(modbus, LineCost::Tcp, &numbered, &[]);
         assert_eq!(reads.iter().map(|read| (read.start, read.count)).collect::<Vec<_>>(), [(0, 40)]);
     }
 }

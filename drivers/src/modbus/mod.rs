@@ -4,8 +4,10 @@
 
 pub mod bus;
 pub mod command;
+pub mod cost;
 pub mod device;
 pub mod health;
+pub mod load;
 pub mod plan;
 pub mod request;
 pub mod rtu;
