@@ -2,7 +2,7 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
-use crate::config::{Config, Hq, Place};
+use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, connection::Endpoint};
@@ -18,8 +18,7 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
-use storewarden_drivers::modbus::device::{BusDevice, Polls};
-use storewarden_drivers::modbus::tcp::{self, BusConfig, Command};
+use storewarden_drivers::modbus::task::{self, BusConfig, Command};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::{DeviceId, Millis, PointId, Reading};
@@ -74,7 +73,7 @@ async fn store(config: Config) -> Result<(), Failure> {
     let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
-    let assembled = assemble(&config, |device| Some(device.poll)).map_err(Failure::outcome)?;
+    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
 
@@ -209,34 +208,25 @@ fn start_buses(
     for (index, bus) in config.buses.iter().enumerate() {
         let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
         let mut devices = Vec::new();
-        for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
-            let Place::Bus { bus, unit } = device.place else { continue };
-            if bus != index {
-                continue;
-            }
+        for (device_index, device) in config.devices_of(index) {
+            let id = device_id(device_index);
             buses.commands.insert(id, sender.clone());
-            let modbus = device.profile.modbus().expect("the config puts only Modbus devices on a bus");
-            let wanted: Vec<(PointId, usize)> =
-                assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
-            devices.push(BusDevice {
-                name: device.id.clone(),
-                unit,
-                modbus: modbus.clone(),
-                points: device.profile.points.clone(),
-                polls: Polls::every(Duration::from_millis(device.poll.0.unsigned_abs())),
-                wanted,
-                timeout: None,
-                safe: None,
-            });
+            let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
+            devices.extend(device.on_bus(first));
         }
-        let bus = BusConfig { name: bus.id.clone(), address: bus.tcp.clone(), devices };
-        let task = tcp::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
+        let bus = BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), devices };
+        let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start("bus", async {
             task.await;
             Ok::<_, JournalError>(())
         }));
     }
     buses
+}
+
+/// Devices are added to the rules in the order of the config.
+fn device_id(index: usize) -> DeviceId {
+    DeviceId(u16::try_from(index).expect("Site takes at most some hundreds"))
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);

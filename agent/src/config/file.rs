@@ -93,7 +93,12 @@ pub struct PriceKey {
 #[serde(deny_unknown_fields)]
 pub struct Bus {
     pub id: At<String>,
-    pub tcp: At<String>,
+    pub tcp: Option<At<String>>,
+    pub rtu_over_tcp: Option<At<String>>,
+    pub serial: Option<At<String>>,
+    pub baud: Option<At<i64>>,
+    pub parity: Option<At<String>>,
+    pub stop_bits: Option<At<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +122,11 @@ pub struct Device {
     pub broker: Option<At<String>>,
     pub topic: Option<At<String>>,
     pub poll: Option<At<String>>,
+    pub poll_fast: Option<At<String>>,
+    pub poll_slow: Option<At<String>>,
+    pub timeout: Option<At<String>>,
+    /// `after` and the outputs by their names.
+    pub safe: Option<At<BTreeMap<At<String>, At<toml::Value>>>>,
     pub points: Option<Vec<At<String>>>,
     #[serde(default)]
     pub deadband: BTreeMap<At<String>, At<f64>>,

@@ -1,44 +1,20 @@
-//! Buses, brokers and devices, and the rules over one device.
+//! Brokers and devices, and the rules over one device.
 
 use super::Check;
 use crate::config::file::{self, At};
-use crate::config::{Bus, Device, EquipmentBroker, Place};
+use crate::config::{Device, EquipmentBroker, Place};
 use crate::report::default_deadband;
 use std::sync::Arc;
 use storewarden_drivers::profile::{self, Modbus, Profile, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::{Class, Millis, Unit};
 
-impl Check {
-    pub(super) fn buses(&mut self, buses: &[file::Bus]) -> Vec<Bus> {
-        self.unique("bus", buses.iter().map(|bus| &bus.id));
-        let mut addresses: Vec<&str> = Vec::new();
-        for bus in buses {
-            self.valid_id("bus", &bus.id);
-            if addresses.contains(&bus.tcp.get_ref().as_str()) {
-                let message = format!(
-                    "bus `{}`: {} is another bus already; put its devices on that one, a line has one master",
-                    bus.id.get_ref(),
-                    bus.tcp.get_ref()
-                );
-                self.fault(&bus.tcp.span(), message);
-            }
-            addresses.push(bus.tcp.get_ref());
-            let address = bus.tcp.get_ref().rsplit_once(':');
-            let port =
-                address.filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none_or(|port| port == 0) {
-                let message = format!(
-                    "bus `{}`: tcp `{}` is not host:port; write \"192.168.1.60:502\"",
-                    bus.id.get_ref(),
-                    bus.tcp.get_ref()
-                );
-                self.fault(&bus.tcp.span(), message);
-            }
-        }
-        buses.iter().map(|bus| Bus { id: bus.id.get_ref().clone(), tcp: bus.tcp.get_ref().clone() }).collect()
-    }
+/// Shorter than any device answers, even at 115200 baud.
+const TIMEOUT_MIN: Millis = Millis(20);
+/// A device that takes longer would hold up its line for longer than rules wait.
+const TIMEOUT_MAX: Millis = Millis(10_000);
 
+impl Check {
     pub(super) fn brokers(&mut self, brokers: &[file::EquipmentBroker]) -> Vec<EquipmentBroker> {
         self.unique("broker", brokers.iter().map(|broker| &broker.id));
         self.unique("broker address", brokers.iter().map(|broker| &broker.url));
@@ -138,9 +114,12 @@ impl Check {
             Wire::Modbus(modbus) => self.bus_place(device, &profile.id, modbus, buses),
             Wire::Mqtt(_) => self.broker_place(device, &profile.id, brokers),
         };
-        let poll =
-            self.span_of_time(device.poll.as_ref(), Millis::from_secs(5), Millis(100), Millis::from_mins(15));
         self.reduce(device, &mut profile);
+        let polls = self.polls(device);
+        let timeout = device.timeout.as_ref().map(|timeout| {
+            self.span_of_time(Some(timeout), Millis(0), TIMEOUT_MIN, TIMEOUT_MAX)
+        });
+        let safe = device.safe.as_ref().and_then(|safe| self.safe(&id, safe, &profile, &polls));
         let deadbands = self.deadbands(device, &profile);
         let (class, place) = (class?, place?);
         let temperature_limits = self.temperature_limits(device, class, &profile);
@@ -161,7 +140,9 @@ impl Check {
             class,
             profile: Arc::new(profile),
             place,
-            poll,
+            polls,
+            timeout,
+            safe,
             deadbands,
             temperature_limits,
             no_response,
@@ -193,9 +174,12 @@ impl Check {
             let message = format!("device `{id}`: there is no [[bus]] with id `{}`", bus.get_ref());
             self.fault(&bus.span(), message);
         }
-        let address = u8::try_from(*unit.get_ref()).ok().filter(|unit| modbus.units.contains(unit));
+        // The others mean something else on a serial line: all units, or reserved.
+        let serial = index.is_some_and(|index| buses[index].tcp.is_none());
+        let (first, last) = (*modbus.units.start(), *modbus.units.end());
+        let (first, last) = if serial { (first.max(1), last.min(247)) } else { (first, last) };
+        let address = u8::try_from(*unit.get_ref()).ok().filter(|unit| (first..=last).contains(unit));
         if address.is_none() {
-            let (first, last) = (modbus.units.start(), modbus.units.end());
             let message = format!(
                 "device `{id}`: unit {} is outside the addresses of {profile}; write {first} to {last}",
                 unit.get_ref()

@@ -1,5 +1,6 @@
 //! From the shape of the file to a configuration: every fault is collected, none stops the search.
 
+mod bus;
 mod equipment;
 mod labels;
 mod lights;
@@ -13,7 +14,7 @@ use storewarden_drivers::profile::Profile;
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::{Millis, Unit};
 
-pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -> Result<Config, Faults> {
+pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut check = Check { faults, base };
     let store = check.store(&file.store);
@@ -28,10 +29,10 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
-    let Check { faults, .. } = check;
     // Whatever is missing below has its fault.
-    match (store, console, faults.is_empty()) {
-        (Some(store), Some(console), true) => Ok(Config {
+    match (store, console, check.faults.is_empty()) {
+        (Some(store), Some(console), true) => {
+            let config = Config {
             digest,
             store,
             journal,
@@ -39,14 +40,17 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
             hq,
             console,
             price_keys,
-            buses,
+            buses: buses.into_iter().flatten().collect(),
             brokers,
             devices: devices.into_iter().flatten().collect(),
             lights,
             gateways,
             labels,
-        }),
-        _ => Err(faults),
+        };
+            check.loads(&config, &file);
+            Ok((config, check.faults))
+        }
+        _ => Err(check.faults),
     }
 }
 
