@@ -73,7 +73,8 @@ async fn store(config: Config) -> Result<(), Failure> {
     let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
-    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
+    let assembled =
+        assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
 

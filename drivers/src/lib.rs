@@ -6,7 +6,7 @@
 //! `storewarden-rules`), storage, anything of headquarters.
 //!
 //! Each driver is a state machine without socket and clock ([`modbus::bus::Bus`],
-//! [`esl::estation::gateway::Gateway`]) and a thin task around it ([`modbus::tcp::run`],
+//! [`esl::estation::gateway::Gateway`]) and a thin task around it ([`modbus::task::run`],
 //! [`esl::estation::mqtt::run`]).
 //!
 //! Start reading at [`profile::Profile`], then [`modbus::bus::Bus`].

@@ -11,7 +11,8 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
-use storewarden_drivers::modbus::tcp::{BusConfig, Command, run};
+use storewarden_drivers::modbus::line::Transport;
+use storewarden_drivers::modbus::task::{BusConfig, Command, run};
 use storewarden_drivers::profile::Profile;
 use storewarden_rules::{BadReason, Millis, PointId, Reading, Sample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,7 +82,7 @@ async fn start(devices: Vec<BusDevice>) -> (TcpListener, Agent) {
     let (readings_out, readings) = mpsc::channel(64);
     let (commands, commands_in) = mpsc::channel(8);
     let stop = CancellationToken::new();
-    let config = BusConfig { name: "bus".into(), address, devices };
+    let config = BusConfig { name: "bus".into(), transport: Transport::Tcp { address }, devices };
     tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
     (listener, Agent { readings, commands, stop })
 }

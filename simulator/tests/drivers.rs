@@ -11,7 +11,8 @@ use storewarden_drivers::{
     clock::Clock,
     modbus::{
         device::{BusDevice, Polls},
-        tcp,
+        line::Transport,
+        task,
     },
     profile::built_in,
 };
@@ -95,11 +96,11 @@ async fn the_driver_reads_every_point_and_tells_every_fault_apart() {
     let (sender, mut readings) = mpsc::channel(64);
     let (commands, command_receiver) = mpsc::channel(4);
     let stop = CancellationToken::new();
-    let config = tcp::BusConfig { name: "bus".into(), address, devices };
-    tokio::spawn(tcp::run(config, sender, command_receiver, Clock::start(), stop.clone()));
+    let config = task::BusConfig { name: "bus".into(), transport: Transport::Tcp { address }, devices };
+    tokio::spawn(task::run(config, sender, command_receiver, Clock::start(), stop.clone()));
 
     let (reply, outcome) = oneshot::channel();
-    let command = tcp::Command { point: id("relay-1/relay_1"), value: 1.0, deadline: Millis(20_000), reply };
+    let command = task::Command { point: id("relay-1/relay_1"), value: 1.0, deadline: Millis(20_000), reply };
     commands.send(command).await.expect("the bus listens");
     let outcome = tokio::time::timeout(Duration::from_secs(30), outcome).await;
     outcome.expect("in time").expect("an outcome").expect("the coil was switched");

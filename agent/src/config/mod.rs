@@ -295,7 +295,8 @@ impl Config {
 
     /// The devices of the bus of that index, with their index in [`Config::devices`].
     pub fn devices_of(&self, bus: usize) -> impl Iterator<Item = (usize, &Device)> {
-        let here = move |device: &Device| matches!(device.place, Place::Bus { bus: other, .. } if other == bus);
+        let here =
+            move |device: &Device| matches!(device.place, Place::Bus { bus: other, .. } if other == bus);
         self.devices.iter().enumerate().filter(move |(_, device)| here(device))
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
-use storewarden_drivers::modbus::tcp::Command;
+use storewarden_drivers::modbus::task::Command;
 use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_rules::{

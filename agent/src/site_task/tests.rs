@@ -48,7 +48,7 @@ impl Bench {
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 0, reports: true };
         let journal = Journal::open(&directory.path().join("journal.sqlite"), identity).unwrap();
         let task = SiteTask {
-            assembled: assemble(&config, |device| Some(device.poll)).unwrap(),
+            assembled: assemble(&config, |device, pace| Some(device.interval(pace))).unwrap(),
             journal,
             clock: Clock::start(),
             timezone: config.store.timezone,

@@ -1,16 +1,20 @@
-//! Modbus: a bus is one line with one master; here one TCP connection to a device or gateway.
+//! Modbus: a bus is one line with one master: a serial port, or one TCP connection to a device or
+//! gateway.
 //!
-//! [`bus::Bus`] decides what happens next on it, [`tcp::run`] does it.
+//! [`bus::Bus`] decides what happens next on it, [`task::run`] does it on a [`line::Line`].
 
 pub mod bus;
 pub mod command;
 pub mod cost;
 pub mod device;
 pub mod health;
+pub mod line;
 pub mod load;
 pub mod plan;
 pub mod request;
 pub mod rtu;
+pub mod rtu_line;
 pub mod serial;
+pub mod task;
 pub mod tcp;
 pub mod words;

@@ -1,5 +1,5 @@
 //! What goes over a line and what comes back: a request, and how it went. The vocabulary between
-//! [`super::bus::Bus`], which decides, and the tasks that own a line.
+//! [`super::bus::Bus`], which decides, and [`super::line::Line`].
 
 use crate::profile::Table;
 

@@ -1,150 +1,43 @@
-//! The task that owns one TCP connection and does what [`Bus`] says.
+//! A line that speaks Modbus TCP: a connection to a device or to a gateway that knows Modbus.
 
-use crate::clock::Clock;
-use crate::modbus::bus::{Bus, Change, Next};
-use crate::modbus::command::CommandError;
-use crate::modbus::device::BusDevice;
 use crate::modbus::request::{Answer, LinkAfter, Outcome, Request, Write};
 use crate::profile::Table;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::time::Duration;
-use storewarden_rules::{Millis, PointId, Reading};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_modbus::client::{Client, Context, tcp};
-use tokio_modbus::{Request as Pdu, Response, Slave};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tokio_modbus::slave::SlaveContext;
+use tokio_modbus::{Error, Request as Pdu, Response, Slave};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One bus: a connection and the devices behind it.
-#[derive(Clone, Debug)]
-pub struct BusConfig {
-    /// Id in the config; for logs.
-    pub name: String,
-    /// `host:port`.
-    pub address: String,
-    /// Its devices; each unit address once.
-    pub devices: Vec<BusDevice>,
+/// An open connection.
+pub struct TcpLine {
+    context: Context,
 }
 
-/// A write to one point.
-#[derive(Debug)]
-pub struct Command {
-    /// What to write.
-    pub point: PointId,
-    /// The value, in the point's unit; a flag is 0 or 1.
-    pub value: f64,
-    /// How long it may wait until it is sent.
-    pub deadline: Millis,
-    /// Where the outcome goes: `Ok` when the device echoed the write. Nobody need listen.
-    pub reply: oneshot::Sender<Result<(), CommandError>>,
-}
-
-/// Polls the bus until `stop`, or until nobody takes readings any more. Waits while `readings` is
-/// full: polls are then skipped, none are lost half-way.
-pub async fn run(
-    config: BusConfig,
-    readings: mpsc::Sender<Vec<Reading>>,
-    mut commands: mpsc::Receiver<Command>,
-    clock: Clock,
-    stop: CancellationToken,
-) {
-    let mut shell = Shell {
-        bus: Bus::new(config.devices, clock.now().mono),
-        name: config.name,
-        address: config.address,
-        line: None,
-        replies: HashMap::new(),
-        clock,
-    };
-    tokio::select! {
-        () = shell.drive(&readings, &mut commands) => {}
-        () = stop.cancelled() => {}
-    }
-    for (_, reply) in shell.replies.drain() {
-        let _ = reply.send(Err(CommandError::Stopped));
-    }
-}
-
-struct Shell {
-    bus: Bus,
-    name: String,
-    address: String,
-    line: Option<Context>,
-    /// Who waits for which ticket: as many as the bus keeps commands.
-    replies: HashMap<u64, oneshot::Sender<Result<(), CommandError>>>,
-    clock: Clock,
-}
-
-impl Shell {
-    async fn drive(&mut self, readings: &mpsc::Sender<Vec<Reading>>, commands: &mut mpsc::Receiver<Command>) {
-        loop {
-            // Before every step, so that a command waits for at most one request.
-            while let Ok(command) = commands.try_recv() {
-                self.accept(command);
-            }
-            match self.bus.next(self.clock.now()) {
-                Next::Report(batch) => {
-                    if readings.send(batch).await.is_err() {
-                        return;
-                    }
-                }
-                Next::Answer { ticket, result } => {
-                    if let Some(reply) = self.replies.remove(&ticket) {
-                        let _ = reply.send(result);
-                    }
-                }
-                Next::Changed(change) => self.log(change),
-                Next::Connect => {
-                    self.line = connect(&self.address).await;
-                    self.bus.connected(self.clock.now(), self.line.is_some());
-                }
-                Next::Request { device, request } => {
-                    let outcome = self.ask(device, &request).await;
-                    let link = match outcome {
-                        Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => LinkAfter::Dropped,
-                        _ => LinkAfter::Kept,
-                    };
-                    self.bus.done(self.clock.now(), outcome, link);
-                }
-                Next::WaitUntil(moment) => {
-                    let span = moment - self.clock.now().mono;
-                    tokio::select! {
-                        () = sleep(duration(span)) => {}
-                        Some(command) = commands.recv() => self.accept(command),
-                    }
-                }
-            }
-        }
+impl TcpLine {
+    /// Connects to `host:port`.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be reached and what to do about it.
+    pub async fn open(address: &str) -> Result<Self, String> {
+        Ok(Self { context: tcp::attach(connect(address).await?) })
     }
 
-    fn accept(&mut self, command: Command) {
-        let Command { point, value, deadline, reply } = command;
-        match self.bus.command(self.clock.now().mono, point, value, deadline) {
-            Ok(ticket) => {
-                self.replies.insert(ticket, reply);
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error));
-            }
-        }
-    }
-
-    async fn ask(&mut self, device: usize, request: &Request) -> Outcome {
-        let Some(line) = &mut self.line else { return Outcome::Lost };
-        let device = self.bus.device(device);
-        tokio_modbus::slave::SlaveContext::set_slave(line, Slave(device.unit));
-        match timeout(duration(device.timeout()), line.call(pdu(request))).await {
+    /// Sends the request to `unit` and waits for the answer. After any failure the connection is
+    /// given up: an answer that is still on its way cannot reach the next one.
+    pub async fn ask(&mut self, unit: u8, request: &Request, limit: Duration) -> (Outcome, LinkAfter) {
+        self.context.set_slave(Slave(unit));
+        let outcome = match timeout(limit, self.context.call(pdu(request))).await {
             Err(_) => Outcome::TimedOut,
-            Ok(Err(tokio_modbus::Error::Protocol(_))) => Outcome::Garbled,
+            Ok(Err(Error::Protocol(_))) => Outcome::Garbled,
             // The codec reports a frame that is no Modbus frame as an I/O error.
-            Ok(Err(tokio_modbus::Error::Transport(error))) => match error.kind() {
+            Ok(Err(Error::Transport(error))) => match error.kind() {
                 ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
                     Outcome::Garbled
                 }
@@ -152,29 +45,26 @@ impl Shell {
             },
             Ok(Ok(Err(exception))) => Outcome::Exception(exception.into()),
             Ok(Ok(Ok(response))) => judge(request, response),
-        }
-    }
-
-    fn log(&self, change: Change) {
-        let bus = self.name.as_str();
-        match change {
-            Change::LinkUp => info!(bus, address = self.address, "connected"),
-            Change::LinkDown => {
-                warn!(bus, address = self.address, "cannot connect; check cable, power and address");
-            }
-            Change::DeviceSilent(device) => {
-                warn!(bus, device = self.bus.device(device).name, "does not answer");
-            }
-            Change::DeviceBack(device) => info!(bus, device = self.bus.device(device).name, "answers again"),
-        }
+        };
+        let link = match outcome {
+            Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => LinkAfter::Dropped,
+            Outcome::Answer(_) | Outcome::Written | Outcome::Exception(_) => LinkAfter::Kept,
+        };
+        (outcome, link)
     }
 }
 
-async fn connect(address: &str) -> Option<Context> {
-    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await.ok()?.ok()?;
-    // Without it a request may wait for the acknowledgement of the one before.
-    stream.set_nodelay(true).ok()?;
-    Some(tcp::attach(stream))
+/// Connects to `host:port`, or says in words why not.
+pub(super) async fn connect(address: &str) -> Result<TcpStream, String> {
+    let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+    let stream = match connecting.await {
+        Err(_) => Err(ErrorKind::TimedOut.into()),
+        Ok(connected) => connected,
+    };
+    // Without nodelay a request may wait for the acknowledgement of the one before.
+    stream
+        .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+        .map_err(|error| format!("cannot connect ({error}); check cable, power and address"))
 }
 
 fn pdu(request: &Request) -> Pdu<'_> {
@@ -232,8 +122,4 @@ fn judge(request: &Request, response: Response) -> Outcome {
         ) if echo == *address && usize::from(count) == words.len() => Outcome::Written,
         _ => Outcome::Garbled,
     }
-}
-
-fn duration(span: Millis) -> Duration {
-    Duration::from_millis(u64::try_from(span.0).unwrap_or(0))
 }

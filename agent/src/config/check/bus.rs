@@ -88,8 +88,7 @@ impl Check {
         let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
         if port.is_none() {
-            let message =
-                format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
+            let message = format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
             self.fault(&address.span(), message);
         }
         port.map(|_| text.clone())
@@ -209,7 +208,9 @@ impl Check {
         let fastest = polls.fast.min(polls.normal).min(polls.slow);
         let (least, most) = ((fastest * POLLS_WITHIN_WATCHDOG).max(tick), tick * u32::from(u16::MAX));
         match humantime::parse_duration(text) {
-            Ok(after) if (least..=most).contains(&after) && after.as_millis().is_multiple_of(tick.as_millis()) => {
+            Ok(after)
+                if (least..=most).contains(&after) && after.as_millis().is_multiple_of(tick.as_millis()) =>
+            {
                 return Some(after);
             }
             Ok(_) => {
@@ -222,7 +223,10 @@ impl Check {
                 self.fault(&at, message);
             }
             Err(_) => {
-                self.fault(&at, format!("device `{id}`: safe.after `{text}` is no span of time; write \"60s\""));
+                self.fault(
+                    &at,
+                    format!("device `{id}`: safe.after `{text}` is no span of time; write \"60s\""),
+                );
             }
         }
         None

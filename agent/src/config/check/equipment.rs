@@ -116,9 +116,10 @@ impl Check {
         };
         self.reduce(device, &mut profile);
         let polls = self.polls(device);
-        let timeout = device.timeout.as_ref().map(|timeout| {
-            self.span_of_time(Some(timeout), Millis(0), TIMEOUT_MIN, TIMEOUT_MAX)
-        });
+        let timeout = device
+            .timeout
+            .as_ref()
+            .map(|timeout| self.span_of_time(Some(timeout), Millis(0), TIMEOUT_MIN, TIMEOUT_MAX));
         let safe = device.safe.as_ref().and_then(|safe| self.safe(&id, safe, &profile, &polls));
         let deadbands = self.deadbands(device, &profile);
         let (class, place) = (class?, place?);

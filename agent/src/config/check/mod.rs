@@ -14,7 +14,12 @@ use storewarden_drivers::profile::Profile;
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::{Millis, Unit};
 
-pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -> Result<(Config, Faults), Faults> {
+pub(super) fn check(
+    file: File,
+    path: &Path,
+    digest: [u8; 32],
+    faults: Faults,
+) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut check = Check { faults, base };
     let store = check.store(&file.store);
@@ -33,20 +38,20 @@ pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -
     match (store, console, check.faults.is_empty()) {
         (Some(store), Some(console), true) => {
             let config = Config {
-            digest,
-            store,
-            journal,
-            heartbeat,
-            hq,
-            console,
-            price_keys,
-            buses: buses.into_iter().flatten().collect(),
-            brokers,
-            devices: devices.into_iter().flatten().collect(),
-            lights,
-            gateways,
-            labels,
-        };
+                digest,
+                store,
+                journal,
+                heartbeat,
+                hq,
+                console,
+                price_keys,
+                buses: buses.into_iter().flatten().collect(),
+                brokers,
+                devices: devices.into_iter().flatten().collect(),
+                lights,
+                gateways,
+                labels,
+            };
             check.loads(&config, &file);
             Ok((config, check.faults))
         }

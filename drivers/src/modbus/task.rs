@@ -1,0 +1,202 @@
+//! The task that owns one line and does what [`Bus`] says.
+
+use crate::clock::Clock;
+use crate::modbus::bus::{Bus, Change, Next};
+use crate::modbus::command::CommandError;
+use crate::modbus::device::BusDevice;
+use crate::modbus::line::{Line, Transport, wait_until};
+use crate::modbus::request::{LinkAfter, Outcome};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use storewarden_rules::{Millis, PointId, Reading};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// One bus: a line and the devices on it.
+#[derive(Clone, Debug)]
+pub struct BusConfig {
+    /// Id in the config; for logs.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Its devices; each unit address once.
+    pub devices: Vec<BusDevice>,
+}
+
+/// A write to one point.
+#[derive(Debug)]
+pub struct Command {
+    /// What to write.
+    pub point: PointId,
+    /// The value, in the point's unit; a flag is 0 or 1.
+    pub value: f64,
+    /// How long it may wait until it is sent.
+    pub deadline: Millis,
+    /// Where the outcome goes: `Ok` when the device echoed the write. Nobody need listen.
+    pub reply: oneshot::Sender<Result<(), CommandError>>,
+}
+
+/// Polls the bus until `stop`, or until nobody takes readings any more. Waits while `readings` is
+/// full: polls are then skipped, none are lost half-way.
+///
+/// A serial bus runs on a thread of its own. The silence between two frames is a few milliseconds,
+/// tokio's timer keeps a wait to one millisecond at best, and a task also waits for its turn among
+/// the others: at 9600 baud that is a tenth of a short exchange. A thread that has nothing else to do
+/// may sleep to some 0.1 ms. A TCP bus has no such silence to keep.
+///
+/// # Panics
+///
+/// If no thread can be started.
+pub async fn run(
+    config: BusConfig,
+    readings: mpsc::Sender<Vec<Reading>>,
+    commands: mpsc::Receiver<Command>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    if !matches!(config.transport, Transport::Serial { .. }) {
+        return poll(config, readings, commands, clock, stop).await;
+    }
+    // Ends the thread when this future is dropped.
+    let stop = stop.child_token();
+    let _stop_with_us = stop.clone().drop_guard();
+    let (ended_sender, ended) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new().name(config.name.clone()).spawn(move || {
+        // Dropped at the end, also at that of a panic.
+        let _ended = ended_sender;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(poll(config, readings, commands, clock, stop));
+    });
+    let thread = thread.expect("a thread");
+    let _ = ended.await;
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+async fn poll(
+    config: BusConfig,
+    readings: mpsc::Sender<Vec<Reading>>,
+    mut commands: mpsc::Receiver<Command>,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let mut shell = Shell {
+        bus: Bus::new(config.devices, clock.now().mono),
+        name: config.name,
+        own_thread: matches!(config.transport, Transport::Serial { .. }),
+        transport: config.transport,
+        line: None,
+        trouble: String::new(),
+        replies: HashMap::new(),
+        clock,
+    };
+    tokio::select! {
+        () = shell.drive(&readings, &mut commands) => {}
+        () = stop.cancelled() => {}
+    }
+    for (_, reply) in shell.replies.drain() {
+        let _ = reply.send(Err(CommandError::Stopped));
+    }
+}
+
+struct Shell {
+    bus: Bus,
+    name: String,
+    own_thread: bool,
+    transport: Transport,
+    line: Option<Line>,
+    /// Why the line could not be opened.
+    trouble: String,
+    /// Who waits for which ticket: as many as the bus keeps commands.
+    replies: HashMap<u64, oneshot::Sender<Result<(), CommandError>>>,
+    clock: Clock,
+}
+
+impl Shell {
+    async fn drive(&mut self, readings: &mpsc::Sender<Vec<Reading>>, commands: &mut mpsc::Receiver<Command>) {
+        // Read again after each wait only.
+        let mut now = self.clock.now();
+        loop {
+            // Before every step, so that a command waits for at most one request.
+            while let Ok(command) = commands.try_recv() {
+                self.accept(command);
+            }
+            match self.bus.next(now) {
+                Next::Report(batch) => {
+                    if readings.send(batch).await.is_err() {
+                        return;
+                    }
+                }
+                Next::Answer { ticket, result } => {
+                    if let Some(reply) = self.replies.remove(&ticket) {
+                        let _ = reply.send(result);
+                    }
+                    continue;
+                }
+                Next::Changed(change) => {
+                    self.log(change);
+                    continue;
+                }
+                Next::Connect => {
+                    let opened = Line::open(&self.name, &self.transport).await;
+                    self.line = opened.map_err(|trouble| self.trouble = trouble).ok();
+                    self.bus.connected(self.clock.now(), self.line.is_some());
+                }
+                Next::Request { device, request } => {
+                    let (outcome, link) = match &mut self.line {
+                        Some(line) => {
+                            let device = self.bus.device(device);
+                            line.ask(device.unit, &request, duration(device.timeout())).await
+                        }
+                        None => (Outcome::Lost, LinkAfter::Dropped),
+                    };
+                    if link == LinkAfter::Dropped {
+                        self.line = None;
+                    }
+                    now = self.clock.now();
+                    self.bus.done(now, outcome, link);
+                    continue;
+                }
+                Next::WaitUntil(moment) => {
+                    let left = Duration::from_millis(u64::try_from(moment.0).unwrap_or(0))
+                        .saturating_sub(self.clock.moment().mono);
+                    tokio::select! {
+                        () = wait_until(Instant::now() + left, self.own_thread) => {}
+                        Some(command) = commands.recv() => self.accept(command),
+                    }
+                }
+            }
+            now = self.clock.now();
+        }
+    }
+
+    fn accept(&mut self, command: Command) {
+        let Command { point, value, deadline, reply } = command;
+        match self.bus.command(self.clock.now().mono, point, value, deadline) {
+            Ok(ticket) => {
+                self.replies.insert(ticket, reply);
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    fn log(&self, change: Change) {
+        let bus = self.name.as_str();
+        match change {
+            Change::LinkUp => info!(bus, line = %self.transport, "connected"),
+            Change::LinkDown => warn!(bus, line = %self.transport, "{}", self.trouble),
+            Change::DeviceSilent(device) => {
+                warn!(bus, device = self.bus.device(device).name, "does not answer");
+            }
+            Change::DeviceBack(device) => info!(bus, device = self.bus.device(device).name, "answers again"),
+        }
+    }
+}
+
+fn duration(span: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(span.0).unwrap_or(0))
+}
