@@ -3,10 +3,14 @@
 
 use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
+use storewarden_drivers::profile::{Pace, Point};
 use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
 const STALE_POLLS: i64 = 3;
+/// No value is stale sooner, however often it is read: a bus that reads as fast as its line allows
+/// has no interval to count.
+const STALE_MIN: Millis = Millis::from_secs(1);
 
 /// The store's rules and the names of everything in them.
 pub struct Assembled {
@@ -48,6 +52,8 @@ pub struct PointName {
     pub name: String,
     /// Unit of its values.
     pub unit: Unit,
+    /// From which change on it is reported, in its unit.
+    pub deadband: f64,
 }
 
 impl Names {
@@ -63,9 +69,9 @@ impl Names {
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
         (0..).map(DeviceId).zip(&self.devices)
     }
-    /// How many points there are.
-    pub fn point_count(&self) -> usize {
-        self.points.len()
+    /// Every point, by id.
+    pub fn points(&self) -> &[PointName] {
+        &self.points
     }
     /// The points of a device, in the order of its profile.
     pub fn points_of(&self, id: DeviceId) -> impl Iterator<Item = (PointId, &PointName)> {
@@ -90,19 +96,31 @@ impl Names {
     }
 }
 
-/// Builds the rules of a store. `poll` gives the poll interval of a device: in the store the configured
-/// one, in a replay the recording's own. A device without one (the recording does not hold it) gets
-/// no rules: nobody looks at it, so its silence means nothing.
-pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Result<Assembled, SiteFull> {
+/// Builds the rules of a store. `interval` gives the time between two readings of a point of this pace:
+/// in the store the configured one ([`Device::interval`]), in a replay the recording's own. A device
+/// without one (the recording does not hold it) gets no rules: nobody looks at it, so its silence
+/// means nothing.
+pub fn assemble(
+    config: &Config,
+    interval: impl Fn(&Device, Pace) -> Option<Millis>,
+) -> Result<Assembled, SiteFull> {
     let mut site = Box::new(Site::new());
     let mut names = Names::default();
     for device in &config.devices {
-        let poll = poll(device).unwrap_or(device.poll);
+        let of = |point: &Point| interval(device, point.pace).unwrap_or(device.interval(point.pace));
+        let points = &device.profile.points;
+        let vital = device.vital().map(|index| of(&points[index]));
+        let poll = vital.or(points.iter().map(of).min()).unwrap_or(Millis(0));
         let id = site.add_device(device.class, poll)?;
         let first_point = next_id(names.points.len());
-        for point in &device.profile.points {
-            site.add_point(id, Millis(poll.0 * STALE_POLLS))?;
-            names.points.push(PointName { device: id, name: point.name.clone(), unit: point.unit });
+        for (point, deadband) in points.iter().zip(&device.deadbands) {
+            site.add_point(id, Millis(of(point).0 * STALE_POLLS).max(STALE_MIN))?;
+            names.points.push(PointName {
+                device: id,
+                name: point.name.clone(),
+                unit: point.unit,
+                deadband: *deadband,
+            });
         }
         names.devices.push(DeviceName {
             id: device.id.clone(),
@@ -114,7 +132,7 @@ pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Re
         });
     }
     for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
-        if poll(device).is_some() {
+        if interval(device, Pace::Normal).is_some() {
             add_device_rules(&mut site, &names, id, device)?;
         }
     }
@@ -126,19 +144,17 @@ pub fn assemble(config: &Config, poll: impl Fn(&Device) -> Option<Millis>) -> Re
 
 fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Device) -> Result<(), SiteFull> {
     let point = |name: &str| names.points_of(id).find(|(_, point)| point.name == name).map(|(id, _)| id);
-    let air = point("air_temperature").filter(|_| !device.temperature_limits.is_empty());
-    let power = device.demand.map(|(index, _)| PointId(names.device(id).first_point + next_id(index)));
-    // What the rules judge must be seen: a controller that answers everything but the temperature has
-    // lost its cabinet all the same.
-    site.add_rule(id, Rule::NoResponse { vital: air.or(power), config: device.no_response })?;
-    if let Some(air) = air {
+    let at = |index: usize| PointId(names.device(id).first_point + next_id(index));
+    let vital = device.vital().map(at);
+    site.add_rule(id, Rule::NoResponse { vital, config: device.no_response })?;
+    if let Some(air) = vital.filter(|_| !device.temperature_limits.is_empty()) {
         for config in &device.temperature_limits {
             let (defrost, compressor) = (point("defrost"), point("compressor"));
             site.add_rule(id, Rule::TemperatureLimit { air, defrost, compressor, config: *config })?;
         }
     }
-    if let (Some((_, config)), Some(power)) = (device.demand, power) {
-        site.add_rule(id, Rule::Demand { power, config })?;
+    if let Some((power, config)) = device.demand {
+        site.add_rule(id, Rule::Demand { power: at(power), config })?;
     }
     Ok(())
 }

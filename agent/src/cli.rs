@@ -127,7 +127,7 @@ fn load(path: &Path) -> Result<Config, Failure> {
         Failure::Input(format!("{faults}{count} fault{s}; nothing was started.\n"))
     })?;
     // Too many of something shows only when the rules are put together.
-    assemble(&config, |device| Some(device.poll))
+    assemble(&config, |device, pace| Some(device.interval(pace)))
         .map_err(|full| Failure::Input(format!("{}: {full}; nothing was started.\n", path.display())))?;
     Ok(config)
 }

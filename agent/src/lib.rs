@@ -18,6 +18,7 @@ pub mod journal;
 pub mod label;
 pub mod price;
 pub mod replay;
+pub mod report;
 pub mod run;
 mod shelf;
 mod site_task;

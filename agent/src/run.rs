@@ -18,8 +18,6 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
-use storewarden_drivers::modbus::device::BusDevice;
-use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::task::{self, BusConfig, Command};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
@@ -75,7 +73,8 @@ async fn store(config: Config) -> Result<(), Failure> {
     let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
-    let assembled = assemble(&config, |device| Some(device.poll)).map_err(Failure::outcome)?;
+    let assembled =
+        assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
 
@@ -104,6 +103,7 @@ async fn store(config: Config) -> Result<(), Failure> {
         clock: clock.clone(),
         timezone: config.store.timezone,
         commands: buses.commands,
+        heartbeat: config.heartbeat,
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
         telemetry_messages_max: config.journal.telemetry_messages_max,
         view,
@@ -209,24 +209,13 @@ fn start_buses(
     for (index, bus) in config.buses.iter().enumerate() {
         let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
         let mut devices = Vec::new();
-        for (id, device) in (0..).map(DeviceId).zip(&config.devices).filter(|(_, device)| device.bus == index)
-        {
+        for (device_index, device) in config.devices_of(index) {
+            let id = device_id(device_index);
             buses.commands.insert(id, sender.clone());
-            let modbus = device.profile.modbus().expect("the config puts only Modbus devices on a bus");
-            let wanted: Vec<(PointId, usize)> =
-                assembled.names.points_of(id).enumerate().map(|(index, (point, _))| (point, index)).collect();
-            devices.push(BusDevice {
-                name: device.id.clone(),
-                unit: device.unit,
-                modbus: modbus.clone(),
-                points: device.profile.points.clone(),
-                poll: device.poll,
-                wanted,
-                timeout: None,
-            });
+            let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
+            devices.extend(device.on_bus(first));
         }
-        let transport = Transport::Tcp { address: bus.tcp.clone() };
-        let bus = BusConfig { name: bus.id.clone(), transport, devices };
+        let bus = BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), devices };
         let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start("bus", async {
             task.await;
@@ -234,6 +223,11 @@ fn start_buses(
         }));
     }
     buses
+}
+
+/// Devices are added to the rules in the order of the config.
+fn device_id(index: usize) -> DeviceId {
+    DeviceId(u16::try_from(index).expect("Site takes at most some hundreds"))
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);

@@ -90,6 +90,16 @@ fn each_fault_names_its_line_and_what_to_write() {
     wrong("unit = 2", "unit = 0x01", "unit = 0x01", "is already `freezer-1`");
     wrong("unit = 1", "unit = 248", "unit = 248", "write 1 to 247");
     wrong("unit = 1", "unit = 1\npoints = [\"fan\", \"far\"]", "points =", "has no point `far`");
+    wrong(
+        "unit = 1",
+        "unit = 1\ndeadband = { far = 1.0 }",
+        "deadband",
+        "deadband of `far`, which is not read",
+    );
+    wrong("unit = 1", "unit = 1\ndeadband = { air_temperature = -0.1 }", "deadband", "write 0 (any change");
+    wrong("unit = 1", "unit = 1\ndeadband = { air_temperature = inf }", "deadband", "write 0 (any change");
+    wrong("[[bus]]", "[telemetry]\nheartbeat = \"25h\"\n[[bus]]", "heartbeat", "write 0s to 1day");
+    wrong("[[bus]]", "[telemetry]\nheart = \"5m\"\n[[bus]]", "heart", "unknown field `heart`");
     wrong("unit = 1", "unit = 1\npoints = [\"fan\"]", "id = \"freezer-1\"", "add it to `points`");
     wrong("Asia/Shanghai", "Asia/Shanghia", "Shanghia", "IANA name");
     wrong("id = \"0042\"", "id = \"00/42\"", "00/42", "cannot be part of a topic");
@@ -118,6 +128,20 @@ fn each_fault_names_its_line_and_what_to_write() {
         "# again",
         "the switch `relay/relay_1` is there twice",
     );
+}
+
+#[test]
+fn a_deadband_is_the_device_s_own_or_usual_for_the_unit() {
+    let text = good().replace("unit = 1", "unit = 1\ndeadband = { air_temperature = 0.5, fan = 0.0 }");
+    let config = Config::parse(Path::new("store.toml"), &text).unwrap();
+    assert_eq!(config.heartbeat.0, 300_000);
+    let freezer = &config.devices[0];
+    let of = |name: &str| {
+        let index = freezer.profile.points.iter().position(|point| point.name == name).unwrap();
+        freezer.deadbands[index]
+    };
+    assert_eq!((of("air_temperature"), of("set_point"), of("fan"), of("defrost")), (0.5, 0.1, 0.0, 0.0));
+    assert_eq!(freezer.deadbands.len(), freezer.profile.points.len());
 }
 
 #[test]

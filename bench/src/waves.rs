@@ -89,7 +89,7 @@ mod tests {
         assert_eq!((world.world.devices().len(), world.watch.len()), (3, 3));
         let place = Place::for_tests();
         let config = Config::parse(Path::new("store.toml"), &waves.store(&place)).expect("a store");
-        assert_eq!(config.devices[2].poll.0, 100);
+        assert_eq!(config.devices[2].polls.normal.as_millis(), 100);
         assert_eq!(config.devices[2].temperature_limits[0].delay.0, 200);
     }
 

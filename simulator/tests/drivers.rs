@@ -9,7 +9,11 @@ use std::{
 };
 use storewarden_drivers::{
     clock::Clock,
-    modbus::{device::BusDevice, line::Transport, task},
+    modbus::{
+        device::{BusDevice, Polls},
+        line::Transport,
+        task,
+    },
     profile::built_in,
 };
 use storewarden_rules::{BadReason, Millis, PointId, Reading, Sample};
@@ -72,8 +76,17 @@ async fn the_driver_reads_every_point_and_tells_every_fault_apart() {
                     (PointId(u16::try_from(names.len() - 1).expect("few points")), index)
                 })
                 .collect();
-            let poll = Millis(200);
-            BusDevice { name: name.into(), unit, modbus, points: profile.points, poll, timeout: None, wanted }
+            let polls = Polls::every(Duration::from_millis(200));
+            BusDevice {
+                name: name.into(),
+                unit,
+                modbus,
+                points: profile.points,
+                polls,
+                timeout: None,
+                safe: None,
+                wanted,
+            }
         })
         .to_vec();
     let id = |name: &str| {

@@ -3,6 +3,7 @@
 //! `docs/configuration.md` explains every key for people.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 /// A value that remembers where in the file it stood.
@@ -14,6 +15,8 @@ pub struct File {
     pub store: Store,
     #[serde(default)]
     pub journal: Journal,
+    #[serde(default)]
+    pub telemetry: Telemetry,
     pub hq: Option<Hq>,
     #[serde(default)]
     pub console: Console,
@@ -21,6 +24,8 @@ pub struct File {
     pub price_key: Vec<PriceKey>,
     #[serde(default)]
     pub bus: Vec<Bus>,
+    #[serde(default)]
+    pub broker: Vec<EquipmentBroker>,
     #[serde(default)]
     pub device: Vec<Device>,
     #[serde(default)]
@@ -47,6 +52,12 @@ pub struct Store {
 pub struct Journal {
     pub path: Option<String>,
     pub telemetry_messages_max: Option<At<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub heartbeat: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +93,21 @@ pub struct PriceKey {
 #[serde(deny_unknown_fields)]
 pub struct Bus {
     pub id: At<String>,
-    pub tcp: At<String>,
+    pub tcp: Option<At<String>>,
+    pub rtu_over_tcp: Option<At<String>>,
+    pub serial: Option<At<String>>,
+    pub baud: Option<At<i64>>,
+    pub parity: Option<At<String>>,
+    pub stop_bits: Option<At<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EquipmentBroker {
+    pub id: At<String>,
+    pub url: At<String>,
+    pub username: Option<String>,
+    pub password_file: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -92,10 +117,19 @@ pub struct Device {
     pub name: Option<String>,
     pub class: At<String>,
     pub profile: At<String>,
-    pub bus: At<String>,
-    pub unit: At<i64>,
+    pub bus: Option<At<String>>,
+    pub unit: Option<At<i64>>,
+    pub broker: Option<At<String>>,
+    pub topic: Option<At<String>>,
     pub poll: Option<At<String>>,
+    pub poll_fast: Option<At<String>>,
+    pub poll_slow: Option<At<String>>,
+    pub timeout: Option<At<String>>,
+    /// `after` and the outputs by their names.
+    pub safe: Option<At<BTreeMap<At<String>, At<toml::Value>>>>,
     pub points: Option<Vec<At<String>>>,
+    #[serde(default)]
+    pub deadband: BTreeMap<At<String>, At<f64>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
     pub no_response: Option<NoResponse>,

@@ -12,10 +12,14 @@ use sha2::{Digest, Sha256};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storewarden_drivers::profile::Profile;
+use storewarden_drivers::modbus::cost::LineCost;
+use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
+use storewarden_drivers::modbus::line::Transport;
+use storewarden_drivers::modbus::load::Load;
+use storewarden_drivers::profile::{Pace, Profile};
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::schedule::LightScheduleConfig;
-use storewarden_rules::{Class, Millis};
+use storewarden_rules::{Class, Millis, PointId};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -26,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// The journal's file and bounds.
     pub journal: Journal,
+    /// After this long a reading is reported even if it did not change; 0: every reading is.
+    pub heartbeat: Millis,
     /// The link to headquarters; none: the store works alone.
     pub hq: Option<Hq>,
     /// The page on the store's LAN.
@@ -34,6 +40,8 @@ pub struct Config {
     pub price_keys: Vec<PriceKey>,
     /// Lines to equipment.
     pub buses: Vec<Bus>,
+    /// Brokers on the store's LAN that equipment talks to.
+    pub brokers: Vec<EquipmentBroker>,
     /// Equipment.
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
@@ -115,8 +123,39 @@ pub struct Console {
 pub struct Bus {
     /// Id.
     pub id: String,
-    /// `host:port` of a Modbus TCP device or gateway.
-    pub tcp: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// What a request costs on it: the serial line's time, also of one behind a Modbus TCP gateway
+    /// where the file says how fast that is.
+    pub cost: LineCost,
+}
+
+/// A broker on the store's LAN that equipment talks to.
+#[derive(Clone, Debug)]
+pub struct EquipmentBroker {
+    /// Id.
+    pub id: String,
+    /// Where it listens.
+    pub broker: Broker,
+}
+
+/// Where a device is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On a Modbus bus.
+    Bus {
+        /// Index into [`Config::buses`].
+        bus: usize,
+        /// Unit address on the bus.
+        unit: u8,
+    },
+    /// At a broker.
+    Broker {
+        /// Index into [`Config::brokers`].
+        broker: usize,
+        /// What stands for `{topic}` in the profile's topics.
+        topic: String,
+    },
 }
 
 /// One piece of equipment.
@@ -130,19 +169,54 @@ pub struct Device {
     pub class: Class,
     /// Its register map, reduced to the points that are read.
     pub profile: Arc<Profile>,
-    /// Index into [`Config::buses`].
-    pub bus: usize,
-    /// Unit address on the bus.
-    pub unit: u8,
-    /// How often it is read.
-    pub poll: Millis,
-
+    /// Where it is reached.
+    pub place: Place,
+    /// How often its points are read, by their pace.
+    pub polls: Polls,
+    /// Longest wait for an answer, in place of the profile's.
+    pub timeout: Option<Millis>,
+    /// What its outputs do when nobody talks to it any more.
+    pub safe: Option<Safe>,
+    /// From which change on a value is reported, for each of the profile's points, in its unit.
+    pub deadbands: Vec<f64>,
     /// Rules over its air temperature.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.
     pub no_response: NoResponseConfig,
     /// Contracted power, and the point that measures it (index into the profile's points).
     pub demand: Option<(usize, DemandConfig)>,
+}
+
+impl Device {
+    /// The point (its index in the profile) without which the device is as good as lost: what its rules
+    /// judge. A controller that answers everything but the temperature has lost its cabinet.
+    pub fn vital(&self) -> Option<usize> {
+        let air = || self.profile.points.iter().position(|point| point.name == "air_temperature");
+        if self.temperature_limits.is_empty() { self.demand.map(|(index, _)| index) } else { air() }
+    }
+
+    /// The interval at which the points of this pace are read.
+    pub fn interval(&self, pace: Pace) -> Millis {
+        Millis(i64::try_from(self.polls.of(pace).as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// As the task of its bus takes it; none if it is not on a bus. Its points are numbered from
+    /// `first` on.
+    pub fn on_bus(&self, first: PointId) -> Option<BusDevice> {
+        let (Place::Bus { unit, .. }, Some(modbus)) = (&self.place, self.profile.modbus()) else {
+            return None;
+        };
+        Some(BusDevice {
+            name: self.id.clone(),
+            unit: *unit,
+            modbus: modbus.clone(),
+            points: self.profile.points.clone(),
+            polls: self.polls,
+            timeout: self.timeout,
+            safe: self.safe.clone(),
+            wanted: (first.0..).map(PointId).zip(0..self.profile.points.len()).collect(),
+        })
+    }
 }
 
 /// A point of a device: indices into [`Config::devices`] and the profile's points.
@@ -192,12 +266,22 @@ pub struct Label {
 impl Config {
     /// Reads and checks the file at `path`. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Self, Faults> {
-        let text = std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))?;
-        Self::parse(path, &text)
+        Self::parse(path, &read(path)?)
     }
 
     /// Checks `text`, which was read from `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Faults> {
+        let (config, overloads) = Self::parse_whatever_load(path, text)?;
+        if overloads.is_empty() { Ok(config) } else { Err(overloads) }
+    }
+
+    /// As [`Config::load`], and takes a file whose only faults are lines with too much to do: the
+    /// second of the pair has those.
+    pub fn load_whatever_load(path: &Path) -> Result<(Self, Faults), Faults> {
+        Self::parse_whatever_load(path, &read(path)?)
+    }
+
+    fn parse_whatever_load(path: &Path, text: &str) -> Result<(Self, Faults), Faults> {
         let mut faults = Faults::new(path, text);
         let digest = Sha256::digest(text).into();
         match toml::from_str(text) {
@@ -208,4 +292,23 @@ impl Config {
             }
         }
     }
+
+    /// The devices of the bus of that index, with their index in [`Config::devices`].
+    pub fn devices_of(&self, bus: usize) -> impl Iterator<Item = (usize, &Device)> {
+        let here =
+            move |device: &Device| matches!(device.place, Place::Bus { bus: other, .. } if other == bus);
+        self.devices.iter().enumerate().filter(move |(_, device)| here(device))
+    }
+
+    /// What the devices of the bus of that index ask of its line. Devices are numbered as
+    /// [`Config::devices_of`] gives them.
+    pub fn load_of(&self, bus: usize) -> Load {
+        let devices: Vec<_> =
+            self.devices_of(bus).filter_map(|(_, device)| device.on_bus(PointId(0))).collect();
+        Load::of(self.buses[bus].cost, &devices)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Faults> {
+    std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))
 }

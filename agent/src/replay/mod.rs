@@ -25,7 +25,7 @@ pub fn replay(
     mut out: impl FnMut(&Names, &AlarmEvent) -> io::Result<()>,
 ) -> Result<(), ReplayError> {
     let Assembled { mut site, names } =
-        assemble(config, |device| recording.poll_interval(&device.id)).map_err(ReplayError::Site)?;
+        assemble(config, |device, _| recording.poll_interval(&device.id)).map_err(ReplayError::Site)?;
     let Some(first) = recording.rows.first() else { return Ok(()) };
     let points: Vec<_> = recording.columns.iter().map(|column| names.find_point(column)).collect();
     let at = |utc: Utc| Now { mono: Mono((utc - first.at).0), utc };

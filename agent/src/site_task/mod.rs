@@ -7,11 +7,12 @@ use crate::assemble::{Assembled, Names};
 use crate::console::{RequestError, SiteRequest};
 use crate::journal::alarms::{self, AlarmChange, Stored};
 use crate::journal::{Journal, JournalError, audit, outbox};
+use crate::report::Reports;
 use crate::telemetry::Gathering;
 use crate::view::{LabelView, StoreView};
 use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
@@ -20,15 +21,17 @@ use storewarden_drivers::modbus::task::Command;
 use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_rules::{
-    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Quality, Reading,
-    Restored, Utc,
+    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Reading, Restored, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a command may take to reach its device.
 const COMMAND_DEADLINE: Millis = Millis::from_secs(10);
+
+/// Blocks judged in one go at most; then the others of the task have their turn.
+const BLOCKS_AT_ONCE: usize = 64;
 
 /// What the task is made of.
 pub struct SiteTask {
@@ -42,6 +45,8 @@ pub struct SiteTask {
     pub timezone: Tz,
     /// Which bus each device's commands go to, by device id.
     pub commands: HashMap<DeviceId, mpsc::Sender<Command>>,
+    /// After this long a reading is reported even if it did not change.
+    pub heartbeat: Millis,
     /// How often a telemetry message is closed.
     pub telemetry_every: Millis,
     /// Telemetry messages kept at most while headquarters is away.
@@ -75,10 +80,13 @@ struct Running {
     last_number: u64,
     /// When each point was last read or missed, by point id; 0 if never.
     read_at: Vec<Utc>,
-    /// Devices that have answered, now or before a restart.
-    known: HashSet<DeviceId>,
+    /// Whether each device has answered, now or before a restart, by device id.
+    known: Vec<bool>,
+    reports: Reports,
     gathering: Gathering,
     gathered_since: Now,
+    /// The telemetry message before, while it is being committed.
+    committing: Option<JoinHandle<Result<(), JournalError>>>,
     readings: u64,
     events: Vec<Event>,
     outcomes: JoinSet<(CommandOutcome, Result<(), CommandError>)>,
@@ -95,11 +103,12 @@ impl SiteTask {
         let mut running = Running::restore(self).await?;
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut blocks = Vec::new();
         loop {
             tokio::select! {
-                block = readings.recv() => match block {
-                    Some(block) => running.judge(&block).await?,
-                    None => break,
+                count = readings.recv_many(&mut blocks, BLOCKS_AT_ONCE) => match count {
+                    0 => break,
+                    _ => running.judge(&mut blocks).await?,
                 },
                 _ = tick.tick() => running.tick().await?,
                 Some(request) = requests.recv() => running.request(request).await?,
@@ -115,6 +124,7 @@ impl SiteTask {
             }
         }
         running.close_telemetry().await?;
+        running.telemetry_committed().await?;
         Ok(running.readings)
     }
 }
@@ -123,23 +133,18 @@ impl Running {
     /// Continues where the journal says the last run ended.
     async fn restore(mut task: SiteTask) -> Result<Self, JournalError> {
         let names = task.assembled.names.clone();
-        let ids: Vec<(DeviceId, String)> =
-            names.devices().map(|(id, device)| (id, device.id.clone())).collect();
+        let ids: Vec<String> = names.devices().map(|(_, device)| device.id.clone()).collect();
         let (stored, last_number, known) = task
             .journal
             .run(move |db| {
-                let mut known = HashSet::new();
-                for (id, name) in &ids {
-                    if alarms::knows_device(db, name)? {
-                        known.insert(*id);
-                    }
-                }
+                let known = ids.iter().map(|id| alarms::knows_device(db, id));
+                let known: Vec<bool> = known.collect::<Result<_, _>>()?;
                 Ok((alarms::load(db)?, alarms::last_number(db)?, known))
             })
             .await?;
         let now = task.clock.now();
-        for device in &known {
-            task.assembled.site.resume(*device);
+        for (device, _) in (0..).map(DeviceId).zip(&known).filter(|(_, known)| **known) {
+            task.assembled.site.resume(device);
         }
         let mut occurrences = HashMap::new();
         for alarm in stored {
@@ -157,45 +162,53 @@ impl Running {
             }
         }
         Ok(Self {
+            read_at: vec![Utc(0); names.points().len()],
+            reports: Reports::new(task.heartbeat, names.points().iter().map(|point| point.deadband)),
             task,
-            read_at: vec![Utc(0); names.point_count()],
             names,
             occurrences,
             last_number,
             known,
             gathering: Gathering::default(),
             gathered_since: now,
+            committing: None,
             readings: 0,
             events: Vec::new(),
             outcomes: JoinSet::new(),
         })
     }
 
-    async fn judge(&mut self, block: &[Reading]) -> Result<(), JournalError> {
+    /// Every reading goes to the rules; what is an exception by [`Reports`] goes to telemetry too.
+    async fn judge(&mut self, blocks: &mut Vec<Vec<Reading>>) -> Result<(), JournalError> {
         let now = self.task.clock.now();
-        self.readings += block.len() as u64;
-        for reading in block {
-            if reading.sample.quality() == Quality::Good {
-                self.remember(self.names.point(reading.point).device).await?;
+        for block in blocks.drain(..) {
+            self.readings += block.len() as u64;
+            for reading in &block {
+                if reading.sample.good().is_some() {
+                    let device = self.names.point(reading.point).device;
+                    if !self.known[usize::from(device.0)] {
+                        self.remember(device).await?;
+                    }
+                }
+                self.read_at[usize::from(reading.point.0)] = reading.at;
+                if self.reports.take(now.mono, reading) {
+                    self.gathering.add(&self.names, reading);
+                }
+                let events = &mut self.events;
+                self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
             }
-            self.read_at[usize::from(reading.point.0)] = reading.at;
-            self.gathering.add(&self.names, reading);
-            let events = &mut self.events;
-            self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
-        }
-        if self.gathering.is_full() {
-            self.close_telemetry().await?;
+            if self.gathering.is_full() {
+                self.close_telemetry().await?;
+            }
         }
         self.carry_out(now, None).await
     }
 
     /// The first answer of a device ever is worth a row: after a restart it gets no start-up hold-off.
     async fn remember(&mut self, device: DeviceId) -> Result<(), JournalError> {
-        if self.known.insert(device) {
-            let id = self.names.device(device).id.clone();
-            self.task.journal.run(move |db| alarms::record_device(db, &id)).await?;
-        }
-        Ok(())
+        self.known[usize::from(device.0)] = true;
+        let id = self.names.device(device).id.clone();
+        self.task.journal.run(move |db| alarms::record_device(db, &id)).await.map(drop)
     }
 
     async fn tick(&mut self) -> Result<(), JournalError> {
@@ -346,21 +359,31 @@ impl Running {
         let Some(telemetry) = self.gathering.take() else { return Ok(()) };
         let (identity, now) = (self.task.journal.identity().clone(), self.gathered_since.utc);
         let max = self.task.telemetry_messages_max;
-        let dropped = self
-            .task
-            .journal
-            .run(move |db| {
+        self.telemetry_committed().await?;
+        let journal = self.task.journal.clone();
+        self.committing = Some(tokio::spawn(async move {
+            let stored = journal.run(move |db| {
                 outbox::append(db, &identity, now, Body::Telemetry(telemetry.clone()))?;
                 outbox::bound_telemetry(db, &identity, now, max)
-            })
-            .await?;
-        if dropped > 0 {
-            tracing::warn!(
-                messages = dropped,
-                "headquarters has been away too long: the oldest telemetry was dropped"
-            );
-        }
+            });
+            let dropped = stored.await?;
+            if dropped > 0 {
+                tracing::warn!(
+                    messages = dropped,
+                    "headquarters has been away too long: the oldest telemetry was dropped"
+                );
+            }
+            Ok(())
+        }));
         Ok(())
+    }
+
+    /// Waits for the telemetry message under way: one is committed while the next is gathered, and no more.
+    async fn telemetry_committed(&mut self) -> Result<(), JournalError> {
+        match self.committing.take() {
+            Some(committing) => committing.await.unwrap_or(Err(JournalError::Closed)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -405,3 +428,6 @@ pub fn utc_offset_s(timezone: Tz, at: Utc) -> i32 {
     let utc = DateTime::from_timestamp_millis(at.0).unwrap_or_default();
     utc.with_timezone(&timezone).offset().fix().local_minus_utc()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use storewarden::config::{Bus, Config, Device};
+use storewarden::report::default_deadband;
 use storewarden_drivers::profile::Profile;
 use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::{Class, Millis};
@@ -71,6 +72,7 @@ listen = "127.0.0.1:{}"
             bus: index,
             unit,
             poll: Millis(i64::from(arguments.every_ms)),
+            deadbands: profile.points.iter().map(|point| default_deadband(point.unit)).collect(),
             temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
             no_response: NoResponseConfig::default(),
             demand: None,
@@ -97,13 +99,14 @@ fn profile() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use storewarden_drivers::modbus::cost::LineCost;
 
     #[test]
     fn the_wide_device_is_one_read_of_forty_registers() {
         let profile = Profile::parse("wide", &profile()).expect("a profile");
         let modbus = profile.modbus().expect("Modbus");
         let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
-        let reads = storewarden_drivers::modbus::plan::plan(modbus, &numbered);
+        let reads = storewarden_drivers::modbus::plan::plan(modbus, LineCost::Tcp, &numbered, &[]);
         assert_eq!(reads.iter().map(|read| (read.start, read.count)).collect::<Vec<_>>(), [(0, 40)]);
     }
 }

@@ -1,9 +1,11 @@
 //! The promises of the bus, played without a socket: the test is the line and the devices.
 
 use super::*;
+use crate::modbus::device::Polls;
 use crate::modbus::request::Answer;
 use crate::profile::Profile;
 use proptest::prelude::*;
+use std::time::Duration;
 use storewarden_rules::Sample;
 
 const PROFILE: &str = "
@@ -37,8 +39,9 @@ fn device(number: u16, poll: Millis) -> BusDevice {
         unit: u8::try_from(number).unwrap(),
         modbus: profile.modbus().unwrap().clone(),
         points: profile.points,
-        poll,
+        polls: Polls::every(Duration::from_millis(poll.0.unsigned_abs())),
         timeout: None,
+        safe: None,
         wanted: vec![(PointId(10 * number), 0), (PointId(10 * number + 1), 1)],
     }
 }

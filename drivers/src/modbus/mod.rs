@@ -5,9 +5,11 @@
 
 pub mod bus;
 pub mod command;
+pub mod cost;
 pub mod device;
 pub mod health;
 pub mod line;
+pub mod load;
 pub mod plan;
 pub mod request;
 pub mod rtu;

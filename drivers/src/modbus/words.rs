@@ -97,9 +97,17 @@ pub fn raw_words(register: &Register, raw: u64) -> Vec<u16> {
 }
 
 fn assemble(word_order: WordOrder, words: &[u16]) -> u64 {
-    let mut words = words.to_vec();
-    order(word_order, &mut words);
-    words.iter().fold(0, |raw, word| raw << 16 | u64::from(*word))
+    if let [word] = words {
+        return u64::from(*word);
+    }
+    let next = |raw, word: &u16| {
+        let swapped = matches!(word_order, WordOrder::Badc | WordOrder::Dcba);
+        raw << 16 | u64::from(if swapped { word.swap_bytes() } else { *word })
+    };
+    match word_order {
+        WordOrder::Abcd | WordOrder::Badc => words.iter().fold(0, next),
+        WordOrder::Cdab | WordOrder::Dcba => words.iter().rev().fold(0, next),
+    }
 }
 
 /// Turns wire order into high-word-first order and back: every order is its own inverse.
@@ -143,6 +151,9 @@ fn sample(register: &Register, raw: u64) -> Sample {
 /// `number × scale`. A scale of one tenth or the like divides instead: 0.1 has no exact binary form,
 /// so 53 × 0.1 is 5.300000000000001, while 53 ÷ 10 is the 5.3 that the device shows.
 fn scaled(number: f64, scale: f64) -> f64 {
+    if scale >= 1.0 {
+        return number * scale;
+    }
     let divisor = (1.0 / scale).round();
     if (divisor * scale - 1.0).abs() < 1e-12 { number / divisor } else { number * scale }
 }

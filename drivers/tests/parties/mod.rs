@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
-use storewarden_drivers::modbus::device::BusDevice;
+use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::task::{BusConfig, Command, run};
 use storewarden_drivers::profile::Profile;
@@ -44,8 +44,9 @@ pub fn device(unit: u8, profile: &Arc<Profile>, first: u16, poll: Millis) -> Bus
         unit,
         modbus: profile.modbus().unwrap().clone(),
         points: profile.points.clone(),
-        poll,
+        polls: Polls::every(Duration::from_millis(poll.0.unsigned_abs())),
         timeout: None,
+        safe: None,
         wanted,
     }
 }

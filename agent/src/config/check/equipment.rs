@@ -1,61 +1,82 @@
-//! Buses and devices, and the rules over one device.
+//! Brokers and devices, and the rules over one device.
 
 use super::Check;
 use crate::config::file::{self, At};
-use crate::config::{Bus, Device};
+use crate::config::{Device, EquipmentBroker, Place};
+use crate::report::default_deadband;
 use std::sync::Arc;
-use storewarden_drivers::profile::{self, Profile};
+use storewarden_drivers::profile::{self, Modbus, Profile, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::{Class, Millis, Unit};
 
+/// Shorter than any device answers, even at 115200 baud.
+const TIMEOUT_MIN: Millis = Millis(20);
+/// A device that takes longer would hold up its line for longer than rules wait.
+const TIMEOUT_MAX: Millis = Millis(10_000);
+
 impl Check {
-    pub(super) fn buses(&mut self, buses: &[file::Bus]) -> Vec<Bus> {
-        self.unique("bus", buses.iter().map(|bus| &bus.id));
-        let mut addresses: Vec<&str> = Vec::new();
-        for bus in buses {
-            self.valid_id("bus", &bus.id);
-            if addresses.contains(&bus.tcp.get_ref().as_str()) {
-                let message = format!(
-                    "bus `{}`: {} is another bus already; put its devices on that one, a line has one master",
-                    bus.id.get_ref(),
-                    bus.tcp.get_ref()
-                );
-                self.fault(&bus.tcp.span(), message);
-            }
-            addresses.push(bus.tcp.get_ref());
-            let address = bus.tcp.get_ref().rsplit_once(':');
-            let port =
-                address.filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none_or(|port| port == 0) {
-                let message = format!(
-                    "bus `{}`: tcp `{}` is not host:port; write \"192.168.1.60:502\"",
-                    bus.id.get_ref(),
-                    bus.tcp.get_ref()
-                );
-                self.fault(&bus.tcp.span(), message);
-            }
-        }
-        buses.iter().map(|bus| Bus { id: bus.id.get_ref().clone(), tcp: bus.tcp.get_ref().clone() }).collect()
+    pub(super) fn brokers(&mut self, brokers: &[file::EquipmentBroker]) -> Vec<EquipmentBroker> {
+        self.unique("broker", brokers.iter().map(|broker| &broker.id));
+        self.unique("broker address", brokers.iter().map(|broker| &broker.url));
+        brokers
+            .iter()
+            .filter_map(|broker| {
+                let id = broker.id.get_ref();
+                self.valid_id("broker", &broker.id);
+                let login = self.login(broker.username.as_ref(), broker.password_file.as_ref());
+                let (tls, address) = self.broker(&broker.url, login)?;
+                if tls {
+                    let message = format!("broker `{id}`: equipment is spoken to as mqtt://");
+                    self.fault(&broker.url.span(), message);
+                }
+                Some(EquipmentBroker { id: id.clone(), broker: address })
+            })
+            .collect()
     }
 
     /// One entry per device of the file, so that indices agree; none where a fault was found.
-    pub(super) fn devices(&mut self, devices: &[file::Device], buses: &[file::Bus]) -> Vec<Option<Device>> {
+    pub(super) fn devices(
+        &mut self,
+        devices: &[file::Device],
+        buses: &[file::Bus],
+        brokers: &[file::EquipmentBroker],
+    ) -> Vec<Option<Device>> {
         self.unique("device", devices.iter().map(|device| &device.id));
         let mut units: Vec<(&str, i64, &str)> = Vec::new();
+        let mut topics: Vec<(&str, &str, &str, &str)> = Vec::new();
         for device in devices {
-            let (bus, unit, id) = (device.bus.get_ref(), *device.unit.get_ref(), device.id.get_ref());
+            let id = device.id.get_ref();
+            if let (Some(broker), Some(at)) = (&device.broker, &device.topic) {
+                let (broker, topic, profile) = (broker.get_ref(), at.get_ref(), device.profile.get_ref());
+                let taken =
+                    |(b, t, p, _): &&(&str, &str, &str, &str)| *b == broker && *t == topic && *p == profile;
+                if let Some((.., other)) = topics.iter().find(taken) {
+                    let message = format!(
+                        "device `{id}`: topic `{topic}` at broker `{broker}` is already `{other}`; give each device its own topic"
+                    );
+                    self.fault(&at.span(), message);
+                }
+                topics.push((broker, topic, profile, id));
+            }
+            let (Some(bus), Some(at)) = (&device.bus, &device.unit) else { continue };
+            let (bus, unit) = (bus.get_ref(), *at.get_ref());
             if let Some((_, _, other)) = units.iter().find(|(b, u, _)| b == bus && *u == unit) {
                 let message = format!(
                     "device `{id}`: unit {unit} on bus `{bus}` is already `{other}`; give each device of a bus its own unit address"
                 );
-                self.fault(&device.unit.span(), message);
+                self.fault(&at.span(), message);
             }
             units.push((bus, unit, id));
         }
-        devices.iter().map(|device| self.device(device, buses)).collect()
+        devices.iter().map(|device| self.device(device, buses, brokers)).collect()
     }
 
-    fn device(&mut self, device: &file::Device, buses: &[file::Bus]) -> Option<Device> {
+    fn device(
+        &mut self,
+        device: &file::Device,
+        buses: &[file::Bus],
+        brokers: &[file::EquipmentBroker],
+    ) -> Option<Device> {
         let id = device.id.get_ref().clone();
         self.valid_id("device", &device.id);
         let class = Class::from_name(device.class.get_ref());
@@ -67,11 +88,6 @@ impl Check {
                 known.join(", ")
             );
             self.fault(&device.class.span(), message);
-        }
-        let bus = buses.iter().position(|bus| bus.id.get_ref() == device.bus.get_ref());
-        if bus.is_none() {
-            let message = format!("device `{id}`: there is no [[bus]] with id `{}`", device.bus.get_ref());
-            self.fault(&device.bus.span(), message);
         }
         let profile = profile::built_in(device.profile.get_ref());
         let Some(mut profile) = profile else {
@@ -94,25 +110,19 @@ impl Check {
             );
             self.fault(&device.class.span(), message);
         }
-        let Some(modbus) = profile.modbus() else {
-            let message = format!("device `{id}`: a {} does not speak Modbus", profile.model);
-            self.fault(&device.profile.span(), message);
-            return None;
+        let place = match &profile.wire {
+            Wire::Modbus(modbus) => self.bus_place(device, &profile.id, modbus, buses),
+            Wire::Mqtt(_) => self.broker_place(device, &profile.id, brokers),
         };
-        let unit = u8::try_from(*device.unit.get_ref()).ok().filter(|unit| modbus.units.contains(unit));
-        if unit.is_none() {
-            let (first, last) = (modbus.units.start(), modbus.units.end());
-            let message = format!(
-                "device `{id}`: unit {} is outside the addresses of {}; write {first} to {last}",
-                device.unit.get_ref(),
-                profile.id
-            );
-            self.fault(&device.unit.span(), message);
-        }
-        let poll =
-            self.span_of_time(device.poll.as_ref(), Millis::from_secs(5), Millis(100), Millis::from_mins(15));
         self.reduce(device, &mut profile);
-        let (class, bus, unit) = (class?, bus?, unit?);
+        let polls = self.polls(device);
+        let timeout = device
+            .timeout
+            .as_ref()
+            .map(|timeout| self.span_of_time(Some(timeout), Millis(0), TIMEOUT_MIN, TIMEOUT_MAX));
+        let safe = device.safe.as_ref().and_then(|safe| self.safe(&id, safe, &profile, &polls));
+        let deadbands = self.deadbands(device, &profile);
+        let (class, place) = (class?, place?);
         let temperature_limits = self.temperature_limits(device, class, &profile);
         let mut no_response = NoResponseConfig::default();
         if let Some(rule) = &device.no_response {
@@ -130,13 +140,94 @@ impl Check {
             name,
             class,
             profile: Arc::new(profile),
-            bus,
-            unit,
-            poll,
+            place,
+            polls,
+            timeout,
+            safe,
+            deadbands,
             temperature_limits,
             no_response,
             demand,
         })
+    }
+
+    /// Where on a bus the device is.
+    fn bus_place(
+        &mut self,
+        device: &file::Device,
+        profile: &str,
+        modbus: &Modbus,
+        buses: &[file::Bus],
+    ) -> Option<Place> {
+        let id = device.id.get_ref();
+        if let Some(other) = device.broker.as_ref().or(device.topic.as_ref()) {
+            let message = format!("device `{id}`: a {profile} speaks Modbus; write `bus` and `unit` instead");
+            self.fault(&other.span(), message);
+            return None;
+        }
+        let (Some(bus), Some(unit)) = (&device.bus, &device.unit) else {
+            let message = format!("device `{id}`: a {profile} speaks Modbus; write its `bus` and its `unit`");
+            self.fault(&device.id.span(), message);
+            return None;
+        };
+        let index = buses.iter().position(|known| known.id.get_ref() == bus.get_ref());
+        if index.is_none() {
+            let message = format!("device `{id}`: there is no [[bus]] with id `{}`", bus.get_ref());
+            self.fault(&bus.span(), message);
+        }
+        // The others mean something else on a serial line: all units, or reserved.
+        let serial = index.is_some_and(|index| buses[index].tcp.is_none());
+        let (first, last) = (*modbus.units.start(), *modbus.units.end());
+        let (first, last) = if serial { (first.max(1), last.min(247)) } else { (first, last) };
+        let address = u8::try_from(*unit.get_ref()).ok().filter(|unit| (first..=last).contains(unit));
+        if address.is_none() {
+            let message = format!(
+                "device `{id}`: unit {} is outside the addresses of {profile}; write {first} to {last}",
+                unit.get_ref()
+            );
+            self.fault(&unit.span(), message);
+        }
+        Some(Place::Bus { bus: index?, unit: address? })
+    }
+
+    /// Where at a broker the device is.
+    fn broker_place(
+        &mut self,
+        device: &file::Device,
+        profile: &str,
+        brokers: &[file::EquipmentBroker],
+    ) -> Option<Place> {
+        let id = device.id.get_ref();
+        let misplaced = device.bus.as_ref().map(At::span).or(device.unit.as_ref().map(At::span));
+        if let Some(at) = misplaced {
+            let message =
+                format!("device `{id}`: a {profile} speaks MQTT; write `broker` and `topic` instead");
+            self.fault(&at, message);
+            return None;
+        }
+        let (Some(broker), Some(topic)) = (&device.broker, &device.topic) else {
+            let message =
+                format!("device `{id}`: a {profile} speaks MQTT; write its `broker` and its `topic`");
+            self.fault(&device.id.span(), message);
+            return None;
+        };
+        let index = brokers.iter().position(|known| known.id.get_ref() == broker.get_ref());
+        if index.is_none() {
+            let message = format!("device `{id}`: there is no [[broker]] with id `{}`", broker.get_ref());
+            self.fault(&broker.span(), message);
+        }
+        let text = topic.get_ref();
+        let fits = (1..=200).contains(&text.len())
+            && !text.contains(['+', '#', '\0', '{', '}'])
+            && !text.starts_with(['/', '$'])
+            && !text.ends_with('/');
+        if !fits {
+            let message = format!(
+                "device `{id}`: topic `{text}` is no part of a topic; write 1 to 200 bytes without + # {{ }}, without / at the ends, as \"tasmota_1A2B3C\""
+            );
+            self.fault(&topic.span(), message);
+        }
+        Some(Place::Broker { broker: index?, topic: text.clone() }).filter(|_| fits)
     }
 
     /// Leaves only the points that the device names; all of the profile if it names none.
@@ -159,6 +250,35 @@ impl Check {
             self.fault(&name.span(), message);
         }
         profile.keep(|point| named.iter().any(|name| name.get_ref() == point));
+    }
+
+    /// For each point of the profile: what the device says, else what is usual for the unit.
+    fn deadbands(&mut self, device: &file::Device, profile: &Profile) -> Vec<f64> {
+        let id = device.id.get_ref();
+        for (name, deadband) in &device.deadband {
+            if profile.point(name.get_ref()).is_none() {
+                let known: Vec<_> = profile.points.iter().map(|point| point.name.as_str()).collect();
+                let message = format!(
+                    "device `{id}`: deadband of `{}`, which is not read; it reads {}",
+                    name.get_ref(),
+                    known.join(", ")
+                );
+                self.fault(&name.span(), message);
+            }
+            let value = *deadband.get_ref();
+            if !(value.is_finite() && value >= 0.0) {
+                let message = format!(
+                    "device `{id}`: deadband {value} of `{}`; write 0 (any change is reported) or more, in the point's unit",
+                    name.get_ref()
+                );
+                self.fault(&deadband.span(), message);
+            }
+        }
+        let own = |name: &str| {
+            let named = device.deadband.iter().find(|(own, _)| own.get_ref() == name);
+            named.map(|(_, deadband)| *deadband.get_ref())
+        };
+        profile.points.iter().map(|p| own(&p.name).unwrap_or_else(|| default_deadband(p.unit))).collect()
     }
 
     fn temperature_limits(

@@ -1,5 +1,6 @@
 //! From the shape of the file to a configuration: every fault is collected, none stops the search.
 
+mod bus;
 mod equipment;
 mod labels;
 mod lights;
@@ -13,36 +14,48 @@ use storewarden_drivers::profile::Profile;
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::{Millis, Unit};
 
-pub(super) fn check(file: File, path: &Path, digest: [u8; 32], faults: Faults) -> Result<Config, Faults> {
+pub(super) fn check(
+    file: File,
+    path: &Path,
+    digest: [u8; 32],
+    faults: Faults,
+) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut check = Check { faults, base };
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
+    let heartbeat = check.heartbeat(&file.telemetry);
     let hq = file.hq.as_ref().and_then(|hq| check.hq(hq));
     let console = check.console(&file.console);
     let price_keys = check.price_keys(&file.price_key);
     let buses = check.buses(&file.bus);
-    let devices = check.devices(&file.device, &file.bus);
+    let brokers = check.brokers(&file.broker);
+    let devices = check.devices(&file.device, &file.bus, &file.broker);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
-    let Check { faults, .. } = check;
     // Whatever is missing below has its fault.
-    match (store, console, faults.is_empty()) {
-        (Some(store), Some(console), true) => Ok(Config {
-            digest,
-            store,
-            journal,
-            hq,
-            console,
-            price_keys,
-            buses,
-            devices: devices.into_iter().flatten().collect(),
-            lights,
-            gateways,
-            labels,
-        }),
-        _ => Err(faults),
+    match (store, console, check.faults.is_empty()) {
+        (Some(store), Some(console), true) => {
+            let config = Config {
+                digest,
+                store,
+                journal,
+                heartbeat,
+                hq,
+                console,
+                price_keys,
+                buses: buses.into_iter().flatten().collect(),
+                brokers,
+                devices: devices.into_iter().flatten().collect(),
+                lights,
+                gateways,
+                labels,
+            };
+            check.loads(&config, &file);
+            Ok((config, check.faults))
+        }
+        _ => Err(check.faults),
     }
 }
 

@@ -13,6 +13,10 @@ use storewarden_rules::Millis;
 /// that is twelve days.
 const TELEMETRY_MESSAGES_MAX: u64 = 100_000;
 
+/// Unless the file says otherwise: 288 readings a day of a value that stands still, and the same time
+/// after which it is known at headquarters that one is missing.
+const HEARTBEAT: Millis = Millis::from_mins(5);
+
 impl Check {
     pub(super) fn store(&mut self, store: &file::Store) -> Option<Store> {
         for (what, id) in [("chain", &store.chain), ("id", &store.id)] {
@@ -55,6 +59,10 @@ impl Check {
             path: self.base.join(path),
             telemetry_messages_max: max.map_or(TELEMETRY_MESSAGES_MAX, |max| *max.get_ref()),
         }
+    }
+
+    pub(super) fn heartbeat(&mut self, telemetry: &file::Telemetry) -> Millis {
+        self.span_of_time(telemetry.heartbeat.as_ref(), HEARTBEAT, Millis(0), Millis::from_mins(24 * 60))
     }
 
     pub(super) fn hq(&mut self, hq: &file::Hq) -> Option<Hq> {
