@@ -1,6 +1,9 @@
 //! A device's register map: the drivers' own profile, served from the world's values.
 
-use crate::world::{Value, World};
+use crate::{
+    fault::Kind as Broken,
+    world::{Value, World},
+};
 use storewarden_drivers::{
     modbus::words,
     profile::{Kind, Point, Profile, Table, WriteFunction},
@@ -18,6 +21,10 @@ pub enum Exception {
     IllegalValue,
     /// 4: the device has failed.
     DeviceFailure,
+    /// 6: the device has no time.
+    Busy,
+    /// 11: the gateway got no answer.
+    GatewayTarget,
 }
 
 impl Exception {
@@ -28,6 +35,8 @@ impl Exception {
             Self::IllegalAddress => 2,
             Self::IllegalValue => 3,
             Self::DeviceFailure => 4,
+            Self::Busy => 6,
+            Self::GatewayTarget => 11,
         }
     }
 }
@@ -35,46 +44,64 @@ impl Exception {
 /// The words (for bits: 0 or 1) at `start` … `start + count` of the device at `device`.
 ///
 /// An address between two points answers 0 where the profile says that such a gap may be read, and
-/// exception 2 elsewhere. So does a point the model knows nothing of: no value is invented.
+/// exception 2 elsewhere. So does a point the model knows nothing of: no value is invented. A pattern
+/// answers everywhere, in reads as long as the profile allows or, without one, the standard does.
 pub fn read(
     world: &World,
     device: usize,
-    profile: &Profile,
+    profile: Option<&Profile>,
     table: Table,
     start: u16,
     count: u16,
 ) -> Result<Vec<u16>, Exception> {
-    let count_max = if table.is_bits() { profile.modbus.bits_max } else { profile.modbus.registers_max };
+    let (registers_max, bits_max) =
+        profile.map_or((125, 2000), |profile| (profile.modbus.registers_max, profile.modbus.bits_max));
+    let count_max = if table.is_bits() { bits_max } else { registers_max };
     if !(1..=count_max).contains(&count) {
         return Err(Exception::IllegalValue);
     }
     let end = u32::from(start) + u32::from(count);
+    let pattern = world.pattern(device);
+    let no_gaps = world.devices()[device].line.has(Broken::IllegalGap);
     let mut words = Vec::with_capacity(usize::from(count));
     for address in u32::from(start)..end {
         let address = u16::try_from(address).map_err(|_| Exception::IllegalAddress)?;
-        match point_at(profile, table, address) {
+        let point = profile.and_then(|profile| point_at(profile, table, address));
+        if no_gaps && point.is_none() {
+            return Err(Exception::IllegalAddress);
+        }
+        if let Some(pattern) = pattern {
+            words.push(pattern.word(table, address));
+            continue;
+        }
+        match point {
             Some(point) => {
                 let value = world.value(device, &point.name).ok_or(Exception::IllegalAddress)?;
                 let encoded = encode(point, value)?;
                 words.push(encoded[usize::from(address - point.address)]);
             }
-            None if is_readable_gap(profile, table, address) => words.push(0),
+            None if profile.is_some_and(|profile| is_readable_gap(profile, table, address)) => words.push(0),
             None => return Err(Exception::IllegalAddress),
         }
     }
     Ok(words)
 }
 
-/// Takes a write of `words` (for a coil one word, 0 or 1) to the point that begins at `address`.
+/// Takes a write of `words` (for a coil one word, 0 or 1) to the point that begins at `address`; to a
+/// pattern anywhere.
 pub fn write(
     world: &mut World,
     device: usize,
-    profile: &Profile,
+    profile: Option<&Profile>,
     table: Table,
     address: u16,
     words: &[u16],
     function: WriteFunction,
 ) -> Result<(), Exception> {
+    if let Some(pattern) = world.pattern_mut(device) {
+        return if pattern.write(table, address, words) { Ok(()) } else { Err(Exception::IllegalAddress) };
+    }
+    let profile = profile.ok_or(Exception::IllegalAddress)?;
     let point = point_at(profile, table, address)
         .filter(|point| point.address == address)
         .ok_or(Exception::IllegalAddress)?;
@@ -150,7 +177,7 @@ mod tests {
         let profile = built_in("eastron-sdm630").expect("shipped");
         let mut world = shop();
         world.step(1.0);
-        let read = |start, count| read(&world, 0, &profile, Table::InputRegister, start, count);
+        let read = |start, count| read(&world, 0, Some(&profile), Table::InputRegister, start, count);
         // 300.0 as an IEEE 754 single is 0x43E10000.
         assert_eq!(read(0x0C, 2), Ok(vec![0x43E1, 0x0000]));
         assert_eq!(read(0x12, 2), Ok(vec![0, 0]), "the hole before 0x34 is 34 registers long");
@@ -163,12 +190,13 @@ mod tests {
     fn a_coil_is_written_through_the_profile_and_its_lamp_shows_on_the_meter() {
         let profile = built_in("waveshare-relay-8").expect("shipped");
         let mut world = shop();
-        let mut set =
-            |address, word, function| write(&mut world, 1, &profile, Table::Coil, address, &[word], function);
+        let mut set = |address, word, function| {
+            write(&mut world, 1, Some(&profile), Table::Coil, address, &[word], function)
+        };
         assert_eq!(set(0, 1, WriteFunction::Coil), Ok(()));
         assert_eq!(set(8, 1, WriteFunction::Coil), Err(Exception::IllegalAddress));
         assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
-        assert_eq!(read(&world, 1, &profile, Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
+        assert_eq!(read(&world, 1, Some(&profile), Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
         world.step(1.0);
         assert_eq!(world.value(0, "power_3"), Some(Value::Number(120.0)));
     }
