@@ -9,8 +9,8 @@
 //! [[bus]]
 //! listen = "127.0.0.1:0"      # Modbus TCP; port 0 takes a free one
 //! # max_connections = 1       # one more is accepted and closed at once; if left out, 32, one more waits
-//! # framing = "rtu"           # RTU frames over TCP, as a transparent gateway has them; one connection,
-//! #   one more is accepted and closed at once
+//! # framing = "rtu"           # RTU frames over TCP, as a transparent gateway has them: it keeps the
+//! #   silence between frames; one connection, one more is accepted and closed at once
 //! # pty = "/tmp/line-1"       # in place of `listen`: RTU on a pseudo terminal. This link to it is made
 //! #   at the start and goes at the end
 //! #
@@ -18,8 +18,8 @@
 //! # `baud` and plain `listen`: that of a gateway, which takes one request after the other; its times
 //! # are true to about a millisecond, and it waits a second for a unit that is silent.
 //! # baud = 9600               # 1200 to 115200; a `pty` whose reader sets another hears nothing
-//! # parity = "even"           # or "odd", "none": decides a character's length; never checked, as a
-//! #   pseudo terminal has none
+//! # parity = "even"           # or "odd", "none": decides a character's length; never checked, as the
+//! #   kernel keeps none for a `pty` (some readers refuse to set one there: they write "none")
 //! # stop_bits = 1             # or 2
 //! # turnaround = "5ms"        # from the request's end to the answer's begin, never less than 3.5
 //! #   characters; up to 10 s

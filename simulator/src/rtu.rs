@@ -179,6 +179,11 @@ impl Door {
         }
     }
 
+    /// Whether a gateway sends for the master, who cannot know when the line fell silent.
+    fn keeps_silence(&self) -> bool {
+        matches!(self, Self::Tcp(..))
+    }
+
     fn is_other_speed(&self) -> bool {
         matches!(self, Self::Pty(pty) if pty.is_other_speed())
     }
@@ -214,7 +219,8 @@ pub fn serve(
                 let world = world.lock().unwrap_or_else(PoisonError::into_inner);
                 let echoes = bus.units.iter().any(|unit| world.devices()[unit.device].line.has(Kind::Echo));
                 drop(world);
-                wire.send(now, bytes, echoes, door.is_other_speed());
+                let at = if door.keeps_silence() { wire.after_silence(now) } else { now };
+                wire.send(at, bytes, echoes, door.is_other_speed());
             }
         }
         door.let_in();

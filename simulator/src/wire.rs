@@ -84,6 +84,16 @@ impl Wire {
         self.on_line.iter().filter(|sent| sent.by_master).map(|sent| sent.end).max().unwrap_or_default()
     }
 
+    /// When a transmitter that keeps the silence between frames itself, as a gateway's does, begins what
+    /// it is given at `now`. It does not listen first: an answer on the line does not hold it up.
+    pub fn after_silence(&self, now: Duration) -> Duration {
+        if self.on_line.iter().any(|sent| sent.by_master && !sent.judged) {
+            return now;
+        }
+        let ended = self.on_line.iter().map(|sent| sent.end).filter(|end| *end <= now).max();
+        ended.map_or(now, |end| now.max(end + self.serial.t3_5()))
+    }
+
     /// The master is given `bytes` to send at `now`: they follow what it is still sending, one after
     /// the other. With `echo` they come back to it as they are on the line. `spoiled` bytes are on the
     /// line, but no unit understands them, as at another speed.
@@ -374,6 +384,17 @@ mod tests {
         assert_eq!(ask(2_000), (false, 1, 0));
         assert_eq!(ask(5_499), (false, 1, 0));
         assert_eq!(ask(5_500), (true, 0, 0), "3.5 characters after the answer's end");
+    }
+
+    #[test]
+    fn a_gateway_keeps_the_silence_for_its_master_but_not_the_peace() {
+        let mut wire = Wire::new(LINE);
+        assert_eq!(wire.after_silence(us(7)), us(7));
+        wire.answer(us(0), &bytes(&[1, 2]));
+        assert_eq!(wire.after_silence(us(1_500)), us(1_500), "the answer is still on the line");
+        assert_eq!(wire.after_silence(us(2_000)), us(5_500));
+        wire.send(us(5_500), &[9], false, false);
+        assert_eq!(wire.after_silence(us(6_600)), us(6_600), "more of the same frame");
     }
 
     #[test]
