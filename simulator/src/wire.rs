@@ -16,6 +16,8 @@ const FRAME_MAX: usize = 256;
 /// Shortest time between two deliveries, so that a fast line does not wake the reader for every
 /// character. A frame's last character is never held back. Shorter than t1.5 at any speed.
 const DELIVERY_STEP: Duration = Duration::from_micros(250);
+/// Beyond this the delivery of an answer's end is [`Counts::tardy`].
+const TARDY: Duration = Duration::from_millis(1);
 
 /// What happened on a line since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +33,9 @@ pub struct Counts {
     /// Frames that were alone on the line, but no unit could make sense of: wrong speed, wrong check
     /// sum, too long.
     pub unintelligible: u64,
+    /// Answers whose last character was delivered more than 1 ms after its true time, because this
+    /// machine had no time for the line: what was measured meanwhile says nothing.
+    pub tardy: u64,
 }
 
 /// A frame of the master's, whole on the line.
@@ -222,6 +227,10 @@ impl Wire {
             let count = sent.chars[sent.delivered..].iter().take_while(|char| char.end <= now).count();
             due.extend(&sent.chars[sent.delivered..sent.delivered + count]);
             sent.delivered += count;
+            let is_whole = count > 0 && sent.delivered == sent.chars.len();
+            if is_whole && !sent.by_master && sent.end + TARDY < now {
+                self.counts.tardy += 1;
+            }
         }
         if !due.is_empty() {
             self.delivered_at = now;
@@ -316,6 +325,9 @@ mod tests {
         // Late by 0.3 ms once; the next characters are not.
         assert_eq!(wire.deliver(us(11_300)), [7]);
         assert_eq!(heard(&mut wire), [(12_000, vec![8]), (13_000, vec![9])]);
+        assert_eq!(wire.counts.tardy, 0);
+        wire.answer(us(20_000), &bytes(&[7]));
+        assert_eq!((wire.deliver(us(22_001)), wire.counts.tardy), (vec![7], 1));
     }
 
     #[test]
