@@ -284,9 +284,9 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             let model = builder.model(&unit)?;
             // Dice apart from those of the physics: a bad line changes no temperature.
             let line = Line::new(builder.dice().rotate_left(32));
-            let mut whole = Device::new(unit.id, model);
-            (whole.line, whole.is_serial) = (line, is_serial);
-            devices.push(whole);
+            let mut equipment = Device::new(unit.id, model);
+            (equipment.line, equipment.is_serial) = (line, is_serial);
+            devices.push(equipment);
             units.push(Unit { number: unit.unit, profile: profile.map(Arc::new), device, turnaround });
         }
         buses.push(Bus { port, units });

@@ -263,6 +263,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use storewarden_drivers::modbus::serial::Parity;
 
     /// 10 bits at 10,000 baud: a character takes 1 ms, 3.5 of them 3.5 ms.
@@ -427,5 +428,45 @@ mod tests {
         assert_eq!(wire.frame(us(600_000)), None);
         assert_eq!(wire.counts, Counts { requests: 2, unintelligible: 2, ..Counts::default() });
         assert!(wire.on_line.is_empty());
+    }
+
+    proptest! {
+        /// Whatever is sent at whatever moments: the line falls silent, everything on it has arrived by
+        /// then and nothing before its time, and nothing is kept.
+        #[test]
+        fn the_line_falls_silent_and_nothing_arrives_early(
+            talk in proptest::collection::vec((0u64..20_000, 1usize..40, any::<bool>()), 1..30),
+        ) {
+            let mut wire = Wire::new(Serial { baud: 57_600, ..Serial::STANDARD });
+            let (mut now, mut expected, mut arrived, mut latest) = (us(0), 0, 0, us(0));
+            for (pause, count, by_master) in talk {
+                let then = now + us(pause);
+                while let Some(next) = wire.next().filter(|next| *next <= then) {
+                    prop_assert!(next >= now);
+                    now = next;
+                    arrived += wire.deliver(now).len();
+                    while wire.frame(now).is_some() {}
+                }
+                now = then;
+                if by_master {
+                    wire.send(now, &vec![0; count], false, false);
+                } else {
+                    expected += count;
+                    // Up to 20 ms after the request, as an answer.
+                    let start = now + us(pause);
+                    wire.answer(start, &vec![Some(0); count]);
+                    latest = latest.max(start + wire.serial.characters(u32::try_from(count).expect("few")));
+                }
+            }
+            while let Some(next) = wire.next() {
+                now = next;
+                arrived += wire.deliver(now).len();
+                while wire.frame(now).is_some() {}
+            }
+            prop_assert_eq!(arrived, expected);
+            prop_assert!(now >= latest);
+            wire.frame(now + us(10_000));
+            prop_assert!(wire.on_line.is_empty(), "{:?}", wire.on_line);
+        }
     }
 }

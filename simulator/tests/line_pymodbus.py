@@ -54,6 +54,6 @@ def look(client):
 
 
 # No parity: the C library refuses one at a terminal that has none.
-look(ModbusSerialClient(terminal, baudrate=9600, parity="N", timeout=3, retries=0))
-look(ModbusTcpClient(host, port=int(port), framer=FramerType.RTU, timeout=3, retries=0))
+look(ModbusSerialClient(terminal, baudrate=9600, parity="N", timeout=1.5, retries=0))
+look(ModbusTcpClient(host, port=int(port), framer=FramerType.RTU, timeout=1.5, retries=0))
 print("ok")
