@@ -26,7 +26,7 @@ enum Command {
         /// One more file with [[fault]] entries.
         #[arg(long, value_name = "FILE")]
         faults: Option<PathBuf>,
-        /// Where to write {"buses": ["127.0.0.1:40123", …]} once everything listens.
+        /// Where to write {"buses": ["127.0.0.1:40123", "/tmp/line-1", …]} once everything listens.
         #[arg(long, value_name = "FILE")]
         ready: Option<PathBuf>,
         /// Where to append what truly happens, as JSON lines.
@@ -35,6 +35,10 @@ enum Command {
         /// Where to keep the image each label shows, as LABEL.png.
         #[arg(long, value_name = "DIR")]
         labels_dir: Option<PathBuf>,
+        /// Where to write, every second and at the end, what happened on each bus: requests, answers,
+        /// collisions, early and unintelligible frames, as JSON.
+        #[arg(long, value_name = "FILE")]
+        line_stats: Option<PathBuf>,
     },
     /// Turn a recording into the agent's replay format, on standard output.
     Replay {
@@ -75,9 +79,9 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();
     let done = match args.command {
-        Command::Run { config, faults, ready, events, labels_dir } => {
+        Command::Run { config, faults, ready, events, labels_dir, line_stats } => {
             match config::load(&config, faults.as_deref()) {
-                Ok(config) => run::run(config, run::Outputs { ready, events, labels_dir }).await,
+                Ok(config) => run::run(config, run::Outputs { ready, events, labels_dir, line_stats }).await,
                 Err(error) => Err(error.to_string()),
             }
         }

@@ -8,8 +8,24 @@
 //!
 //! [[bus]]
 //! listen = "127.0.0.1:0"      # Modbus TCP; port 0 takes a free one
+//! # max_connections = 1       # one more is accepted and closed at once; if left out, 32, one more waits
+//! # framing = "rtu"           # RTU frames over TCP, as a transparent gateway has them: it keeps the
+//! #   silence between frames; one connection, one more is accepted and closed at once
+//! # pty = "/tmp/line-1"       # in place of `listen`: RTU on a pseudo terminal. This link to it is made
+//! #   at the start and goes at the end
+//! #
+//! # The serial line of `pty` and of `framing = "rtu"`, whose characters take their true time. With
+//! # `baud` and plain `listen`: that of a gateway, which takes one request after the other; its times
+//! # are true to about a millisecond, and it waits a second for a unit that is silent.
+//! # baud = 9600               # 1200 to 115200; a `pty` whose reader sets another hears nothing
+//! # parity = "even"           # or "odd", "none": decides a character's length; never checked, as the
+//! #   kernel keeps none for a `pty` (some readers refuse to set one there: they write "none")
+//! # stop_bits = 1             # or 2
+//! # turnaround = "5ms"        # from the request's end to the answer's begin, never less than 3.5
+//! #   characters; up to 10 s
 //! [[bus.unit]]
 //! unit = 1
+//! # turnaround = "50ms"       # of this unit
 //! profile = "danfoss-ekc-202d"
 //! id = "freezer-2"
 //! model = { cabinet = "freezer", first_defrost = "3h" }   # or "chiller"; simulated time
@@ -18,6 +34,8 @@
 //! #   beside this file, or "builtin:solarplus"; looped, at the acceleration
 //! # model = { meter = { base_watts = 900.0, cabinets = ["freezer-2"], lamps = ["relay-1/relay_1"] } }
 //! # model = { relay = { lamps = [{ channel = 1, watts = 120.0 }] } }
+//! # model = { pattern = {} }  # registers that say where they were read, see `crate::pattern`; `profile`
+//! #   may be left out
 //!
 //! [[fault]]
 //! at = "5s"                   # real time since the start
@@ -25,6 +43,9 @@
 //! device = "freezer-2"
 //! kind = "compressor_stopped" # see `crate::fault::Kind`
 //! # channel = 1               # of `lamp_broken`; all lamps if left out
+//! # delay = "700ms"           # of `late`; of `slow`, from byte to byte; 1 ms to 60 s
+//! # share = 0.3               # of the answers that a fault of the line strikes, decided by `seed`; all
+//! #   of them if left out. Not of `illegal_gap` and `echo`
 //!
 //! [[gateway]]
 //! ap = "0001"
@@ -36,7 +57,8 @@
 mod file;
 
 use crate::{
-    fault::Fault,
+    fault::{Fault, Line},
+    pattern::Pattern,
     physics::{
         cabinet::Parameters,
         controller::{Controller, Settings},
@@ -53,7 +75,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use storewarden_drivers::profile::{self, Profile};
+use storewarden_drivers::{
+    modbus::serial::Serial,
+    profile::{self, Profile},
+};
 use storewarden_rules::Class;
 
 /// Why there is no store.
@@ -104,13 +129,41 @@ pub struct Config {
     pub gateways: Vec<Gateway>,
 }
 
-/// A Modbus TCP listener.
+/// A line.
 #[derive(Debug)]
 pub struct Bus {
-    /// Where to listen, `host:port`; port 0 takes a free one.
-    pub listen: String,
+    /// Where the master comes in.
+    pub port: Port,
     /// Who answers.
     pub units: Vec<Unit>,
+}
+
+/// Where a master comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Modbus TCP.
+    Tcp {
+        /// Where to listen, `host:port`; port 0 takes a free one.
+        listen: String,
+        /// Most connections, if one more is to be closed at once.
+        max_connections: Option<usize>,
+        /// The line behind it, if it is a gateway that has one.
+        serial: Option<Serial>,
+    },
+    /// RTU frames over TCP.
+    RtuOverTcp {
+        /// Where to listen, `host:port`; port 0 takes a free one.
+        listen: String,
+        /// The line.
+        serial: Serial,
+    },
+    /// RTU frames on a pseudo terminal.
+    Pty {
+        /// The link to it.
+        path: PathBuf,
+        /// The line.
+        serial: Serial,
+    },
 }
 
 /// One unit of a bus.
@@ -118,10 +171,12 @@ pub struct Bus {
 pub struct Unit {
     /// Its Modbus unit identifier.
     pub number: u8,
-    /// Its register map.
-    pub profile: Arc<Profile>,
+    /// Its register map; a pattern may have none.
+    pub profile: Option<Arc<Profile>>,
     /// Index of its device in the world.
     pub device: usize,
+    /// From the request's end to the answer's begin on a serial line.
+    pub turnaround: Duration,
 }
 
 /// A simulated eStation access point.
@@ -189,32 +244,58 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let mut devices = Vec::new();
     let mut watch = Vec::new();
     for (bus_index, bus) in file.bus.into_iter().enumerate() {
+        let (port, turnaround) =
+            bus.port().map_err(|(name, what)| fault(&format!("bus[{bus_index}].{name}"), what))?;
+        let is_serial = !matches!(port, Port::Tcp { .. });
+        let has_line = !matches!(port, Port::Tcp { serial: None, .. });
         let mut units: Vec<Unit> = Vec::new();
         for (unit_index, unit) in bus.unit.into_iter().enumerate() {
             let key = format!("bus[{bus_index}].unit[{unit_index}]");
             let wrong = |name: &str, what: String| fault(&format!("{key}.{name}"), what);
-            let profile = profile::built_in(&unit.profile).ok_or_else(|| {
-                let known: Vec<_> = profile::built_in_ids().collect();
-                wrong("profile", format!("`{}` is unknown; write one of {}", unit.profile, known.join(", ")))
-            })?;
-            let Some(modbus) = profile.modbus() else {
-                return Err(wrong("profile", format!("`{}` does not speak Modbus", unit.profile)));
+            let profile = unit
+                .profile
+                .as_ref()
+                .map(|name| {
+                    profile::built_in(name).ok_or_else(|| {
+                        let known: Vec<_> = profile::built_in_ids().collect();
+                        wrong("profile", format!("`{name}` is unknown; write one of {}", known.join(", ")))
+                    })
+                })
+                .transpose()?;
+            let range = match profile.as_ref().map(Profile::modbus) {
+                None => 1..=247,
+                Some(Some(modbus)) => modbus.units.clone(),
+                Some(None) => {
+                    return Err(wrong("profile", "does not speak Modbus; write one that does".into()));
+                }
             };
-            if !modbus.units.contains(&unit.unit) {
-                let range = &modbus.units;
+            if !range.contains(&unit.unit) {
                 return Err(wrong("unit", format!("must be {} to {}", range.start(), range.end())));
             }
             if units.iter().any(|other| other.number == unit.unit) {
                 return Err(wrong("unit", format!("{} is used twice on this bus", unit.unit)));
             }
+            let turnaround = match unit.turnaround {
+                None => turnaround,
+                Some(_) if !has_line => return Err(wrong("turnaround", file::NO_LINE.into())),
+                Some(span) if span > file::TURNAROUND_MAX => {
+                    return Err(wrong("turnaround", file::TOO_LONG.into()));
+                }
+                Some(span) => span,
+            };
             let device = devices.len();
             watch.extend(unit.watch_limit.map(|limit| (device, limit)));
-            let builder = Builder { path, key: &key, ids: &ids, profile: &profile, seed: file.seed, device };
+            let builder =
+                Builder { path, key: &key, ids: &ids, profile: profile.as_ref(), seed: file.seed, device };
             let model = builder.model(&unit)?;
-            devices.push(Device::new(unit.id, model));
-            units.push(Unit { number: unit.unit, profile: Arc::new(profile), device });
+            // Dice apart from those of the physics: a bad line changes no temperature.
+            let line = Line::new(builder.dice().rotate_left(32));
+            let mut equipment = Device::new(unit.id, model);
+            (equipment.line, equipment.is_serial) = (line, is_serial);
+            devices.push(equipment);
+            units.push(Unit { number: unit.unit, profile: profile.map(Arc::new), device, turnaround });
         }
-        buses.push(Bus { listen: bus.listen, units });
+        buses.push(Bus { port, units });
     }
     let world = World::new(devices, file.start_hour, file.ambient_c);
     if let Some((device, _)) = watch.iter().find(|(device, _)| world.register_air_c(*device).is_none()) {
@@ -243,7 +324,7 @@ struct Builder<'a> {
     path: &'a Path,
     key: &'a str,
     ids: &'a HashMap<String, usize>,
-    profile: &'a Profile,
+    profile: Option<&'a Profile>,
     seed: u64,
     device: usize,
 }
@@ -262,13 +343,30 @@ impl Builder<'_> {
             return Err(self.fault(".first_defrost", "only a `cabinet` has one; leave it out"));
         }
         match &unit.model {
-            ModelFile { cabinet: Some(kind), recording: None, meter: None, relay: None, .. } => {
-                self.cabinet(kind, unit.model.first_defrost)
-            }
-            ModelFile { cabinet: None, recording: Some(file), meter: None, relay: None, .. } => {
-                self.recording(file, &unit.model)
-            }
-            ModelFile { cabinet: None, recording: None, meter: Some(meter), relay: None, .. } => {
+            ModelFile {
+                cabinet: Some(kind),
+                recording: None,
+                meter: None,
+                relay: None,
+                pattern: None,
+                ..
+            } => self.cabinet(kind, unit.model.first_defrost),
+            ModelFile {
+                cabinet: None,
+                recording: Some(file),
+                meter: None,
+                relay: None,
+                pattern: None,
+                ..
+            } => self.recording(file, &unit.model),
+            ModelFile {
+                cabinet: None,
+                recording: None,
+                meter: Some(meter),
+                relay: None,
+                pattern: None,
+                ..
+            } => {
                 self.needs(|class| class == Class::Meter, ".meter")?;
                 let cabinets = meter
                     .cabinets
@@ -281,7 +379,14 @@ impl Builder<'_> {
                 }
                 Ok(Model::Meter { meter: Meter::default(), base_w: meter.base_watts, cabinets, lamps })
             }
-            ModelFile { cabinet: None, recording: None, meter: None, relay: Some(relay), .. } => {
+            ModelFile {
+                cabinet: None,
+                recording: None,
+                meter: None,
+                relay: Some(relay),
+                pattern: None,
+                ..
+            } => {
                 self.needs(|class| class == Class::Light, ".relay")?;
                 for lamp in &relay.lamps {
                     if !(1..=CHANNELS).contains(&lamp.channel) || !(0.0..=1e5).contains(&lamp.watts) {
@@ -292,16 +397,33 @@ impl Builder<'_> {
                 }
                 Ok(Model::Relay(Relay::new(relay.lamps.iter().map(|lamp| (lamp.channel, lamp.watts)))))
             }
-            _ => Err(self.fault("", "write exactly one of `cabinet`, `recording`, `meter`, `relay`")),
+            ModelFile {
+                cabinet: None, recording: None, meter: None, relay: None, pattern: Some(_), ..
+            } => Ok(Model::Pattern(Pattern::new(unit.unit))),
+            _ => {
+                let what = "write exactly one of `cabinet`, `recording`, `meter`, `relay`, `pattern`";
+                Err(self.fault("", what))
+            }
         }
+    }
+
+    fn profile(&self) -> Result<&Profile, ConfigError> {
+        self.profile.ok_or_else(|| self.fault("", "needs a `profile`; only a `pattern` does without one"))
+    }
+
+    /// Each device has dice of its own, so that one more device changes nothing for the others.
+    fn dice(&self) -> u64 {
+        let number = u64::try_from(self.device).unwrap_or(u64::MAX);
+        self.seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     /// Refuses a model that the unit's profile cannot serve.
     fn needs(&self, serves: impl Fn(Class) -> bool, name: &str) -> Result<(), ConfigError> {
-        if self.profile.classes.iter().any(|class| serves(*class)) {
+        let profile = self.profile()?;
+        if profile.classes.iter().any(|class| serves(*class)) {
             return Ok(());
         }
-        let what = format!("{} is not a profile of such a device; write another `profile`", self.profile.id);
+        let what = format!("{} is not a profile of such a device; write another `profile`", profile.id);
         Err(self.fault(name, what))
     }
 
@@ -315,13 +437,11 @@ impl Builder<'_> {
             }
         };
         self.needs(Class::is_refrigeration, ".cabinet")?;
-        // Each device has dice of its own, so that one more device changes nothing for the others;
-        // and defrosts are spread as an installer would, 40 minutes apart.
+        // Defrosts are spread as an installer would, 40 minutes apart.
         let number = u32::try_from(self.device).unwrap_or(u32::MAX);
-        let seed = self.seed.wrapping_add(u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let spread_s = 3.0 * 3600.0 + f64::from(number % 8) * 2400.0;
         let first_defrost_s = first_defrost.map_or(spread_s, |span| span.as_secs_f64());
-        Ok(Model::Cabinet(Box::new(Controller::new(parameters, settings, seed, first_defrost_s))))
+        Ok(Model::Cabinet(Box::new(Controller::new(parameters, settings, self.dice(), first_defrost_s))))
     }
 
     fn recording(&self, file: &str, model: &ModelFile) -> Result<Model, ConfigError> {
@@ -330,8 +450,9 @@ impl Builder<'_> {
                 self.fault("", "a recording needs `column` (of the file) and `point` (of the profile)")
             );
         };
-        if self.profile.point(point).is_none() {
-            return Err(self.fault(".point", format!("{} has no point `{point}`", self.profile.id)));
+        let profile = self.profile()?;
+        if profile.point(point).is_none() {
+            return Err(self.fault(".point", format!("{} has no point `{point}`", profile.id)));
         }
         let text = match file {
             "builtin:solarplus" => SOLARPLUS.to_owned(),

@@ -1,5 +1,5 @@
-//! A store that can be broken on demand: cabinets, meters and relays behind Modbus TCP, label
-//! gateways behind MQTT, and a timeline of faults.
+//! A store that can be broken on demand: cabinets, meters and relays behind Modbus TCP and on serial
+//! lines, label gateways behind MQTT, and a timeline of faults.
 //!
 //! What lives here: physics ([`physics`]), the register maps served from the drivers' own profiles,
 //! the two protocols' far ends, and the true record of what happened ([`events`]). What may not: any
@@ -14,12 +14,16 @@ pub mod config;
 pub mod estation;
 pub mod events;
 pub mod fault;
+pub mod frame;
+pub mod pattern;
 pub mod physics;
 pub mod registers;
 pub mod replay;
+pub mod rtu;
 mod run;
 pub mod server;
 pub mod unit;
+pub mod wire;
 pub mod world;
 
 pub use cli::cli;

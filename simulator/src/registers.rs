@@ -1,6 +1,9 @@
 //! A device's register map: the drivers' own profile, served from the world's values.
 
-use crate::world::{Value, World};
+use crate::{
+    fault::Kind as Broken,
+    world::{Value, World},
+};
 use storewarden_drivers::{
     modbus::words,
     profile::{Forbidden, Kind, Mask, Modbus, Profile, Register, Table, WriteFunction},
@@ -18,6 +21,10 @@ pub enum Exception {
     IllegalValue,
     /// 4: the device has failed.
     DeviceFailure,
+    /// 6: the device has no time.
+    Busy,
+    /// 11: the gateway got no answer.
+    GatewayTarget,
 }
 
 impl Exception {
@@ -28,6 +35,8 @@ impl Exception {
             Self::IllegalAddress => 2,
             Self::IllegalValue => 3,
             Self::DeviceFailure => 4,
+            Self::Busy => 6,
+            Self::GatewayTarget => 11,
         }
     }
 }
@@ -35,34 +44,53 @@ impl Exception {
 /// The words (for bits: 0 or 1) at `start` … `start + count` of the device at `device`.
 ///
 /// An address between two points answers 0 where the profile says that such a gap may be read, and
-/// exception 2 elsewhere. So does a point the model knows nothing of: no value is invented.
+/// exception 2 elsewhere. So does a point the model knows nothing of: no value is invented. A pattern
+/// answers everywhere, in reads as long as the profile allows or, without one, the standard does.
 pub fn read(
     world: &World,
     device: usize,
-    profile: &Profile,
+    profile: Option<&Profile>,
     table: Table,
     start: u16,
     count: u16,
 ) -> Result<Vec<u16>, Exception> {
-    let modbus = modbus(profile)?;
-    let count_max = if table.is_bits() { modbus.bits_max } else { modbus.registers_max };
+    let modbus = profile.map(modbus).transpose()?;
+    let (registers_max, bits_max) =
+        modbus.map_or((125, 2000), |modbus| (modbus.registers_max, modbus.bits_max));
+    let count_max = if table.is_bits() { bits_max } else { registers_max };
     if !(1..=count_max).contains(&count) {
         return Err(Exception::IllegalValue);
     }
     let end = u32::from(start) + u32::from(count);
+    let pattern = world.pattern(device);
+    let no_gaps = world.devices()[device].line.has(Broken::IllegalGap);
     let mut words = Vec::with_capacity(usize::from(count));
     for address in u32::from(start)..end {
         let address = u16::try_from(address).map_err(|_| Exception::IllegalAddress)?;
-        words.push(match word(world, device, profile, modbus, table, address)? {
-            Some(word) => word,
-            None if is_readable_gap(modbus, table, address) => 0,
-            None => return Err(Exception::IllegalAddress),
+        let here = modbus.is_some_and(|modbus| points_at(modbus, table, address).next().is_some());
+        if no_gaps && !here {
+            return Err(Exception::IllegalAddress);
+        }
+        words.push(match (pattern, profile.zip(modbus)) {
+            (Some(pattern), _) => pattern.word(table, address),
+            (None, Some((profile, modbus))) if here => word(world, device, profile, modbus, table, address)?,
+            (None, Some((_, modbus))) if is_readable_gap(modbus, table, address) => 0,
+            _ => return Err(Exception::IllegalAddress),
         });
     }
     Ok(words)
 }
 
-/// The word at one address; none if no point is there. Points that are bits of one register share it.
+/// The points at one address, by index.
+fn points_at(modbus: &Modbus, table: Table, address: u16) -> impl Iterator<Item = (usize, &Register)> {
+    modbus.registers.iter().enumerate().filter(move |(_, register)| {
+        let end = u32::from(register.address) + u32::from(register.kind.width());
+        register.table == table && register.address <= address && u32::from(address) < end
+    })
+}
+
+/// The word at an address where points are. Those that are bits of one register share it; of one that
+/// the model knows in part the other bits are 0, and one of which it knows nothing is not there.
 fn word(
     world: &World,
     device: usize,
@@ -70,34 +98,30 @@ fn word(
     modbus: &Modbus,
     table: Table,
     address: u16,
-) -> Result<Option<u16>, Exception> {
-    let here = profile.points.iter().zip(&modbus.registers).filter(|(_, register)| {
-        let end = u32::from(register.address) + u32::from(register.kind.width());
-        register.table == table && register.address <= address && u32::from(address) < end
-    });
-    let (mut word, mut known) = (None, false);
-    for (point, register) in here {
-        // A register of which the model knows nothing is not there; of one that it knows in part the
-        // other bits are 0.
-        word = word.or(Some(0));
-        let Some(value) = world.value(device, &point.name) else { continue };
-        known = true;
+) -> Result<u16, Exception> {
+    let mut word = None;
+    for (index, register) in points_at(modbus, table, address) {
+        let Some(value) = world.value(device, &profile.points[index].name) else { continue };
         let encoded = encode(register, value)?[usize::from(address - register.address)];
-        word = word.map(|word| word | encoded);
+        word = Some(word.unwrap_or(0) | encoded);
     }
-    if word.is_some() && !known { Err(Exception::IllegalAddress) } else { Ok(word) }
+    word.ok_or(Exception::IllegalAddress)
 }
 
-/// Takes a write of `words` (for a coil one word, 0 or 1) at `address`.
+/// Takes a write of `words` (for a coil one word, 0 or 1) at `address`; of a pattern anywhere.
 pub fn write(
     world: &mut World,
     device: usize,
-    profile: &Profile,
+    profile: Option<&Profile>,
     table: Table,
     address: u16,
     words: &[u16],
     function: WriteFunction,
 ) -> Result<(), Exception> {
+    if let Some(pattern) = world.pattern_mut(device) {
+        return if pattern.write(table, address, words) { Ok(()) } else { Err(Exception::IllegalAddress) };
+    }
+    let profile = profile.ok_or(Exception::IllegalAddress)?;
     let modbus = modbus(profile)?;
     let coil = |function| matches!(function, WriteFunction::Coil | WriteFunction::Coils);
     let mut taken = false;
@@ -193,7 +217,7 @@ mod tests {
         let profile = built_in("eastron-sdm630").expect("shipped");
         let mut world = shop();
         world.step(1.0);
-        let read = |start, count| read(&world, 0, &profile, Table::InputRegister, start, count);
+        let read = |start, count| read(&world, 0, Some(&profile), Table::InputRegister, start, count);
         // 300.0 as an IEEE 754 single is 0x43E10000.
         assert_eq!(read(0x0C, 2), Ok(vec![0x43E1, 0x0000]));
         assert_eq!(read(0x12, 2), Ok(vec![0, 0]), "the hole before 0x34 is 34 registers long");
@@ -206,12 +230,13 @@ mod tests {
     fn a_coil_is_written_through_the_profile_and_its_lamp_shows_on_the_meter() {
         let profile = built_in("waveshare-relay-8").expect("shipped");
         let mut world = shop();
-        let mut set =
-            |address, word, function| write(&mut world, 1, &profile, Table::Coil, address, &[word], function);
+        let mut set = |address, word, function| {
+            write(&mut world, 1, Some(&profile), Table::Coil, address, &[word], function)
+        };
         assert_eq!(set(0, 1, WriteFunction::Coil), Ok(()));
         assert_eq!(set(8, 1, WriteFunction::Coil), Err(Exception::IllegalAddress));
         assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
-        assert_eq!(read(&world, 1, &profile, Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
+        assert_eq!(read(&world, 1, Some(&profile), Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
         world.step(1.0);
         assert_eq!(world.value(0, "power_3"), Some(Value::Number(120.0)));
     }

@@ -1,19 +1,20 @@
 //! The shell around the world: the only place here that reads a clock and makes things happen.
 
 use crate::{
-    config::{Bus, Config},
+    config::{Bus, Config, Port},
     estation::{self, Shown},
     events::{Event, Events},
     fault::{Fault, Timeline},
     physics::STEP_S,
-    server,
+    rtu::{self, Door, Pty},
+    server::{self, Shared},
+    wire::Counts,
     world::World,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
     io::{self, Write},
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -27,21 +28,40 @@ const TICK: Duration = Duration::from_millis(50);
 /// Images waiting to be written; one access point shows a few in a second. When it is full the access
 /// point waits; nothing is lost.
 const SHOWN_MAX: usize = 64;
+/// Real time between two writings of the lines' counts.
+const LINE_STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// Files to write.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
-    /// Addresses, once everything listens.
+    /// Addresses and paths of the lines, once everything listens.
     pub ready: Option<PathBuf>,
     /// What truly happens.
     pub events: Option<PathBuf>,
     /// What labels show.
     pub labels_dir: Option<PathBuf>,
+    /// What happened on the lines.
+    pub line_stats: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
 struct Ready {
-    buses: Vec<SocketAddr>,
+    buses: Vec<String>,
+}
+
+/// What happened on the lines: (where its master comes in, counts).
+type Lines = Vec<(String, Arc<Mutex<Counts>>)>;
+
+#[derive(Serialize)]
+struct LineStats<'a> {
+    buses: Vec<LineStat<'a>>,
+}
+
+#[derive(Serialize)]
+struct LineStat<'a> {
+    bus: &'a str,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 /// Runs the store until SIGINT or SIGTERM. An error says what to do.
@@ -60,17 +80,17 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
     let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
 
     let stop = CancellationToken::new();
+    // Also when a bus cannot be opened: the threads of the lines before it would keep the program alive.
+    let _stops = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();
     let world = Arc::new(Mutex::new(config.world));
-    let mut addresses = Vec::new();
+    let mut lines = Lines::new();
     for bus in config.buses {
-        let (listener, address) = listen(&bus).await.map_err(|error| {
-            format!("cannot listen on {} ({error}); write a free `listen` address", bus.listen)
-        })?;
+        let counts = Arc::default();
+        let name = serve(bus, &world, &counts, &stop, &mut tasks).await?;
         // For people; whoever reads by program takes `--ready`, so a closed pipe is no reason to stop.
-        let _ = writeln!(io::stdout(), "bus {address}");
-        addresses.push(address);
-        tasks.spawn(server::serve(listener, Arc::new(bus), Arc::clone(&world), stop.clone()));
+        let _ = writeln!(io::stdout(), "bus {name}");
+        lines.push((name, counts));
     }
     let (shown_sender, mut shown) = mpsc::channel(SHOWN_MAX);
     for gateway in config.gateways {
@@ -84,14 +104,24 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
         events.write(&fact).map_err(|error| format!("cannot write events: {error}"))?;
     }
     if let Some(path) = &outputs.ready {
-        let ready = serde_json::to_vec(&Ready { buses: addresses }).map_err(|error| error.to_string())?;
+        let buses = lines.iter().map(|(name, _)| name.clone()).collect();
+        let ready = serde_json::to_vec(&Ready { buses }).map_err(|error| error.to_string())?;
         write_whole(path, &ready).map_err(at(path))?;
     }
     let mut tick = tokio::time::interval(TICK);
+    let mut counted = tokio::time::interval(LINE_STATS_EVERY);
+    let count = || match &outputs.line_stats {
+        Some(path) => write_counts(path, &lines).map_err(at(path)),
+        None => Ok(()),
+    };
     let ended = loop {
         let facts = tokio::select! {
             () = signals.stop() => break Ok(()),
             _ = tick.tick() => time.pass(Instant::now()),
+            _ = counted.tick() => match count() {
+                Ok(()) => Vec::new(),
+                Err(error) => break Err(error),
+            },
             Some(shown) = shown.recv() => match keep(&shown, outputs.labels_dir.as_deref()) {
                 Ok(event) => vec![event],
                 Err(error) => break Err(format!("cannot keep the image of label {}: {error}", shown.label)),
@@ -104,13 +134,64 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
     stop.cancel();
     // An access point may be in the middle of a hand-shake with a broker that is gone.
     let _ = tokio::time::timeout(Duration::from_secs(2), tasks.join_all()).await;
-    ended
+    ended.and(count())
 }
 
-async fn listen(bus: &Bus) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(&bus.listen).await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+/// Lets `bus` answer until `stop`; returns where its master comes in.
+async fn serve(
+    bus: Bus,
+    world: &Arc<Mutex<World>>,
+    counts: &Arc<Mutex<Counts>>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<String, String> {
+    let (world, counts, stop) = (Arc::clone(world), Arc::clone(counts), stop.clone());
+    let bound = async |listen: &str| {
+        let listener = TcpListener::bind(listen).await?;
+        let name = listener.local_addr()?.to_string();
+        Ok((listener, name))
+    };
+    let cannot = |listen: &str, error: io::Error| {
+        format!("cannot listen on {listen} ({error}); write a free `listen` address")
+    };
+    let (door, serial, name) = match &bus.port {
+        Port::Tcp { listen, max_connections, serial } => {
+            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
+            let (line, max_connections) =
+                (serial.map(|serial| (serial, Default::default())), *max_connections);
+            let shared = Shared { bus: Arc::new(bus), world, counts, line };
+            tasks.spawn(server::serve(listener, shared, max_connections, stop));
+            return Ok(name);
+        }
+        Port::RtuOverTcp { listen, serial } => {
+            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
+            let listener = listener.into_std().map_err(|error| cannot(listen, error))?;
+            (Door::Tcp(listener, None), *serial, name)
+        }
+        Port::Pty { path, serial } => {
+            let opened =
+                std::path::absolute(path).and_then(|path| Ok((Pty::open(&path, serial.baud)?, path)));
+            let (pty, path) = opened.map_err(|error| {
+                let path = path.display();
+                format!("cannot make the terminal {path} ({error}); write a `pty` where a link can be made")
+            })?;
+            (Door::Pty(pty), *serial, path.display().to_string())
+        }
+    };
+    tasks.spawn_blocking(move || {
+        if let Err(error) = rtu::serve(door, serial, &bus, &world, &counts, &stop) {
+            tracing::error!(%error, "a serial line has ended");
+        }
+    });
+    Ok(name)
+}
+
+fn write_counts(path: &Path, lines: &Lines) -> io::Result<()> {
+    let stats = lines.iter().map(|(bus, counts)| {
+        let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+        LineStat { bus, counts }
+    });
+    write_whole(path, &serde_json::to_vec(&LineStats { buses: stats.collect() })?)
 }
 
 /// The passing of time: faults begin and end, physics goes on, limits are crossed.

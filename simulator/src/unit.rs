@@ -2,28 +2,50 @@
 
 use crate::{
     config::Unit,
+    fault::{Kind, Struck},
     registers::{self, Exception},
     world::World,
 };
 use storewarden_drivers::profile::{Table, WriteFunction};
 
+/// What a unit says, and what is to happen to it on its way.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Function code and data.
+    pub pdu: Vec<u8>,
+    /// The faults that strike it.
+    pub struck: Struck,
+}
+
 /// The answer of `unit` to the request `pdu` (function code and data); none if it keeps silent.
-pub fn answer(world: &mut World, unit: &Unit, pdu: &[u8]) -> Option<Vec<u8>> {
-    let line = world.devices()[unit.device].line;
+pub fn answer(world: &mut World, unit: &Unit, pdu: &[u8]) -> Option<Answer> {
     let function = *pdu.first()?;
-    if line.silent {
+    let struck = world.line(unit.device).strike();
+    if struck.has(Kind::NoResponse) {
         return None;
     }
-    let refusal = |exception: Exception| vec![function | 0x80, exception.code()];
-    if line.exception {
-        return Some(refusal(Exception::DeviceFailure));
-    }
-    let mut answer = execute(world, unit, pdu).unwrap_or_else(refusal);
-    if line.garbage {
+    let refusals = [
+        (Kind::Exception, Exception::DeviceFailure),
+        (Kind::Busy, Exception::Busy),
+        (Kind::GatewayTarget, Exception::GatewayTarget),
+    ];
+    let answered = match refusals.into_iter().find(|(kind, _)| struck.has(*kind)) {
+        Some((_, exception)) => Err(exception),
+        None => execute(world, unit, pdu),
+    };
+    let mut pdu = answered.unwrap_or_else(|exception| vec![function | 0x80, exception.code()]);
+    if struck.has(Kind::Garbage) {
         // The count still promises what is no longer there.
-        answer.truncate(answer.len().saturating_sub(2).max(1));
+        pdu.truncate(pdu.len().saturating_sub(2).max(1));
     }
-    Some(answer)
+    Some(Answer { pdu, struck })
+}
+
+/// The address under which the answer of the unit `number` comes when it carries a wrong one: that of
+/// another of `units`, so that somebody may believe it.
+pub fn another(units: &[Unit], number: u8) -> u8 {
+    let other = units.iter().map(|unit| unit.number).find(|other| *other != number);
+    other.unwrap_or(if number < 247 { number + 1 } else { 1 })
 }
 
 fn execute(world: &mut World, unit: &Unit, pdu: &[u8]) -> Result<Vec<u8>, Exception> {
@@ -76,7 +98,7 @@ fn execute(world: &mut World, unit: &Unit, pdu: &[u8]) -> Result<Vec<u8>, Except
 
 fn read(world: &World, unit: &Unit, table: Table, pdu: &[u8]) -> Result<Vec<u8>, Exception> {
     let [start, count] = two_words(&pdu[1..])?;
-    let words = registers::read(world, unit.device, &unit.profile, table, start, count)?;
+    let words = registers::read(world, unit.device, unit.profile.as_deref(), table, start, count)?;
     let bytes: Vec<u8> = if table.is_bits() {
         let pack = |bits: &[u16]| bits.iter().rev().fold(0u8, |byte, bit| byte << 1 | u8::from(*bit != 0));
         words.chunks(8).map(pack).collect()
@@ -95,7 +117,7 @@ fn write(
     words: &[u16],
     function: WriteFunction,
 ) -> Result<(), Exception> {
-    registers::write(world, unit.device, &unit.profile, table, address, words, function)
+    registers::write(world, unit.device, unit.profile.as_deref(), table, address, words, function)
 }
 
 fn two_words(data: &[u8]) -> Result<[u16; 2], Exception> {
@@ -117,25 +139,26 @@ fn several(data: &[u8]) -> Result<(u16, u16, &[u8]), Exception> {
 mod tests {
     use super::*;
     use crate::{
-        fault::{Fault, Kind},
+        fault::Fault,
         physics::relay::Relay,
         world::{Device, Model},
     };
     use proptest::prelude::*;
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
     use storewarden_drivers::profile::built_in;
 
     fn relay() -> (World, Unit) {
         let device = Device::new("relay-1".into(), Model::Relay(Relay::default()));
-        let profile = Arc::new(built_in("waveshare-relay-8").expect("shipped"));
-        (World::new(vec![device], 8, 22.0), Unit { number: 4, profile, device: 0 })
+        let profile = Some(Arc::new(built_in("waveshare-relay-8").expect("shipped")));
+        let unit = Unit { number: 4, profile, device: 0, turnaround: Duration::ZERO };
+        (World::new(vec![device], 8, 22.0), unit)
     }
 
     /// Frames in the layout of the Modbus application protocol, V1.1b3, sections 6.1, 6.5 and 6.11.
     #[test]
     fn coils_are_packed_and_echoed_as_the_specification_has_it() {
         let (mut world, unit) = relay();
-        let mut ask = |pdu: &[u8]| answer(&mut world, &unit, pdu).expect("an answer");
+        let mut ask = |pdu: &[u8]| answer(&mut world, &unit, pdu).expect("an answer").pdu;
         assert_eq!(ask(&[5, 0, 2, 0xFF, 0]), [5, 0, 2, 0xFF, 0]);
         assert_eq!(ask(&[1, 0, 0, 0, 8]), [1, 1, 0b0000_0100]);
         assert_eq!(ask(&[15, 0, 0, 0, 8, 1, 0b1000_0001]), [15, 0, 0, 0, 8]);
@@ -150,15 +173,19 @@ mod tests {
     fn a_broken_line_is_silent_or_refuses_or_promises_more_than_it_says() {
         let (mut world, unit) = relay();
         let mut with = |kind| {
-            let fault = Fault { at_ms: 0, until_ms: None, device: "relay-1".into(), kind, channel: None };
+            let fault = Fault::lasting("relay-1", kind);
             world.set_fault(&fault, true);
             let answer = answer(&mut world, &unit, &[1, 0, 0, 0, 8]);
             world.set_fault(&fault, false);
-            answer
+            answer.map(|answer| answer.pdu)
         };
         assert_eq!(with(Kind::NoResponse), None);
         assert_eq!(with(Kind::Exception), Some(vec![0x81, 4]));
+        assert_eq!(with(Kind::Busy), Some(vec![0x81, 6]));
+        assert_eq!(with(Kind::GatewayTarget), Some(vec![0x81, 0x0B]));
         assert_eq!(with(Kind::Garbage), Some(vec![1]));
+        assert_eq!(with(Kind::Late), Some(vec![1, 1, 0]), "the way is bad, not the answer");
+        assert_eq!([another(&[], 1), another(&[], 247), another(&[unit], 7)], [2, 1, 4]);
     }
 
     proptest! {
@@ -170,7 +197,7 @@ mod tests {
             data in proptest::collection::vec(any::<u8>(), 0..253),
         ) {
             let (mut world, unit) = relay();
-            let answer = answer(&mut world, &unit, &[&[function], &data[..]].concat()).expect("an answer");
+            let answer = answer(&mut world, &unit, &[&[function], &data[..]].concat()).expect("an answer").pdu;
             prop_assert!((2..=253).contains(&answer.len()));
             prop_assert_eq!(answer[0] & 0x7F, function & 0x7F);
         }

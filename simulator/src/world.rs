@@ -1,7 +1,8 @@
 //! The store: every simulated device, and what they have to do with each other.
 
 use crate::{
-    fault::{Fault, Kind},
+    fault::{Fault, Kind, Line, Place},
+    pattern::Pattern,
     physics::{STEP_S, controller::Controller, meter::Meter, recording::Recording, relay::Relay},
 };
 
@@ -30,17 +31,8 @@ pub enum Model {
     },
     /// A relay module with lamps.
     Relay(Relay),
-}
-
-/// What is wrong with a device's side of the line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Line {
-    /// Does not answer.
-    pub silent: bool,
-    /// Answers exception 4.
-    pub exception: bool,
-    /// Answers too short.
-    pub garbage: bool,
+    /// No equipment: registers that say where they were read.
+    Pattern(Pattern),
 }
 
 /// One device.
@@ -50,6 +42,8 @@ pub struct Device {
     pub id: String,
     /// Its side of the line.
     pub line: Line,
+    /// Whether it is on a serial line, not behind Modbus TCP.
+    pub is_serial: bool,
     /// Whether its air probe is cut.
     pub probe_cut: bool,
     model: Model,
@@ -65,9 +59,9 @@ pub enum Value {
 }
 
 impl Device {
-    /// A healthy device.
+    /// A healthy device behind Modbus TCP.
     pub fn new(id: String, model: Model) -> Self {
-        Self { id, line: Line::default(), probe_cut: false, model }
+        Self { id, line: Line::new(0), is_serial: false, probe_cut: false, model }
     }
 }
 
@@ -141,14 +135,32 @@ impl World {
         &self.devices
     }
 
+    /// The device at `index`'s side of the line.
+    pub fn line(&mut self, index: usize) -> &mut Line {
+        &mut self.devices[index].line
+    }
+
+    /// The pattern of the device at `index`, if it is nothing but that.
+    pub fn pattern(&self, index: usize) -> Option<&Pattern> {
+        match &self.devices[index].model {
+            Model::Pattern(pattern) => Some(pattern),
+            _ => None,
+        }
+    }
+
+    /// The same, to be written.
+    pub fn pattern_mut(&mut self, index: usize) -> Option<&mut Pattern> {
+        match &mut self.devices[index].model {
+            Model::Pattern(pattern) => Some(pattern),
+            _ => None,
+        }
+    }
+
     /// Breaks or mends something. A device or kind that does not fit is left alone: the config has
     /// refused it.
     pub fn set_fault(&mut self, fault: &Fault, broken: bool) {
         let Some(device) = self.devices.iter_mut().find(|device| device.id == fault.device) else { return };
         match (fault.kind, &mut device.model) {
-            (Kind::NoResponse, _) => device.line.silent = broken,
-            (Kind::Exception, _) => device.line.exception = broken,
-            (Kind::Garbage, _) => device.line.garbage = broken,
             (Kind::SensorFault, Model::Cabinet(cabinet)) => {
                 device.probe_cut = broken;
                 cabinet.broken.probe = broken;
@@ -158,20 +170,25 @@ impl World {
             (Kind::DoorOpen, Model::Cabinet(cabinet)) => cabinet.broken.door = broken,
             (Kind::FanStopped, Model::Cabinet(cabinet)) => cabinet.broken.fan = broken,
             (Kind::LampBroken, Model::Relay(relay)) => relay.break_lamp(fault.channel, broken),
+            (kind, _) if kind.place() != Place::Device => device.line.set(fault, broken),
             _ => {}
         }
     }
 
     /// Whether `kind` can happen to the device at `index`.
     pub fn can_break(&self, index: usize, kind: Kind) -> bool {
-        let model = &self.devices[index].model;
+        let Device { model, is_serial, .. } = &self.devices[index];
         match kind {
-            Kind::NoResponse | Kind::Exception | Kind::Garbage => true,
             Kind::SensorFault => matches!(model, Model::Cabinet(_) | Model::Recording { .. }),
             Kind::CompressorStopped | Kind::DoorOpen | Kind::FanStopped => {
                 matches!(model, Model::Cabinet(_))
             }
             Kind::LampBroken => matches!(model, Model::Relay(_)),
+            _ => match kind.place() {
+                Place::SerialAnswer | Place::SerialLine => *is_serial,
+                Place::TcpAnswer => !is_serial,
+                Place::Device | Place::Answer | Place::Line => true,
+            },
         }
     }
 
@@ -203,6 +220,7 @@ impl World {
             Model::Recording { recording, point } => (point == name).then(|| recording.at(self.elapsed_s())),
             Model::Meter { meter, .. } => meter.point(name),
             Model::Relay(relay) => relay.point(name),
+            Model::Pattern(_) => None,
         }?;
         let is_probe = match &device.model {
             Model::Recording { point, .. } => point == name,
@@ -225,7 +243,7 @@ impl World {
         match &mut self.devices[index].model {
             Model::Cabinet(cabinet) => cabinet.write(name, value),
             Model::Relay(relay) => relay.write(name, value),
-            Model::Recording { .. } | Model::Meter { .. } => false,
+            Model::Recording { .. } | Model::Meter { .. } | Model::Pattern(_) => false,
         }
     }
 }

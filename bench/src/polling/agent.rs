@@ -6,11 +6,15 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storewarden::config::{Bus, Config, Device};
+use std::time::Duration;
+use storewarden::config::{Bus, Config, Device, Place};
 use storewarden::report::default_deadband;
+use storewarden_drivers::modbus::cost::LineCost;
+use storewarden_drivers::modbus::device::Polls;
+use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::profile::Profile;
+use storewarden_rules::Class;
 use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
-use storewarden_rules::{Class, Millis};
 
 /// What the process is told.
 #[derive(clap::Args)]
@@ -63,15 +67,17 @@ listen = "127.0.0.1:{}"
         .map_err(|faults| io::Error::other(faults.to_string()))?;
     let profile = Arc::new(Profile::parse("wide", &profile()).map_err(io::Error::other)?);
     for (index, address) in arguments.devices.iter().enumerate() {
-        config.buses.push(Bus { id: format!("bus-{index}"), tcp: address.clone() });
+        let transport = Transport::Tcp { address: address.clone() };
+        config.buses.push(Bus { id: format!("bus-{index}"), transport, cost: LineCost::Tcp });
         config.devices.extend((1..=arguments.units).map(|unit| Device {
             id: format!("device-{index}-{unit}"),
             name: format!("device {index}, unit {unit}"),
             class: Class::Freezer,
             profile: profile.clone(),
-            bus: index,
-            unit,
-            poll: Millis(i64::from(arguments.every_ms)),
+            place: Place::Bus { bus: index, unit },
+            polls: Polls::every(Duration::from_millis(arguments.every_ms.into())),
+            timeout: None,
+            safe: None,
             deadbands: profile.points.iter().map(|point| default_deadband(point.unit)).collect(),
             temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
             no_response: NoResponseConfig::default(),
@@ -99,7 +105,6 @@ fn profile() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use storewarden_drivers::modbus::cost::LineCost;
 
     #[test]
     fn the_wide_device_is_one_read_of_forty_registers() {

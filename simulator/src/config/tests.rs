@@ -28,6 +28,18 @@ unit = 4
 profile = "waveshare-relay-8"
 id = "relay-1"
 model = { relay = { lamps = [ { channel = 1, watts = 120.0 } ] } }
+[[bus]]
+pty = "line-1"
+turnaround = "7ms"
+[[bus.unit]]
+unit = 1
+id = "pattern-1"
+model = { pattern = {} }
+[[bus.unit]]
+unit = 2
+id = "pattern-2"
+turnaround = "50ms"
+model = { pattern = {} }
 [[fault]]
 at = "5s"
 until = "40s"
@@ -48,6 +60,11 @@ fn the_example_of_the_documentation_becomes_a_store() {
     let config = parse(STORE).expect("a store");
     assert_eq!(config.buses[0].units.len(), 4);
     assert_eq!(config.watch, [(0, -18.0)]);
+    // The standard's even parity, at the speed most controllers are delivered with.
+    let serial = Serial { baud: 9600, ..Serial::STANDARD };
+    assert_eq!(config.buses[1].port, Port::Pty { path: "line-1".into(), serial });
+    let turnarounds: Vec<_> = config.buses[1].units.iter().map(|unit| unit.turnaround.as_millis()).collect();
+    assert_eq!(turnarounds, [7, 50]);
     assert_eq!((config.faults[0].at_ms, config.faults[0].until_ms), (5_000, Some(40_000)));
     assert_eq!((config.gateways[0].host.as_str(), config.gateways[0].port), ("127.0.0.1", 1883));
     assert_eq!(config.world.register_air_c(1), Some(-25.2));
@@ -77,6 +94,44 @@ fn faults_of_the_config_name_the_key_and_what_to_write() {
         ("at = \"5s\"", "at = \"50s\"", "fault[0].until: must be later"),
         ("device = \"freezer-2\"", "device = \"relay-1\"", "fault[0].kind: cannot happen to `relay-1`"),
         ("\"compressor_stopped\"", "\"tired\"", "unknown variant `tired`"),
+        ("listen = \"127.0.0.1:0\"", "", "bus[0].listen: write exactly one of `listen`, `pty`"),
+        ("pty = ", "listen = \"127.0.0.1:0\"\npty = ", "bus[1].listen: write exactly one of"),
+        (
+            "listen = ",
+            "turnaround = \"5ms\"\nlisten = ",
+            "bus[0].turnaround: only a serial line has one; write `baud`",
+        ),
+        (
+            "id = \"relay-1\"",
+            "id = \"relay-1\"\nturnaround = \"5ms\"",
+            "bus[0].unit[3].turnaround: only a serial",
+        ),
+        ("turnaround = \"50ms\"", "turnaround = \"50s\"", "bus[1].unit[1].turnaround: must be 0 to 10 s"),
+        ("pty = ", "baud = 110\npty = ", "bus[1].baud: must be 1200 to 115200"),
+        ("pty = ", "stop_bits = 3\npty = ", "bus[1].stop_bits: must be 1 or 2"),
+        ("pty = ", "parity = \"mark\"\npty = ", "unknown variant `mark`"),
+        ("pty = ", "max_connections = 1\npty = ", "bus[1].max_connections: only Modbus TCP has it"),
+        ("pty = ", "framing = \"rtu\"\npty = ", "bus[1].framing: a `pty` has no other"),
+        (
+            "model = { pattern = {} }",
+            "model = { cabinet = \"freezer\" }",
+            "bus[1].unit[0].model: needs a `profile`",
+        ),
+        ("\"compressor_stopped\"", "\"late\"", "fault[0].delay: `late` and `slow` need one"),
+        ("\"compressor_stopped\"", "\"late\"\ndelay = \"0s\"", "fault[0].delay: must be 1 ms to 60 s"),
+        ("\"compressor_stopped\"", "\"busy\"\ndelay = \"1s\"", "fault[0].delay: `late` and `slow` need one"),
+        ("\"compressor_stopped\"", "\"busy\"\nshare = 1.5", "fault[0].share: must be above 0"),
+        ("\"compressor_stopped\"", "\"door_open\"\nshare = 0.5", "fault[0].share: only a fault of answers"),
+        (
+            "\"compressor_stopped\"",
+            "\"echo\"",
+            "fault[0].kind: cannot happen to `freezer-2`; write one that Modbus TCP",
+        ),
+        (
+            "device = \"freezer-2\"\nkind = \"compressor_stopped\"",
+            "device = \"pattern-1\"\nkind = \"reset\"",
+            "write one that a serial line knows",
+        ),
         ("ap = \"0001\"", "ap = \"1\"", "gateway[0].ap: must be four"),
         ("mqtt://", "tcp://", "gateway[0].broker: must look like"),
         ("3A0001F2", "../../etc", "gateway[0].labels: `../../etc` is not a tag id"),
