@@ -342,31 +342,11 @@ impl Builder<'_> {
         if unit.model.cabinet.is_none() && unit.model.first_defrost.is_some() {
             return Err(self.fault(".first_defrost", "only a `cabinet` has one; leave it out"));
         }
-        match &unit.model {
-            ModelFile {
-                cabinet: Some(kind),
-                recording: None,
-                meter: None,
-                relay: None,
-                pattern: None,
-                ..
-            } => self.cabinet(kind, unit.model.first_defrost),
-            ModelFile {
-                cabinet: None,
-                recording: Some(file),
-                meter: None,
-                relay: None,
-                pattern: None,
-                ..
-            } => self.recording(file, &unit.model),
-            ModelFile {
-                cabinet: None,
-                recording: None,
-                meter: Some(meter),
-                relay: None,
-                pattern: None,
-                ..
-            } => {
+        let ModelFile { cabinet, recording, meter, relay, pattern, .. } = &unit.model;
+        match (cabinet, recording, meter, relay, pattern) {
+            (Some(kind), None, None, None, None) => self.cabinet(kind, unit.model.first_defrost),
+            (None, Some(file), None, None, None) => self.recording(file, &unit.model),
+            (None, None, Some(meter), None, None) => {
                 self.needs(|class| class == Class::Meter, ".meter")?;
                 let cabinets = meter
                     .cabinets
@@ -379,14 +359,7 @@ impl Builder<'_> {
                 }
                 Ok(Model::Meter { meter: Meter::default(), base_w: meter.base_watts, cabinets, lamps })
             }
-            ModelFile {
-                cabinet: None,
-                recording: None,
-                meter: None,
-                relay: Some(relay),
-                pattern: None,
-                ..
-            } => {
+            (None, None, None, Some(relay), None) => {
                 self.needs(|class| class == Class::Light, ".relay")?;
                 for lamp in &relay.lamps {
                     if !(1..=CHANNELS).contains(&lamp.channel) || !(0.0..=1e5).contains(&lamp.watts) {
@@ -397,9 +370,7 @@ impl Builder<'_> {
                 }
                 Ok(Model::Relay(Relay::new(relay.lamps.iter().map(|lamp| (lamp.channel, lamp.watts)))))
             }
-            ModelFile {
-                cabinet: None, recording: None, meter: None, relay: None, pattern: Some(_), ..
-            } => Ok(Model::Pattern(Pattern::new(unit.unit))),
+            (None, None, None, None, Some(_)) => Ok(Model::Pattern(Pattern::new(unit.unit))),
             _ => {
                 let what = "write exactly one of `cabinet`, `recording`, `meter`, `relay`, `pattern`";
                 Err(self.fault("", what))

@@ -372,6 +372,21 @@ fn who_does_not_wait_between_frames_is_not_heard() {
 }
 
 #[test]
+fn what_nobody_read_is_gone_when_the_terminal_is_opened_again() {
+    let store = Store::start(LINES);
+    let open = || std::fs::File::options().read(true).write(true).open(store.bus(0)).unwrap();
+    let mut terminal = open();
+    terminal.write_all(&read_request(3, 2)).unwrap();
+    // Statistics are written once a second: the answer has long arrived.
+    store.wait_for_count(0, "answers", 1);
+    drop(terminal);
+    std::thread::sleep(Duration::from_millis(300));
+    let mut terminal = open();
+    terminal.write_all(&read_request(4, 2)).unwrap();
+    assert_eq!(receive(&mut terminal, 9), good_answer(4, 2));
+}
+
+#[test]
 fn no_answer_is_faster_than_its_line() {
     let store = Store::start(LINES);
     let mut terminal = std::fs::File::options().read(true).write(true).open(store.bus(0)).unwrap();
