@@ -18,7 +18,7 @@ pub struct BusDevice {
     pub unit: u8,
     /// Its register map and limits.
     pub profile: Arc<Profile>,
-    /// From one poll to the next; at least 1 ms.
+    /// From one poll to the next; 0: the next begins when one ends.
     pub poll: Millis,
     /// Longest wait for an answer, where the store's line is slower than the profile thinks.
     pub timeout: Option<Millis>,
@@ -65,8 +65,10 @@ impl Polled {
         if now < self.due {
             return false;
         }
-        let poll = self.config.poll.0.max(1);
-        self.due = self.due + Millis(poll * (1 + (now - self.due).0 / poll));
+        self.due = match self.config.poll.0 {
+            0 => now,
+            poll => self.due + Millis(poll * (1 + (now - self.due).0 / poll)),
+        };
         if self.read().is_some() {
             return false;
         }

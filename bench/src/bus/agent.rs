@@ -21,10 +21,7 @@ pub struct Arguments {
     /// Port of the broker.
     #[arg(long)]
     mqtt: u16,
-    /// How many units of 40 registers to read behind each address.
-    #[arg(long)]
-    units: u8,
-    /// From one poll to the next, ms.
+    /// From one poll to the next, ms; 0: at once.
     #[arg(long)]
     every_ms: u32,
     /// Port of the console.
@@ -64,19 +61,19 @@ listen = "127.0.0.1:{}"
     let profile = Arc::new(Profile::parse("wide", &profile()).map_err(io::Error::other)?);
     for (index, address) in arguments.devices.iter().enumerate() {
         config.buses.push(Bus { id: format!("bus-{index}"), tcp: address.clone() });
-        config.devices.extend((1..=arguments.units).map(|unit| Device {
-            id: format!("device-{index}-{unit}"),
-            name: format!("device {index}, unit {unit}"),
+        config.devices.push(Device {
+            id: format!("device-{index}"),
+            name: format!("device {index}"),
             class: Class::Freezer,
             profile: profile.clone(),
             bus: index,
-            unit,
+            unit: 1,
             poll: Millis(i64::from(arguments.every_ms)),
             deadbands: profile.points.iter().map(|point| default_deadband(point.unit)).collect(),
             temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
             no_response: NoResponseConfig::default(),
             demand: None,
-        }));
+        });
     }
     Ok(config)
 }
