@@ -12,7 +12,7 @@ const modules = path.join(process.env.PEERS, "node_modules");
 const flow = [
   { id: "tab", type: "tab", label: "poll" },
   { id: "broker", type: "mqtt-broker", name: "", broker: "127.0.0.1", port, clientid: "", autoConnect: true,
-    usetls: false, protocolVersion: "4", keepalive: "60", cleansession: true },
+    usetls: false, protocolVersion: "5", keepalive: "60", cleansession: true },
 ];
 addresses.forEach((address, number) => {
   const [host, devicePort] = address.split(":");

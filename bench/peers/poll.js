@@ -25,7 +25,7 @@ async function poll(number, address, broker) {
   }
 }
 
-const broker = mqtt.connect(`mqtt://127.0.0.1:${port}`);
+const broker = mqtt.connect(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5 });
 broker.on("connect", () => addresses.forEach((address, number) => poll(number, address, broker)));
 process.on("unhandledRejection", (reason) => {
   console.error(reason);

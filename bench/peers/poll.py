@@ -29,7 +29,7 @@ async def poll(number: int, address: str, every: float, registers: int, broker: 
 
 async def main() -> None:
     port, every_ms, registers, *addresses = sys.argv[1:]
-    broker = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    broker = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     broker.connect("127.0.0.1", int(port))
     broker.loop_start()
     every = int(every_ms) / 1000

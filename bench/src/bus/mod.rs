@@ -133,7 +133,11 @@ pub async fn measure() -> io::Result<Vec<Row>> {
                 folder: folder.path().to_owned(),
             };
             match subject.program.command(&place)? {
-                Some(command) => subject.runs.push(run(command, &place, slaves).await?),
+                Some(command) => {
+                    let ended = run(command, &place, slaves).await;
+                    let named = |error| io::Error::other(format!("{}: {error}", subject.what()));
+                    subject.runs.push(ended.map_err(named)?);
+                }
                 None => subject.installed = false,
             }
         }
