@@ -18,8 +18,8 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::task::Command;
-use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
+use storewarden_proto::v1::{CommandOutcome, Stream};
 use storewarden_rules::{
     AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Reading, Restored, Utc,
 };
@@ -161,6 +161,7 @@ impl Running {
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
+        let gathering = Gathering::new(&names);
         Ok(Self {
             read_at: vec![Utc(0); names.points().len()],
             reports: Reports::new(task.heartbeat, names.points().iter().map(|point| point.deadband)),
@@ -169,7 +170,7 @@ impl Running {
             occurrences,
             last_number,
             known,
-            gathering: Gathering::default(),
+            gathering,
             gathered_since: now,
             committing: None,
             readings: 0,
@@ -192,7 +193,7 @@ impl Running {
                 }
                 self.read_at[usize::from(reading.point.0)] = reading.at;
                 if self.reports.take(now.mono, reading) {
-                    self.gathering.add(&self.names, reading);
+                    self.gathering.add(reading);
                 }
                 let events = &mut self.events;
                 self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
@@ -363,7 +364,7 @@ impl Running {
         let journal = self.task.journal.clone();
         self.committing = Some(tokio::spawn(async move {
             let stored = journal.run(move |db| {
-                outbox::append(db, &identity, now, Body::Telemetry(telemetry.clone()))?;
+                outbox::append_encoded(db, &identity, now, Stream::Telemetry, &telemetry)?;
                 outbox::bound_telemetry(db, &identity, now, max)
             });
             let dropped = stored.await?;

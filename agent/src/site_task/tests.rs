@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::journal::{Identity, open_read_only};
 use std::path::Path;
 use storewarden_proto::prost::Message as _;
-use storewarden_proto::v1::{Envelope, Stream};
+use storewarden_proto::v1::Envelope;
 use storewarden_rules::{BadReason, Sample};
 
 /// A freezer whose temperature is hardly ever reported, and alarms at once above −18 °C.

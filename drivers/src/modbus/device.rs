@@ -126,8 +126,10 @@ impl Polled {
         if now < self.due {
             return false;
         }
-        let poll = i64::try_from(self.config.polls.normal.as_millis()).unwrap_or(i64::MAX).max(1);
-        self.due = self.due + Millis(poll * (1 + (now - self.due).0 / poll));
+        self.due = match i64::try_from(self.config.polls.normal.as_millis()).unwrap_or(i64::MAX) {
+            0 => now,
+            poll => self.due + Millis(poll * (1 + (now - self.due).0 / poll)),
+        };
         if self.read().is_some() {
             return false;
         }

@@ -25,10 +25,7 @@ pub struct Arguments {
     /// Port of the broker.
     #[arg(long)]
     mqtt: u16,
-    /// How many units of 40 registers to read behind each address.
-    #[arg(long)]
-    units: u8,
-    /// From one poll to the next, ms.
+    /// From one poll to the next, ms; 0: at once.
     #[arg(long)]
     every_ms: u32,
     /// Port of the console.
@@ -69,12 +66,12 @@ listen = "127.0.0.1:{}"
     for (index, address) in arguments.devices.iter().enumerate() {
         let transport = Transport::Tcp { address: address.clone() };
         config.buses.push(Bus { id: format!("bus-{index}"), transport, cost: LineCost::Tcp });
-        config.devices.extend((1..=arguments.units).map(|unit| Device {
-            id: format!("device-{index}-{unit}"),
-            name: format!("device {index}, unit {unit}"),
+        config.devices.push(Device {
+            id: format!("device-{index}"),
+            name: format!("device {index}"),
             class: Class::Freezer,
             profile: profile.clone(),
-            place: Place::Bus { bus: index, unit },
+            place: Place::Bus { bus: index, unit: 1 },
             polls: Polls::every(Duration::from_millis(arguments.every_ms.into())),
             timeout: None,
             safe: None,
@@ -82,7 +79,7 @@ listen = "127.0.0.1:{}"
             temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
             no_response: NoResponseConfig::default(),
             demand: None,
-        }));
+        });
     }
     Ok(config)
 }
