@@ -1,7 +1,7 @@
 //! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many, and the
 //! configuration allows no interval below 100 ms; so its checked form is made here.
 
-use super::REGISTERS;
+use super::tcp::REGISTERS;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! What is measured: how each program is started.
 
-use super::REGISTERS;
+use super::tcp::REGISTERS;
 use std::io;
 use std::path::{Path, PathBuf};
 use storewarden_demo::ready::free_port;
