@@ -23,7 +23,7 @@
 
 mod parties;
 
-use parties::Terminal;
+use parties::{Agent, Terminal, device, point, profile};
 use std::io::{Read, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use storewarden_drivers::modbus::line::{Line, Transport};
 use storewarden_drivers::modbus::request::{Answer, LinkAfter, Outcome, Request, Write};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::Table;
+use storewarden_rules::{BadReason, Millis, Sample};
 
 const ASK: &str = "01030064000285d4";
 const ONE: &str = "010304010101022a5e";
@@ -352,4 +353,22 @@ async fn a_port_that_cannot_be_opened_says_what_to_do() {
     assert!(taken.starts_with("in use by another program"), "{taken}");
     let file = open("/dev/null").await;
     assert!(file.starts_with("cannot open the port"), "{file}");
+}
+
+#[tokio::test]
+async fn the_thread_of_a_serial_bus_ends_with_its_task() {
+    for told in [true, false] {
+        let terminal = Terminal::open();
+        let transport = Transport::Serial { port: terminal.path.clone(), serial: FAST };
+        let profile = profile(&point(3, 100, "u16", ""));
+        let mut agent = Agent::start(transport, vec![device(1, &profile, 0, Millis(50))]);
+        assert_eq!(agent.samples().await, [Sample::Bad(BadReason::NoResponse)]);
+        if told {
+            agent.stop.cancel();
+        } else {
+            agent.task.abort();
+        }
+        let closed = async { while agent.readings.recv().await.is_some() {} };
+        tokio::time::timeout(parties::PATIENCE, closed).await.expect("nobody holds the channel any more");
+    }
 }
