@@ -46,8 +46,10 @@ const SET: &str = "0106006300073816";
 
 const READ: Request = Request::Read { table: Table::HoldingRegister, start: 100, count: 2 };
 const WRITE: Request = Request::Write(Write::Register { address: 99, word: 7 });
-/// What a device may take to begin its answer.
+/// For a device that will not answer in time.
 const TIMEOUT: Duration = Duration::from_millis(200);
+/// For one that will, however busy this machine is.
+const SOON: Duration = parties::PATIENCE;
 
 fn one() -> (Outcome, LinkAfter) {
     (Outcome::Answer(Answer::Words(vec![0x0101, 0x0102])), LinkAfter::Kept)
@@ -127,9 +129,9 @@ async fn values_refusals_and_echoes_of_writes_are_understood() {
             device.expect(SET);
             device.say(SET);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::Exception(2)));
-        assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::Written));
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, kept(Outcome::Exception(2)));
+        assert_eq!(line.ask(1, &WRITE, SOON).await, kept(Outcome::Written));
         device.join().unwrap();
     }
 }
@@ -144,7 +146,7 @@ async fn an_answer_may_come_in_pieces_with_the_pauses_of_a_usb_adaptor() {
                 std::thread::sleep(Duration::from_millis(16));
             }
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -160,7 +162,7 @@ async fn the_late_answer_of_another_unit_is_passed_over() {
             device.expect(ASK);
             device.say(TWO);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::TimedOut), "only another one spoke");
         device.join().unwrap();
     }
@@ -183,7 +185,7 @@ async fn an_answer_that_came_after_its_time_out_is_not_the_next_ones() {
             device.expect(ASK);
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -204,8 +206,8 @@ async fn an_adaptor_that_hands_back_what_is_sent_confirms_nothing() {
             device.expect(ASK);
             device.say(ASK);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
-        assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::Written));
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
+        assert_eq!(line.ask(1, &WRITE, SOON).await, kept(Outcome::Written));
         assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::TimedOut));
         assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::TimedOut));
         device.join().unwrap();
@@ -224,9 +226,9 @@ async fn damaged_answers_are_never_values_and_the_next_one_is_right() {
             }
         });
         for damage in ["a flipped bit", "a lost byte", "another count", "a torn end"] {
-            let outcome = line.ask(1, &READ, TIMEOUT).await;
+            let outcome = line.ask(1, &READ, SOON).await;
             assert_eq!(outcome, kept(Outcome::Garbled), "{damage}");
-            assert_eq!(line.ask(1, &READ, TIMEOUT).await, one(), "after {damage}");
+            assert_eq!(line.ask(1, &READ, SOON).await, one(), "after {damage}");
         }
         device.join().unwrap();
     }
@@ -273,7 +275,7 @@ async fn a_babbling_line_gives_no_value_and_recovers() {
             }
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -285,7 +287,7 @@ async fn a_line_whose_other_end_is_gone_is_lost() {
             device.expect(ASK);
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         drop(device.join().unwrap());
         let gone = async {
             // The first request may still be taken by a closed connection.
@@ -331,7 +333,7 @@ async fn the_line_is_silent_for_three_and_a_half_characters_before_a_request() {
             silences
         });
         for _ in 0..8 {
-            assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+            assert_eq!(line.ask(1, &READ, SOON).await, one());
         }
         let (_, silences) = device.join().unwrap();
         assert!(silences.iter().all(|silence| *silence >= slow.t3_5()), "{silences:?}");
