@@ -23,7 +23,7 @@
 
 mod parties;
 
-use parties::Terminal;
+use parties::{Agent, Terminal, device, point, profile};
 use std::io::{Read, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use storewarden_drivers::modbus::line::{Line, Transport};
 use storewarden_drivers::modbus::request::{Answer, LinkAfter, Outcome, Request, Write};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::Table;
+use storewarden_rules::{BadReason, Millis, Sample};
 
 const ASK: &str = "01030064000285d4";
 const ONE: &str = "010304010101022a5e";
@@ -45,8 +46,10 @@ const SET: &str = "0106006300073816";
 
 const READ: Request = Request::Read { table: Table::HoldingRegister, start: 100, count: 2 };
 const WRITE: Request = Request::Write(Write::Register { address: 99, word: 7 });
-/// What a device may take to begin its answer.
+/// For a device that will not answer in time.
 const TIMEOUT: Duration = Duration::from_millis(200);
+/// For one that will, however busy this machine is.
+const SOON: Duration = parties::PATIENCE;
 
 fn one() -> (Outcome, LinkAfter) {
     (Outcome::Answer(Answer::Words(vec![0x0101, 0x0102])), LinkAfter::Kept)
@@ -126,9 +129,9 @@ async fn values_refusals_and_echoes_of_writes_are_understood() {
             device.expect(SET);
             device.say(SET);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::Exception(2)));
-        assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::Written));
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, kept(Outcome::Exception(2)));
+        assert_eq!(line.ask(1, &WRITE, SOON).await, kept(Outcome::Written));
         device.join().unwrap();
     }
 }
@@ -143,7 +146,7 @@ async fn an_answer_may_come_in_pieces_with_the_pauses_of_a_usb_adaptor() {
                 std::thread::sleep(Duration::from_millis(16));
             }
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -159,7 +162,7 @@ async fn the_late_answer_of_another_unit_is_passed_over() {
             device.expect(ASK);
             device.say(TWO);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::TimedOut), "only another one spoke");
         device.join().unwrap();
     }
@@ -182,7 +185,7 @@ async fn an_answer_that_came_after_its_time_out_is_not_the_next_ones() {
             device.expect(ASK);
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -203,8 +206,8 @@ async fn an_adaptor_that_hands_back_what_is_sent_confirms_nothing() {
             device.expect(ASK);
             device.say(ASK);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
-        assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::Written));
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
+        assert_eq!(line.ask(1, &WRITE, SOON).await, kept(Outcome::Written));
         assert_eq!(line.ask(1, &WRITE, TIMEOUT).await, kept(Outcome::TimedOut));
         assert_eq!(line.ask(1, &READ, TIMEOUT).await, kept(Outcome::TimedOut));
         device.join().unwrap();
@@ -223,9 +226,9 @@ async fn damaged_answers_are_never_values_and_the_next_one_is_right() {
             }
         });
         for damage in ["a flipped bit", "a lost byte", "another count", "a torn end"] {
-            let outcome = line.ask(1, &READ, TIMEOUT).await;
+            let outcome = line.ask(1, &READ, SOON).await;
             assert_eq!(outcome, kept(Outcome::Garbled), "{damage}");
-            assert_eq!(line.ask(1, &READ, TIMEOUT).await, one(), "after {damage}");
+            assert_eq!(line.ask(1, &READ, SOON).await, one(), "after {damage}");
         }
         device.join().unwrap();
     }
@@ -272,7 +275,7 @@ async fn a_babbling_line_gives_no_value_and_recovers() {
             }
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         device.join().unwrap();
     }
 }
@@ -284,7 +287,7 @@ async fn a_line_whose_other_end_is_gone_is_lost() {
             device.expect(ASK);
             device.say(ONE);
         });
-        assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
         drop(device.join().unwrap());
         let gone = async {
             // The first request may still be taken by a closed connection.
@@ -330,7 +333,7 @@ async fn the_line_is_silent_for_three_and_a_half_characters_before_a_request() {
             silences
         });
         for _ in 0..8 {
-            assert_eq!(line.ask(1, &READ, TIMEOUT).await, one());
+            assert_eq!(line.ask(1, &READ, SOON).await, one());
         }
         let (_, silences) = device.join().unwrap();
         assert!(silences.iter().all(|silence| *silence >= slow.t3_5()), "{silences:?}");
@@ -352,4 +355,22 @@ async fn a_port_that_cannot_be_opened_says_what_to_do() {
     assert!(taken.starts_with("in use by another program"), "{taken}");
     let file = open("/dev/null").await;
     assert!(file.starts_with("cannot open the port"), "{file}");
+}
+
+#[tokio::test]
+async fn the_thread_of_a_serial_bus_ends_with_its_task() {
+    for told in [true, false] {
+        let terminal = Terminal::open();
+        let transport = Transport::Serial { port: terminal.path.clone(), serial: FAST };
+        let profile = profile(&point(3, 100, "u16", ""));
+        let mut agent = Agent::start(transport, vec![device(1, &profile, 0, Millis(50))]);
+        assert_eq!(agent.samples().await, [Sample::Bad(BadReason::NoResponse)]);
+        if told {
+            agent.stop.cancel();
+        } else {
+            agent.task.abort();
+        }
+        let closed = async { while agent.readings.recv().await.is_some() {} };
+        tokio::time::timeout(parties::PATIENCE, closed).await.expect("nobody holds the channel any more");
+    }
 }

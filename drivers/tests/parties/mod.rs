@@ -17,6 +17,7 @@ use storewarden_drivers::modbus::task::{BusConfig, Command, run};
 use storewarden_drivers::profile::Profile;
 use storewarden_rules::{Millis, PointId, Reading, Sample};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,7 @@ pub struct Agent {
     pub readings: mpsc::Receiver<Vec<Reading>>,
     pub commands: mpsc::Sender<Command>,
     pub stop: CancellationToken,
+    pub task: JoinHandle<()>,
 }
 
 impl Agent {
@@ -64,8 +66,8 @@ impl Agent {
         let (commands, commands_in) = mpsc::channel(8);
         let stop = CancellationToken::new();
         let config = BusConfig { name: "bus".into(), transport, devices };
-        tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
-        Self { readings, commands, stop }
+        let task = tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
+        Self { readings, commands, stop, task }
     }
 
     pub async fn batch(&mut self) -> Vec<Reading> {
