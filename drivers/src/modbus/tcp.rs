@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::modbus::bus::{Bus, Change, Next};
 use crate::modbus::command::CommandError;
+use crate::modbus::cost::LineCost;
 use crate::modbus::device::BusDevice;
+use crate::modbus::plan::Read;
 use crate::modbus::request::{Answer, LinkAfter, Outcome, Request, Write};
 use crate::profile::Table;
 use std::borrow::Cow;
@@ -17,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_modbus::client::{Client, Context, tcp};
 use tokio_modbus::{Request as Pdu, Response, Slave};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,7 +58,7 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut shell = Shell {
-        bus: Bus::new(config.devices, clock.now().mono),
+        bus: Bus::new(LineCost::Tcp, config.devices, clock.moment().mono),
         name: config.name,
         address: config.address,
         line: None,
@@ -89,7 +91,7 @@ impl Shell {
             while let Ok(command) = commands.try_recv() {
                 self.accept(command);
             }
-            match self.bus.next(self.clock.now()) {
+            match self.bus.next(self.clock.moment()) {
                 Next::Report(batch) => {
                     if readings.send(batch).await.is_err() {
                         return;
@@ -103,7 +105,7 @@ impl Shell {
                 Next::Changed(change) => self.log(change),
                 Next::Connect => {
                     self.line = connect(&self.address).await;
-                    self.bus.connected(self.clock.now(), self.line.is_some());
+                    self.bus.connected(self.clock.moment(), self.line.is_some());
                 }
                 Next::Request { device, request } => {
                     let outcome = self.ask(device, &request).await;
@@ -111,12 +113,12 @@ impl Shell {
                         Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => LinkAfter::Dropped,
                         _ => LinkAfter::Kept,
                     };
-                    self.bus.done(self.clock.now(), outcome, link);
+                    self.bus.done(self.clock.moment(), outcome, link);
                 }
                 Next::WaitUntil(moment) => {
-                    let span = moment - self.clock.now().mono;
+                    let span = moment.saturating_sub(self.clock.moment().mono);
                     tokio::select! {
-                        () = sleep(duration(span)) => {}
+                        () = sleep(span) => {}
                         Some(command) = commands.recv() => self.accept(command),
                     }
                 }
@@ -126,7 +128,7 @@ impl Shell {
 
     fn accept(&mut self, command: Command) {
         let Command { point, value, deadline, reply } = command;
-        match self.bus.command(self.clock.now().mono, point, value, deadline) {
+        match self.bus.command(self.clock.moment().mono, point, value, deadline) {
             Ok(ticket) => {
                 self.replies.insert(ticket, reply);
             }
@@ -166,6 +168,26 @@ impl Shell {
                 warn!(bus, device = self.bus.device(device).name, "does not answer");
             }
             Change::DeviceBack(device) => info!(bus, device = self.bus.device(device).name, "answers again"),
+            Change::ReadSplit { device, read } => {
+                let Read { table, start, count, .. } = read;
+                let device = self.bus.device(device).name.as_str();
+                info!(bus, device, ?table, start, count, "refuses this read; made in parts from now on");
+            }
+            Change::PointAbsent { device, point } => {
+                let device = self.bus.device(device);
+                let point = device.points[point].name.as_str();
+                warn!(
+                    bus,
+                    device = device.name,
+                    point,
+                    "refused by the device; does the profile fit its model?"
+                );
+            }
+            Change::WatchdogSet(device) => info!(bus, device = self.bus.device(device).name, "watchdog set"),
+            Change::WatchdogFailed { device, address, why } => {
+                let device = self.bus.device(device).name.as_str();
+                error!(bus, device, address, %why, "watchdog not set: its outputs have no safe state");
+            }
         }
     }
 }
