@@ -387,6 +387,10 @@ impl Bus {
         let polled = &mut self.devices[device];
         let gateway = matches!(reason, BadReason::Exception(_));
         if !gateway && polled.forgives() {
+            // Once more, after all that is due now: the neighbours wait for one time-out, not for two.
+            if let Purpose::Poll(job) = flight.purpose {
+                polled.jobs[job].put_off(now.mono);
+            }
             return;
         }
         let in_vain = match flight.purpose {

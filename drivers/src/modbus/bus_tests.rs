@@ -222,7 +222,7 @@ fn as_fast_as_the_line_allows_is_all_that_others_leave() {
     let mut line = Line::new(vec![device(1, ms(0)), device(2, ms(1000))]);
     line.run_until(10_000);
     assert_eq!(line.good_of(2), 20);
-    assert!((1960..=1980).contains(&line.good_of(1)), "{}", line.good_of(1));
+    assert!((970..=980).contains(&line.good_of(1)), "{}", line.good_of(1));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn one_miss_is_forgiven_and_a_second_soon_after_is_not() {
 
 #[test]
 fn a_dropped_line_is_opened_anew_before_anything_is_asked_and_a_kept_one_is_not() {
-    for (link, connects) in [(LinkAfter::Dropped, &[0, 500, 1000][..]), (LinkAfter::Kept, &[0][..])] {
+    for (link, connects) in [(LinkAfter::Dropped, &[0, 500, 1020][..]), (LinkAfter::Kept, &[0][..])] {
         let mut line = Line::new(vec![device(1, ms(10_000)), device(2, ms(10_000))]);
         (line.dead, line.link) = (vec![0], link);
         line.run_until(1_400);
@@ -609,7 +609,7 @@ fn a_watchdog_is_set_once_verified_and_set_again_when_the_device_comes_back() {
     line.dead.clear();
     line.words.clear();
     line.run_until(20_000);
-    assert_eq!(line.changes[2..], [Change::DeviceSilent(0), Change::DeviceBack(0), Change::WatchdogSet(0)]);
+    assert_eq!(line.changes[2..], [Change::DeviceSilent(0), Change::WatchdogSet(0), Change::DeviceBack(0)]);
     assert_eq!(writes(&line)[2..], [write(938, 1), write(930, 1), write(8, 30)]);
 }
 
@@ -804,7 +804,7 @@ fn any_points() -> impl Strategy<Value = Vec<(u8, u16, &'static str, &'static st
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, max_shrink_iters: 2000, ..ProptestConfig::default() })]
     #[test]
     fn however_late_answers_are_no_value_is_anothers(
         points in any_points(),
@@ -817,7 +817,7 @@ proptest! {
     ) {
         let texts: Vec<_> = points.iter().map(|(f, at, kind, pace)| point(*f, *at, kind, pace)).collect();
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        let mut one = with(1, ms(300), &texts);
+        let mut one = with(1, ms(1200), &texts);
         one.modbus.gap_max = gap_max;
         one.modbus.registers_max = 4;
         let registers = one.modbus.registers.clone();
@@ -827,7 +827,12 @@ proptest! {
         let mut bus = Bus::new(LineCost::Rtu(Serial::STANDARD), vec![one], Duration::ZERO);
         let mut now = Moment::default();
         let mut good = 0;
-        while now.mono < ms(120_000) {
+        let mut end = ms(75_000);
+        // Until all trouble is over, and the longest pause, and what may still be late.
+        while now.mono < end || unit.delays.len() > 0 {
+            if unit.delays.len() > 0 {
+                end = now.mono + ms(75_000);
+            }
             match bus.next(now) {
                 Next::Report(readings) => {
                     for reading in readings {

@@ -77,6 +77,11 @@ impl Job {
         (self.next, self.busy, self.wait_until) = (0, 0, now);
     }
 
+    /// Others that are due now go before the running poll goes on.
+    pub fn put_off(&mut self, now: Duration) {
+        self.deadline = self.deadline.max(now + self.interval.max(AS_FAST));
+    }
+
     /// Whether a poll is running.
     pub fn runs(&self) -> bool {
         self.next < self.reads.len()
