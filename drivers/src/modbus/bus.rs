@@ -38,7 +38,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// And no more often than this in one poll.
 const BUSY_MAX: u8 = 5;
 /// After a probe in vain none for this many times as long as it took: 3 % of the line's time at most,
-/// unless nobody needs the line.
+/// unless nobody needs the line. The first probe of a device that was sound is beside that.
 const PROBE_REST: u32 = 33;
 
 /// What the shell shall do.
@@ -131,8 +131,9 @@ struct InFlight {
 enum Purpose {
     /// The next read of this job.
     Poll(usize),
-    /// To see whether a silent device is back; `idle` if nobody else needed the line.
-    Probe { idle: bool },
+    /// To see whether a silent device is back; `free` if that does not count as the silent devices'
+    /// share: nobody else needs the line, or it is the first one of a device that was sound.
+    Probe { free: bool },
     /// Only that it is answered matters: a fence, or a sign of life for a watchdog.
     Sign,
     /// A step of an order: the first of its device that are under way.
@@ -259,6 +260,7 @@ impl Bus {
             }
             return self.missed(now, &flight, reason);
         }
+        self.devices[flight.device].answered();
         match flight.purpose {
             Purpose::Poll(job) => self.poll_answered(now, flight.device, job, &outcome, certain),
             Purpose::Probe { .. } => self.probe_answered(now, flight.device),
@@ -363,7 +365,7 @@ impl Bus {
         self.report(readings);
         let polled = &mut self.devices[device];
         self.next_due = self.next_due.min(polled.jobs[job].due);
-        if polled.health != Health::Online && polled.is_whole() {
+        if !polled.health.is_online() && polled.is_whole() {
             polled.health.answered();
             self.out.push_back(Next::Changed(Change::DeviceBack(device)));
         }
@@ -394,14 +396,14 @@ impl Bus {
             return;
         }
         let in_vain = match flight.purpose {
-            Purpose::Probe { idle } => !idle,
-            _ => polled.health != Health::Online,
+            Purpose::Probe { free } => !free,
+            _ => !polled.health.is_online(),
         };
         if in_vain {
             let rest = (now.mono - flight.sent) * PROBE_REST;
             self.probes_from = self.probes_from.max(now.mono + rest);
         }
-        let news = polled.health.missed(now.mono, reason);
+        let news = polled.missed(now.mono, reason);
         self.orders.retain(|order| order.device != device || matches!(order.owner, Owner::Command { .. }));
         self.give_up(now, device, reason);
         if news {
@@ -583,9 +585,10 @@ impl Bus {
         }
         let probe = self.probe_due(now);
         if let Some(device) = probe
-            && now >= self.probes_from
+            && let free = self.devices[device].health.is_news()
+            && (free || now >= self.probes_from)
         {
-            return Some((device, Purpose::Probe { idle: false }));
+            return Some((device, Purpose::Probe { free }));
         }
         let mut first: Option<(Duration, usize, usize)> = None;
         for (device, polled) in self.devices.iter().enumerate() {
@@ -607,7 +610,7 @@ impl Bus {
         let needed = self.devices.iter().filter(|polled| polled.health.silence().is_none()).any(|polled| {
             polled.jobs.iter().any(|job| if job.runs() { job.wait_until < over } else { job.due < over })
         });
-        (!ordered && !needed).then_some((device, Purpose::Probe { idle: true }))
+        (!ordered && !needed).then_some((device, Purpose::Probe { free: true }))
     }
 
     /// The device whose order goes next: one that looked goes on before anything else is asked, else
@@ -626,15 +629,16 @@ impl Bus {
         Some(self.orders[chosen].device)
     }
 
-    /// The silent device that has waited longest for a probe beyond its pause.
+    /// The silent device to probe next: of those whose pause is over the one with the shortest, as it
+    /// answered most recently; then the one that has waited longest.
     fn probe_due(&self, now: Duration) -> Option<usize> {
         let due = |(device, polled): (usize, &Polled)| match polled.health {
-            Health::Silent { probe_at, .. } if probe_at <= now && polled.held_until <= now => {
-                Some((probe_at, device))
+            Health::Silent { pause, probe_at, .. } if probe_at <= now && polled.held_until <= now => {
+                Some((pause, probe_at, device))
             }
             _ => None,
         };
-        self.devices.iter().enumerate().filter_map(due).min().map(|(_, device)| device)
+        self.devices.iter().enumerate().filter_map(due).min().map(|(.., device)| device)
     }
 
     /// When something becomes due by itself.
@@ -656,7 +660,7 @@ impl Bus {
                     at(probe_at);
                     at(probe_at.max(self.probes_from));
                 }
-                Health::Online | Health::Returning { .. } => {
+                Health::Online { .. } | Health::Returning { .. } => {
                     at(polled.lonely_at());
                     polled.jobs.iter().filter(|job| job.runs()).for_each(|job| at(job.wait_until));
                 }

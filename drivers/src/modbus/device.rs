@@ -15,9 +15,12 @@ use storewarden_rules::{BadReason, Millis, PointId, Reading, Sample};
 
 /// How long a point that the device refused by itself is not asked for.
 const ABSENT_FOR: Duration = Duration::from_secs(3600);
-/// A missed answer is forgiven, and the read repeated, once in so many polls without a miss. A device
-/// that misses more often costs its neighbours as much as a silent one, and is taken for one.
-const CLEAN_POLLS: u8 = 10;
+/// A missed answer is forgiven, and the read made once more: three times, and once more for so many
+/// polls in which nothing was missed. A device that misses more often costs its neighbours as much as
+/// a silent one, and is taken for one.
+const POLLS_A_MISS: u8 = 10;
+/// What it may owe when a miss is still forgiven.
+const OWES_MAX: u8 = 2 * POLLS_A_MISS;
 /// A device with a watchdog is asked at least so many times within the watchdog's time.
 const KEPT_ALIVE: u32 = 3;
 const PACES: [Pace; 3] = [Pace::Fast, Pace::Normal, Pace::Slow];
@@ -136,8 +139,11 @@ pub(super) struct Polled {
     pub held_until: Duration,
     /// When it was last asked.
     pub asked: Duration,
-    /// Polls without a miss that it owes before one is forgiven.
+    /// Polls without a miss that it owes for those that were forgiven.
     owes: u8,
+    /// Whether its last read was missed and forgiven; or it never answered, and there is nothing to
+    /// forgive.
+    asked_again: bool,
     /// Boundaries its refusals taught.
     cuts: Vec<Cut>,
     /// Points it does not have, it seems.
@@ -150,6 +156,8 @@ pub(super) struct Polled {
     factors: Vec<Option<f64>>,
     /// Which points those are.
     is_factor: Vec<bool>,
+    /// Whether one of them has no value yet.
+    awaits: bool,
     line: LineCost,
 }
 
@@ -185,18 +193,20 @@ impl Polled {
             .filter(|job| !job.reads().is_empty())
             .collect();
         let mut polled = Self {
-            health: Health::Online,
+            health: Health::SOUND,
             jobs,
             unanswered: Unanswered::default(),
             timeout: Duration::from_millis(config.timeout().0.unsigned_abs()),
             held_until: Duration::ZERO,
             asked: now,
             owes: 0,
+            asked_again: true,
             cuts: Vec::new(),
             absent: Vec::new(),
             spans: Vec::new(),
             strange: strange(&config),
             factors: vec![None; config.points.len()],
+            awaits: is_factor.contains(&true),
             is_factor,
             line,
             config,
@@ -223,8 +233,8 @@ impl Polled {
             self.plan_again(now.mono, job);
         }
         // Multipliers first: nothing they multiply can be told without them.
-        let factor = |read: &Read| read.points.iter().any(|n| self.awaited(self.config.wanted[*n].1));
-        if self.jobs[job].reads().iter().any(factor) {
+        let awaited = |number: &usize| self.awaited(self.config.wanted[*number].1);
+        if self.awaits && self.jobs[job].reads().iter().any(|read| read.points.iter().any(awaited)) {
             self.jobs[job].deadline = now.mono;
         }
         let mut readings: Vec<_> = self
@@ -275,6 +285,7 @@ impl Polled {
                 readings.push(Reading { point, at: now.utc, sample });
             }
         }
+        self.awaits = self.awaits && (0..self.factors.len()).any(|index| self.awaited(index));
         self.advance(now.mono, job);
         readings
     }
@@ -304,7 +315,23 @@ impl Polled {
 
     /// Whether the missed answer is forgiven: the read is made once more.
     pub fn forgives(&mut self) -> bool {
-        self.health == Health::Online && std::mem::replace(&mut self.owes, CLEAN_POLLS) == 0
+        if !self.health.is_online() || self.owes > OWES_MAX || self.asked_again {
+            return false;
+        }
+        self.owes += POLLS_A_MISS;
+        self.asked_again = true;
+        true
+    }
+
+    /// It is silent from now on. True if that is news.
+    pub fn missed(&mut self, now: Duration, reason: BadReason) -> bool {
+        self.owes = OWES_MAX;
+        self.health.missed(now, reason)
+    }
+
+    /// Something was answered.
+    pub fn answered(&mut self) {
+        self.asked_again = false;
     }
 
     /// What the refusal of the job's read means from now on: it is cut where it spans what nobody
@@ -370,6 +397,9 @@ impl Polled {
         if self.jobs[job].advance(now) {
             self.jobs[job].made = true;
             self.owes = self.owes.saturating_sub(1);
+            if self.owes == 0 {
+                self.health.proven();
+            }
         }
     }
 

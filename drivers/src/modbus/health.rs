@@ -12,7 +12,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// Its last poll was answered, or it was never asked.
-    Online,
+    Online {
+        /// The pause that was in force before it came back, until it has proven itself; then zero. One
+        /// that keeps coming and going ends up with the long pauses of one that is gone.
+        before: Duration,
+    },
     /// It does not answer, or not in words that make sense.
     Silent {
         /// The pause in force, 1 s to 60 s.
@@ -31,12 +35,25 @@ pub enum Health {
 }
 
 impl Health {
+    /// Never asked, or without a fault for long.
+    pub const SOUND: Self = Self::Online { before: Duration::ZERO };
+
     /// What its readings are, if it is not asked.
     pub fn silence(self) -> Option<BadReason> {
         match self {
             Self::Silent { reason, .. } => Some(reason),
-            Self::Online | Self::Returning { .. } => None,
+            Self::Online { .. } | Self::Returning { .. } => None,
         }
+    }
+
+    /// Whether it answers as it should.
+    pub fn is_online(self) -> bool {
+        matches!(self, Self::Online { .. })
+    }
+
+    /// Whether it was sound until lately, and was not probed yet.
+    pub fn is_news(self) -> bool {
+        matches!(self, Self::Silent { pause: PAUSE_FIRST, .. })
     }
 
     /// A probe was answered.
@@ -48,15 +65,25 @@ impl Health {
 
     /// A whole poll was answered. True if it was not online until now.
     pub fn answered(&mut self) -> bool {
-        std::mem::replace(self, Self::Online) != Self::Online
+        let Self::Returning { pause } = *self else { return false };
+        *self = Self::Online { before: pause };
+        true
+    }
+
+    /// It missed nothing for long.
+    pub fn proven(&mut self) {
+        if self.is_online() {
+            *self = Self::SOUND;
+        }
     }
 
     /// An answer did not come, and is not asked for again. True if it was online until now.
     pub fn missed(&mut self, now: Duration, reason: BadReason) -> bool {
-        let (pause, news) = match *self {
-            Self::Online => (PAUSE_FIRST, true),
-            Self::Silent { pause, .. } | Self::Returning { pause } => ((pause * 2).min(PAUSE_MAX), false),
+        let (before, news) = match *self {
+            Self::Online { before } => (before, true),
+            Self::Silent { pause, .. } | Self::Returning { pause } => (pause, false),
         };
+        let pause = (before * 2).clamp(PAUSE_FIRST, PAUSE_MAX);
         *self = Self::Silent { pause, probe_at: now + pause, reason };
         news
     }
@@ -68,7 +95,7 @@ mod tests {
 
     #[test]
     fn pauses_double_to_a_minute_and_a_whole_poll_ends_them() {
-        let mut health = Health::Online;
+        let mut health = Health::SOUND;
         let mut now = Duration::ZERO;
         let mut pauses = Vec::new();
         for miss in 0..8 {
@@ -83,13 +110,15 @@ mod tests {
             }
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert!(health.answered());
-        assert!(!health.answered());
-        health.missed(now, BadReason::Garbled);
+        health.probed();
+        assert!(health.answered() && !health.answered());
+        assert!(health.missed(now, BadReason::Garbled));
         assert_eq!(health.silence(), Some(BadReason::Garbled));
-        assert!(
-            matches!(health, Health::Silent { pause: PAUSE_FIRST, .. }),
-            "starts again with the short pause"
-        );
+        assert!(matches!(health, Health::Silent { pause: PAUSE_MAX, .. }), "it only came and went");
+        health.probed();
+        health.answered();
+        health.proven();
+        health.missed(now, BadReason::Garbled);
+        assert!(health.is_news(), "starts again with the short pause");
     }
 }
