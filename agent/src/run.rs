@@ -225,7 +225,8 @@ fn start_buses(
             let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
             devices.extend(device.on_bus(first));
         }
-        let bus = BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), devices };
+        let bus =
+            BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
         let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start(on, "bus", async {
             task.await;

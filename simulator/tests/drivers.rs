@@ -10,6 +10,7 @@ use std::{
 use storewarden_drivers::{
     clock::Clock,
     modbus::{
+        cost::LineCost,
         device::{BusDevice, Polls},
         line::Transport,
         task,
@@ -96,7 +97,8 @@ async fn the_driver_reads_every_point_and_tells_every_fault_apart() {
     let (sender, mut readings) = mpsc::channel(64);
     let (commands, command_receiver) = mpsc::channel(4);
     let stop = CancellationToken::new();
-    let config = task::BusConfig { name: "bus".into(), transport: Transport::Tcp { address }, devices };
+    let transport = Transport::Tcp { address };
+    let config = task::BusConfig { name: "bus".into(), transport, cost: LineCost::Tcp, devices };
     tokio::spawn(task::run(config, sender, command_receiver, Clock::start(), stop.clone()));
 
     let (reply, outcome) = oneshot::channel();

@@ -161,7 +161,7 @@ impl Line {
         let (commands, receiver) = mpsc::channel(16);
         let stop = CancellationToken::new();
         let transport = Transport::Serial { port, serial: LINE };
-        let bus = BusConfig { name: name.into(), transport, devices };
+        let bus = BusConfig { name: name.into(), transport, cost: LineCost::Rtu(LINE), devices };
         tokio::spawn(run(bus, sender, receiver, Clock::start(), stop.clone()));
         Ok(Self { load, device, readings, commands, stop, simulator, wrong: 0, points })
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
+use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::task::{BusConfig, Command, run};
@@ -65,7 +66,11 @@ impl Agent {
         let (readings_out, readings) = mpsc::channel(64);
         let (commands, commands_in) = mpsc::channel(8);
         let stop = CancellationToken::new();
-        let config = BusConfig { name: "bus".into(), transport, devices };
+        let cost = match &transport {
+            Transport::Tcp { .. } => LineCost::Tcp,
+            Transport::RtuOverTcp { serial, .. } | Transport::Serial { serial, .. } => LineCost::Rtu(*serial),
+        };
+        let config = BusConfig { name: "bus".into(), transport, cost, devices };
         let task = tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
         Self { readings, commands, stop, task }
     }
