@@ -6,6 +6,7 @@ use crate::assemble::assemble;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::journal;
+use crate::profile_tool::{self, ProfileCommand};
 use crate::replay::{self, Recording};
 use chrono::{DateTime, SecondsFormat};
 use clap::{Parser, Subcommand};
@@ -73,6 +74,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Device profiles: check a file, list them, print their schema.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
 }
 
 /// Runs the command line; the first argument is the program's name.
@@ -96,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay { config, csv, json } => {
             load(&config).and_then(|config| print_replay(&config, &csv, json))
         }
+        Command::Profile(command) => profile_tool::run(&command),
     };
     match outcome {
         // `storewarden replay … | head`: whoever reads has seen enough.
@@ -112,7 +117,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// A fault of standard output.
-fn written(error: std::io::Error) -> Failure {
+pub(crate) fn written(error: std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         Failure::NobodyReads
     } else {

@@ -17,6 +17,7 @@ pub mod hq_link;
 pub mod journal;
 pub mod label;
 pub mod price;
+mod profile_tool;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -113,7 +113,7 @@ fn each_fault_names_its_line_and_what_to_write() {
         "temperature_low",
         "within each other's hysteresis",
     );
-    wrong("danfoss-ekc-202d", "danfoss-ekc-202", "danfoss", "write one of carel-ir33");
+    wrong("danfoss-ekc-202d", "danfoss-ekc-202", "danfoss", "write one of abb-b23");
     wrong("class = \"freezer\"", "class = \"meter\"", "class = \"meter\"", "cannot be a meter");
     wrong("relay/relay_1", "relay/relay_9", "relay_9", "reads no point `relay_9`");
     wrong("relay/relay_1", "freezer-1/fan", "freezer-1/fan", "cannot be written");

@@ -29,9 +29,15 @@ function = 3
 address = 100
 kind = 'u16'
 unit = '1'
+[[point]]
+name = 'air_temperature'
+function = 3
+address = 200
+kind = 's16'
+unit = '°C'
 ";
 
-/// A device of two points, hence two reads; its points are `10 × number` and the next.
+/// A device of two wanted points, hence two reads; its points are `10 × number` and the next.
 fn device(number: u16, poll: Millis) -> BusDevice {
     let profile = Profile::parse("x", PROFILE).unwrap();
     BusDevice {
