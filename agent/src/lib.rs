@@ -14,6 +14,7 @@ pub mod config;
 pub mod console;
 pub mod failure;
 pub mod hq_link;
+pub mod installer;
 pub mod journal;
 pub mod label;
 pub mod price;

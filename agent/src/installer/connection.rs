@@ -105,12 +105,7 @@ impl Session {
     /// # Errors
     ///
     /// Only where the line cannot be opened any more; a silent device is an outcome.
-    pub async fn ask(
-        &mut self,
-        unit: u8,
-        request: &Request,
-        timeout: Duration,
-    ) -> Result<Outcome, Failure> {
+    pub async fn ask(&mut self, unit: u8, request: &Request, timeout: Duration) -> Result<Outcome, Failure> {
         let (outcome, link) = self.line().await?.ask(unit, request, timeout).await;
         if link == LinkAfter::Dropped {
             self.line = None;

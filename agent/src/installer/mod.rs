@@ -18,7 +18,8 @@ pub use connection::Connection;
 
 use crate::failure::Failure;
 use std::io::Write;
-use storewarden_drivers::profile::{Modbus, Profile, Profiles};
+use std::path::Path;
+use storewarden_drivers::profile::{Modbus, Point, Profile, Profiles};
 use storewarden_rules::Unit;
 
 /// Profile and Modbus unit of the device that `read` and `write` talk to.
@@ -28,6 +29,14 @@ fn modbus_of(profile: &Profile) -> Result<&Modbus, Failure> {
     })
 }
 
+/// The profiles that ship with the program, and those of the user's folder.
+fn profiles_of(folder: Option<&Path>) -> Result<Profiles, Failure> {
+    match folder {
+        Some(folder) => Profiles::with_folder(folder).map_err(|faults| Failure::Input(faults.to_string())),
+        None => Ok(Profiles::built_in()),
+    }
+}
+
 fn profile_of<'a>(profiles: &'a Profiles, id: &str) -> Result<&'a Profile, Failure> {
     profiles.get(id).ok_or_else(|| {
         let known: Vec<_> = profiles.ids().collect();
@@ -35,18 +44,28 @@ fn profile_of<'a>(profiles: &'a Profiles, id: &str) -> Result<&'a Profile, Failu
     })
 }
 
-/// A value as the device's own display would have it.
-fn shown(value: f64, unit: Unit) -> String {
-    match unit {
+/// A value of the point as the device's own display would have it.
+fn shown(point: &Point, value: f64) -> String {
+    match point.unit {
         Unit::Flag if value == 0.0 => "off".into(),
         Unit::Flag if value == 1.0 => "on".into(),
-        Unit::One | Unit::Flag | Unit::Code => format!("{value}"),
-        _ => format!("{value} {}", unit.symbol()),
+        Unit::Code => {
+            point.state(value).map_or_else(|| format!("{value}"), |state| format!("{value} ({state})"))
+        }
+        Unit::One | Unit::Flag => number(value),
+        unit => format!("{} {}", number(value), unit.symbol()),
     }
 }
 
+/// A value that a single holds with no more digits than that: 230.1, not 230.10000610351562.
+fn number(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the value")]
+    let single = value as f32;
+    if f64::from(single) == value { single.to_string() } else { value.to_string() }
+}
+
 /// Rows under each other; the last column is as wide as it is.
-fn table(out: &mut impl Write, rows: &[Vec<String>]) -> std::io::Result<()> {
+fn table(out: &mut (impl Write + ?Sized), rows: &[Vec<String>]) -> std::io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let wide = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

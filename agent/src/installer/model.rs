@@ -2,6 +2,7 @@
 
 use super::reading::raw_of;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::plan::{Read, plan};
 use storewarden_drivers::modbus::request::{Answer, Outcome};
@@ -10,10 +11,13 @@ use storewarden_drivers::modbus::words::{decode, decode_bit};
 use storewarden_drivers::profile::{Kind, Modbus, Point, Profile, Register, Table};
 use storewarden_rules::{Sample, Unit};
 
-/// Reads by which a profile is judged: those that bring the most points.
-pub const TRIAL_READS: usize = 4;
-/// A model is proposed when at least this share of the points asked for makes sense.
-const SHARE_MIN: f64 = 0.6;
+/// Reads by which a profile is judged: those of its first points, which are the ones that matter most.
+const TRIAL_READS: usize = 12;
+/// Reads at the beginning of a trial that all bring nothing and so end it.
+const TRIAL_HOPELESS: usize = 3;
+/// A model is proposed when at least this share of the points asked for makes sense: controllers of one
+/// family have many points that a smaller one refuses.
+const SHARE_MIN: f64 = 0.4;
 /// Models that fit worse than the best by no more than this share are named beside it.
 const SHARE_CLOSE: f64 = 0.1;
 /// Models named for one unit.
@@ -53,9 +57,18 @@ impl Fit {
 pub fn trial(modbus: &Modbus) -> Vec<Read> {
     let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
     let mut reads = plan(modbus, LineCost::Rtu(Serial::STANDARD), &numbered, &[]);
-    reads.sort_by_key(|read| std::cmp::Reverse(read.points.len()));
+    reads.sort_by_key(|read| read.points.iter().min().copied());
     reads.truncate(TRIAL_READS);
     reads
+}
+
+/// Whether what was heard of the trial's beginning rules the profile out.
+pub fn hopeless(trial: &[Read], heard: &Heard) -> bool {
+    let bad = |read: &Read| {
+        let outcome = heard.get(&(read.table, read.start, read.count));
+        outcome.is_some_and(|outcome| !matches!(outcome, Outcome::Answer(_)))
+    };
+    trial.len() > TRIAL_HOPELESS && trial[..TRIAL_HOPELESS].iter().all(bad)
 }
 
 /// How well what was heard fits the profile.
@@ -63,7 +76,9 @@ pub fn fit(profile: &Profile, modbus: &Modbus, heard: &Heard) -> Fit {
     let (mut asked, mut good) = (0, Vec::new());
     for read in trial(modbus) {
         asked += read.points.len();
-        let Some(Outcome::Answer(answer)) = heard.get(&(read.table, read.start, read.count)) else { continue };
+        let Some(Outcome::Answer(answer)) = heard.get(&(read.table, read.start, read.count)) else {
+            continue;
+        };
         for index in &read.points {
             let (point, register) = (&profile.points[*index], &modbus.registers[*index]);
             if let Some(value) = sensible(point, register, &read, answer) {
@@ -94,21 +109,37 @@ fn sensible(point: &Point, register: &Register, read: &Read, answer: &Answer) ->
     let float = matches!(register.kind, Kind::F32 | Kind::F64);
     let can_be = match point.unit {
         Unit::Flag => value == 0.0 || value == 1.0,
+        unit if limits(unit).is_some_and(|limits| !limits.contains(&value)) => false,
+        Unit::Code => point.states.is_empty() || point.state(value).is_some(),
         _ => !float || value == 0.0 || value.abs() >= FLOAT_MIN,
     };
     can_be.then_some(value)
 }
 
+/// What a quantity of a shop can be, whatever the profile says: beyond, it is another number.
+fn limits(unit: Unit) -> Option<RangeInclusive<f64>> {
+    Some(match unit {
+        Unit::Celsius => -100.0..=200.0,
+        Unit::Volt => -1e3..=1e3,
+        Unit::Ampere => -1e4..=1e4,
+        Unit::Watt => -1e7..=1e7,
+        Unit::KilowattHour => -1e8..=1e8,
+        Unit::Hertz => 0.0..=100.0,
+        Unit::Percent => -100.0..=200.0,
+        _ => return None,
+    })
+}
+
 /// The models that may be meant, best first; none where nothing fits.
 pub fn likely(mut fits: Vec<Fit>) -> Vec<Fit> {
     fits.retain(|fit| fit.share() >= SHARE_MIN);
-    fits.sort_by(|a, b| {
-        b.share().total_cmp(&a.share()).then(b.telling.cmp(&a.telling)).then(b.good.cmp(&a.good))
-    });
-    let Some(best) = fits.first().cloned() else { return fits };
-    fits.retain(|fit| fit.share() >= best.share() - SHARE_CLOSE);
-    // A model of which nothing but flags and zeros is known says little beside one with numbers.
-    fits.retain(|fit| 2 * fit.telling >= best.telling);
+    let best = fits.iter().map(Fit::share).fold(0.0, f64::max);
+    fits.retain(|fit| fit.share() >= best - SHARE_CLOSE);
+    // Of those that fit as well, the one that explains the most numbers.
+    fits.sort_by(|a, b| (b.telling, b.good).cmp(&(a.telling, a.good)).then(b.share().total_cmp(&a.share())));
+    let telling = fits.first().map_or(0, |best| best.telling);
+    // A model of which little but flags and zeros is known says nothing beside one with numbers.
+    fits.retain(|fit| 2 * fit.telling >= telling);
     fits.truncate(NAMED_MAX);
     fits
 }

@@ -57,10 +57,17 @@ mod tests {
     #[test]
     fn one_of_four_orders_makes_sense() {
         let good = |words| {
-            pair(Kind::F32, words).map(|(name, sample)| (name, matches!(sample, Sample::Good(v) if v == 230.5)))
+            pair(Kind::F32, words)
+                .map(|(name, sample)| (name, matches!(sample, Sample::Good(v) if v == 230.5)))
         };
-        assert_eq!(good([0x4366, 0x8000]), [("ABCD", true), ("CDAB", false), ("BADC", false), ("DCBA", false)]);
-        assert_eq!(good([0x0080, 0x6643]), [("ABCD", false), ("CDAB", false), ("BADC", false), ("DCBA", true)]);
+        assert_eq!(
+            good([0x4366, 0x8000]),
+            [("ABCD", true), ("CDAB", false), ("BADC", false), ("DCBA", false)]
+        );
+        assert_eq!(
+            good([0x0080, 0x6643]),
+            [("ABCD", false), ("CDAB", false), ("BADC", false), ("DCBA", true)]
+        );
         assert_eq!(single(Kind::S16, 0xff47), Sample::Good(-185.0));
         let mut energy = unscaled(Kind::U32, WordOrder::Abcd);
         energy.scale = 0.01;

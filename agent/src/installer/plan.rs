@@ -1,7 +1,8 @@
 //! `storewarden plan`: what the devices of each line ask of it, and whether it holds that.
 
 use super::table;
-use crate::config::{Bus, Config, Faults, key_of};
+use crate::cli::{refused, written};
+use crate::config::{Bus, Config, key_of};
 use crate::failure::Failure;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -17,10 +18,10 @@ use storewarden_drivers::profile::{Pace, Table};
 ///
 /// Where the file has faults, which a line with too much to do is one of.
 pub fn plan(path: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let (config, overloads) = Config::load_whatever_load(path).map_err(Faults::refused)?;
+    let (config, overloads) = Config::load_whatever_load(path).map_err(|faults| refused(&faults))?;
     let loads: Vec<Load> = (0..config.buses.len()).map(|bus| config.load_of(bus)).collect();
     let names = |bus: usize| config.devices_of(bus).map(|(_, device)| device.id.as_str()).collect::<Vec<_>>();
-    let written = if json {
+    let printed = if json {
         let buses: Vec<_> = config
             .buses
             .iter()
@@ -37,16 +38,17 @@ pub fn plan(path: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure
             .enumerate()
             .try_for_each(|(index, (bus, load))| print(out, bus, load, &names(index)))
     };
-    written.map_err(Failure::output)?;
-    if overloads.is_empty() { Ok(()) } else { Err(overloads.refused()) }
+    printed.map_err(written)?;
+    if overloads.is_empty() { Ok(()) } else { Err(refused(&overloads)) }
 }
 
 fn print(out: &mut impl Write, bus: &Bus, load: &Load, names: &[&str]) -> std::io::Result<()> {
     writeln!(out, "bus {}: {}", bus.id, describe(bus))?;
-    let mut rows =
-        vec![["device", "pace", "every", "fn", "address", "count", "points", "bytes", "time", "of the line"]
+    let mut rows = vec![
+        ["device", "pace", "every", "fn", "address", "count", "points", "bytes", "time", "of the line"]
             .map(str::to_owned)
-            .to_vec()];
+            .to_vec(),
+    ];
     for job in &load.jobs {
         for (number, read) in job.reads.iter().enumerate() {
             let once = |text: String| if number == 0 { text } else { String::new() };
@@ -86,10 +88,9 @@ fn describe(bus: &Bus) -> String {
             format!("{}, behind it a line of {serial}", bus.transport)
         }
         LineCost::Rtu(_) => bus.transport.to_string(),
-        LineCost::Tcp => format!(
-            "{}, times are guesses; write `baud` if there is a serial line behind it",
-            bus.transport
-        ),
+        LineCost::Tcp => {
+            format!("{}, times are guesses; write `baud` if there is a serial line behind it", bus.transport)
+        }
     }
 }
 

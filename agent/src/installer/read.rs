@@ -3,10 +3,13 @@
 use super::connection::{Session, block_on};
 use super::orders::{in_all_orders, pair, single};
 use super::reading::{PointReading, Target};
-use super::{Connection, modbus_of, profile_of, shown, table};
+use super::{Connection, modbus_of, profile_of, profiles_of, shown, table};
+use crate::cli::written;
 use crate::failure::Failure;
+use clap::Args;
 use serde_json::{Map, json};
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::modbus::request::{Answer, Outcome, Request};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
@@ -18,26 +21,93 @@ const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 }
 /// How long a unit without a profile may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Which points of a device.
-#[derive(Clone, Debug)]
-pub struct Points<'a> {
-    /// Profile of the device.
-    pub profile: &'a str,
-    /// Names of points; empty: all.
-    pub named: &'a [String],
-    /// Show every number of several registers in all four orders.
-    pub orders: bool,
+/// `storewarden read`.
+#[derive(Args)]
+pub struct Read {
+    #[command(flatten)]
+    connection: Connection,
+    /// Unit address.
+    #[arg(long)]
+    unit: u8,
+    #[command(flatten)]
+    what: What,
+    /// Only this point; may be given several times.
+    #[arg(long = "point", value_name = "NAME", requires = "profile")]
+    points: Vec<String>,
+    /// Show numbers of several registers in all four orders of their bytes.
+    #[arg(long, requires = "profile")]
+    orders: bool,
+    /// 0-based wire address of the first register or bit, decimal or 0x….
+    #[arg(long, value_parser = address, requires = "function", default_value = "0")]
+    address: u16,
+    /// How many registers (1 to 125) or bits (1 to 2000).
+    #[arg(long, requires = "function", default_value_t = 1)]
+    count: u16,
+    /// The user's folder of profiles, besides those that ship with the program.
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Profile of the device, as `storewarden profile list` shows them.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Read registers without a profile: 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+    function: Option<u8>,
+}
+
+fn address(text: &str) -> Result<u16, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u16::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "write 0 to 65535 or 0x0000 to 0xFFFF".into())
+}
+
+impl Read {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Where the line cannot be opened, a name is unknown, or nothing was read.
+    pub fn run(self) -> Result<(), Failure> {
+        let out = &mut std::io::stdout().lock();
+        match (&self.what.profile, self.what.function) {
+            (_, Some(function)) => {
+                let wanted = Registers { function, address: self.address, count: self.count };
+                registers(&self.connection, self.unit, wanted, self.json, out)
+            }
+            (profile, None) => {
+                let profiles = profiles_of(self.profiles.as_deref())?;
+                let wanted = Points {
+                    profile: profile.as_deref().unwrap_or_default(),
+                    named: &self.points,
+                    orders: self.orders,
+                };
+                points(&profiles, &self.connection, self.unit, &wanted, self.json, out)
+            }
+        }
+    }
+}
+
+/// Which points of a device; none named: all.
+struct Points<'a> {
+    profile: &'a str,
+    named: &'a [String],
+    orders: bool,
 }
 
 /// Registers or bits of a unit.
-#[derive(Clone, Copy, Debug)]
-pub struct Registers {
-    /// 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers.
-    pub function: u8,
-    /// 0-based wire address of the first.
-    pub address: u16,
-    /// How many.
-    pub count: u16,
+struct Registers {
+    function: u8,
+    address: u16,
+    count: u16,
 }
 
 /// How the serial line is set where the command does not say: as the device leaves the factory.
@@ -46,11 +116,7 @@ pub fn usual(modbus: &Modbus) -> Serial {
 }
 
 /// Reads the points of a device and prints them.
-///
-/// # Errors
-///
-/// Where the line cannot be opened, a name is unknown, or no point was read.
-pub fn points(
+fn points(
     profiles: &Profiles,
     connection: &Connection,
     unit: u8,
@@ -79,7 +145,7 @@ pub fn points(
         target.read(&mut session, &indices).await
     })?;
     let print = if json { print_json } else { print_text };
-    print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(Failure::output)?;
+    print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
     let answered = |reading: &PointReading| reading.sample != Sample::Bad(BadReason::NoResponse);
     if !readings.iter().any(answered) {
         return Err(Failure::Outcome(format!(
@@ -107,11 +173,12 @@ fn print_json(
     for (index, reading) in indices.iter().zip(readings) {
         let point = &profile.points[*index];
         let mut entry = json!({
-            "value": reading.value(), "unit": point.unit.symbol(),
+            "value": reading.sample.good(), "unit": point.unit.symbol(),
             "quality": reading.quality(), "raw": reading.raw,
         });
         if let Some(orders) = orders_of(modbus, *index, reading, orders) {
-            entry["orders"] = orders.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            entry["orders"] =
+                orders.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         }
         points.insert(point.name.clone(), entry);
     }
@@ -129,11 +196,11 @@ fn print_text(
     let mut rows = vec![["point", "value", "quality", "raw"].map(str::to_owned).to_vec()];
     for (index, reading) in indices.iter().zip(readings) {
         let point = &profile.points[*index];
-        let value = reading.value().map_or("-".into(), |value| shown(value, point.unit));
+        let value = reading.sample.good().map_or("-".into(), |value| shown(point, value));
         let raw = reading.raw.as_deref().map_or("-".into(), hex);
         rows.push(vec![point.name.clone(), value, reading.quality(), raw]);
         for (name, value) in orders_of(modbus, *index, reading, orders).into_iter().flatten() {
-            let value = value.map_or("-".into(), |value| shown(value, point.unit));
+            let value = value.map_or("-".into(), |value| shown(point, value));
             rows.push(vec![format!("  as {name}"), value]);
         }
     }
@@ -148,20 +215,12 @@ fn orders_of(
     reading: &PointReading,
     asked: bool,
 ) -> Option<Vec<(&'static str, Option<f64>)>> {
-    let undecided =
-        matches!(reading.sample, Sample::Bad(BadReason::OutOfRange | BadReason::SensorFault));
+    let undecided = matches!(reading.sample, Sample::Bad(BadReason::OutOfRange | BadReason::SensorFault));
     if !asked && !undecided {
         return None;
     }
     let orders = in_all_orders(&modbus.registers[index], reading.raw.as_deref()?)?;
-    Some(orders.into_iter().map(|(name, sample)| (name, value_of(sample))).collect())
-}
-
-fn value_of(sample: Sample) -> Option<f64> {
-    match sample {
-        Sample::Good(value) => Some(value),
-        Sample::Bad(_) => None,
-    }
+    Some(orders.into_iter().map(|(name, sample)| (name, sample.good())).collect())
 }
 
 fn hex(raw: &[u16]) -> String {
@@ -169,11 +228,7 @@ fn hex(raw: &[u16]) -> String {
 }
 
 /// Reads registers or bits of a unit and prints what they may mean.
-///
-/// # Errors
-///
-/// Where the line cannot be opened, the unit does not answer or refuses.
-pub fn registers(
+fn registers(
     connection: &Connection,
     unit: u8,
     wanted: Registers,
@@ -216,7 +271,7 @@ pub fn registers(
             return Err(Failure::Outcome(format!("unit {unit} does not answer on {line}")));
         }
     };
-    let written = if json {
+    let printed = if json {
         let raw: Vec<u16> = match &answer {
             Answer::Words(words) => words.clone(),
             Answer::Bits(bits) => bits.iter().map(|bit| u16::from(*bit)).collect(),
@@ -225,7 +280,7 @@ pub fn registers(
     } else {
         print_registers(out, address, &answer)
     };
-    written.map_err(Failure::output)
+    printed.map_err(written)
 }
 
 fn print_registers(out: &mut impl Write, address: u16, answer: &Answer) -> std::io::Result<()> {
@@ -267,7 +322,7 @@ fn place(address: u16) -> String {
 
 /// Seven digits are what a single holds; very large and small ones with an exponent.
 fn number(sample: Sample) -> String {
-    match value_of(sample) {
+    match sample.good() {
         None => "-".into(),
         Some(value) if value == 0.0 || (1e-3..1e10).contains(&value.abs()) => {
             let text = format!("{value:.4}");
@@ -278,7 +333,7 @@ fn number(sample: Sample) -> String {
 }
 
 /// What an exception code means: Modbus Application Protocol Specification V1.1b3, section 7.
-pub fn exception(code: u8) -> &'static str {
+fn exception(code: u8) -> &'static str {
     match code {
         1 => "it does not know this function",
         2 => "it has no such address",
@@ -292,4 +347,3 @@ pub fn exception(code: u8) -> &'static str {
         _ => "a code of its own",
     }
 }
-

@@ -29,18 +29,11 @@ impl PointReading {
         Self { sample: Sample::Bad(reason), raw: None }
     }
 
-    /// The value, if it is good.
-    pub fn value(&self) -> Option<f64> {
-        match self.sample {
-            Sample::Good(value) => Some(value),
-            Sample::Bad(_) => None,
-        }
-    }
-
     /// `good`, or the reason's name; an exception with its code.
     pub fn quality(&self) -> String {
         match self.sample {
             Sample::Good(_) => "good".into(),
+            Sample::Stale(_) => "stale".into(),
             Sample::Bad(BadReason::Exception(code)) => format!("exception_{code}"),
             Sample::Bad(reason) => reason.name().into(),
         }
@@ -138,7 +131,8 @@ impl Target<'_> {
         for factor in &self.modbus.registers[index].scale_by {
             sample = match (sample, read[*factor].sample) {
                 (Sample::Good(value), Sample::Good(factor)) => Sample::Good(value * factor),
-                (Sample::Bad(reason), _) | (_, Sample::Bad(reason)) => Sample::Bad(reason),
+                (Sample::Good(_), factor) => factor,
+                (own, _) => own,
             };
         }
         PointReading { sample: self.points[index].plausible(sample), raw: read[index].raw.clone() }

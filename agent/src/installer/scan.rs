@@ -4,18 +4,22 @@
 //! address and check sum: no other setting of a serial line brings that.
 
 use super::connection::{Session, block_on};
-use super::model::{Fit, Heard, fit, likely, trial};
-use super::{Connection, shown, table};
+use super::model::{Fit, Heard, fit, hopeless, likely, trial};
+use super::{Connection, profiles_of, shown, table};
+use crate::cli::written;
 use crate::failure::Failure;
+use clap::Args;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::request::{Outcome, Request};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::{Profile, Profiles, Table};
+use storewarden_rules::Unit;
 
 /// The settings that are tried on a serial port, the most common of shop equipment first. A receiver
 /// looks at the first stop bit only, so one stop bit finds devices with two.
@@ -52,18 +56,51 @@ const PROBES: [Table; 2] = [Table::HoldingRegister, Table::InputRegister];
 const NOT_THERE: [u8; 2] = [0x0A, 0x0B];
 /// How many units in a row that all answer are taken for one device that ignores the address.
 const ALL_ANSWER: usize = 8;
+/// From this share of sensible points on a single candidate is called probable.
+const SHARE_SURE: f64 = 0.8;
 /// Unanswered reads of one table after which the others of that table are not tried.
 const SILENT_READS: u32 = 2;
 
 /// What to look for.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Unit addresses, in this order.
-    pub units: Vec<u8>,
-    /// Try every setting of the serial line, also after one that was answered.
-    pub all: bool,
-    /// How long a unit may take to begin its answer, in place of 150 ms on a serial port and 1 s over TCP.
-    pub timeout: Option<Duration>,
+struct Wanted {
+    units: Vec<u8>,
+    all: bool,
+    timeout: Option<Duration>,
+}
+
+/// `storewarden scan`.
+#[derive(Args)]
+pub struct Scan {
+    #[command(flatten)]
+    connection: Connection,
+    /// Unit addresses, as 1-32 or 1,2,17-20; 1 to 247.
+    #[arg(long, default_value = "1-32", value_parser = parse_units)]
+    units: Units,
+    /// Try every setting of the serial port, also after one that was answered.
+    #[arg(long)]
+    all: bool,
+    /// How long a unit may take to begin its answer: 150ms on a serial port unless said, 1s over TCP.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// The user's folder of profiles, besides those that ship with the program.
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Scan {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Where the line cannot be opened, or nothing answers.
+    pub fn run(self) -> Result<(), Failure> {
+        let profiles = profiles_of(self.profiles.as_deref())?;
+        let wanted = Wanted { units: self.units.0, all: self.all, timeout: self.timeout };
+        scan(&profiles, &self.connection, &wanted, self.json, &mut std::io::stdout().lock())
+    }
 }
 
 /// A unit that answers.
@@ -82,11 +119,7 @@ struct FoundLine {
 }
 
 /// Looks for devices and prints what is found.
-///
-/// # Errors
-///
-/// Where the line cannot be opened, or nothing answers.
-pub fn scan(
+fn scan(
     profiles: &Profiles,
     connection: &Connection,
     wanted: &Wanted,
@@ -125,9 +158,9 @@ pub fn scan(
     })?;
     if json {
         let lines: Vec<_> = lines.iter().map(|line| as_json(profiles, line)).collect();
-        writeln!(out, "{}", json!({ "lines": lines })).map_err(Failure::output)?;
+        writeln!(out, "{}", json!({ "lines": lines })).map_err(written)?;
     } else {
-        lines.iter().try_for_each(|line| print(out, profiles, line)).map_err(Failure::output)?;
+        lines.iter().try_for_each(|line| print(out, profiles, line)).map_err(written)?;
     }
     if lines.is_empty() {
         return Err(Failure::Outcome(
@@ -224,20 +257,24 @@ async fn listen(
     let mut heard = Heard::new();
     // A device that ignores what it does not know costs a time-out each time.
     let mut silent: HashMap<Table, u32> = HashMap::new();
-    for read in profiles.iter().filter_map(Profile::modbus).flat_map(trial) {
-        let key = (read.table, read.start, read.count);
-        let silence = silent.entry(read.table).or_default();
-        if heard.contains_key(&key) || *silence >= SILENT_READS {
-            continue;
+    for trial in profiles.iter().filter_map(Profile::modbus).map(trial) {
+        for read in &trial {
+            if hopeless(&trial, &heard) {
+                break;
+            }
+            let key = (read.table, read.start, read.count);
+            let silence = silent.entry(read.table).or_default();
+            if heard.contains_key(&key) || *silence >= SILENT_READS {
+                continue;
+            }
+            let request = Request::Read { table: read.table, start: read.start, count: read.count };
+            let outcome = session.ask(unit, &request, 2 * timeout).await?;
+            match outcome {
+                Outcome::TimedOut | Outcome::Lost | Outcome::Garbled => *silence += 1,
+                _ => *silence = 0,
+            }
+            heard.insert(key, outcome);
         }
-        let request = Request::Read { table: read.table, start: read.start, count: read.count };
-        let outcome = session.ask(unit, &request, 2 * timeout).await?;
-        match outcome {
-            Outcome::TimedOut | Outcome::Lost | Outcome::Garbled => *silence += 1,
-            // It knows the table: from here on it is heard to the end.
-            _ => *silence = 0,
-        }
-        heard.insert(key, outcome);
     }
     Ok(heard)
 }
@@ -274,15 +311,22 @@ fn print(out: &mut impl Write, profiles: &Profiles, line: &FoundLine) -> std::io
             writeln!(out, "unit {}: {}; no known model fits", found.unit, found.answer)?;
             continue;
         };
-        let say = if others.is_empty() { "probably" } else { "could be" };
+        let say = match others {
+            [] if best.share() >= SHARE_SURE => "probably",
+            [] => "perhaps",
+            _ => "could be",
+        };
         writeln!(out, "unit {}: {}; {say}:", found.unit, found.answer)?;
         let mut rows = Vec::new();
         for model in [best].into_iter().chain(others) {
-            let values: Vec<_> =
-                model.values.iter().map(|(name, value, unit)| format!("{name} {}", shown(*value, *unit))).collect();
+            let Some(profile) = profiles.get(&model.profile) else { continue };
+            let value = |(name, value, _): &(String, f64, Unit)| {
+                Some(format!("{name} {}", shown(profile.point(name)?, *value)))
+            };
+            let values: Vec<_> = model.values.iter().filter_map(value).collect();
             rows.push(vec![
                 format!("  {}", model.profile),
-                name_of(profiles, &model.profile),
+                format!("{} {}", profile.maker, profile.model),
                 format!("{} of {} points make sense", model.good, model.asked),
                 values.join(", "),
             ]);
@@ -291,10 +335,6 @@ fn print(out: &mut impl Write, profiles: &Profiles, line: &FoundLine) -> std::io
     }
     writeln!(out, "\nFor store.toml, once the values agree with each device's own display:\n")?;
     write!(out, "{}", as_toml(profiles, line))
-}
-
-fn name_of(profiles: &Profiles, id: &str) -> String {
-    profiles.get(id).map(|profile| format!("{} {}", profile.maker, profile.model)).unwrap_or_default()
 }
 
 fn as_json(profiles: &Profiles, line: &FoundLine) -> Value {
@@ -340,7 +380,8 @@ fn as_toml(profiles: &Profiles, line: &FoundLine) -> String {
     for found in &line.units {
         let unit = found.unit;
         let best = found.models.first().and_then(|best| profiles.get(&best.profile));
-        let Some((profile, class)) = best.and_then(|profile| Some((profile, profile.classes.first()?))) else {
+        let Some((profile, class)) = best.and_then(|profile| Some((profile, profile.classes.first()?)))
+        else {
             let _ = writeln!(text, "\n# unit {unit}: answers, model not known");
             continue;
         };
@@ -348,8 +389,11 @@ fn as_toml(profiles: &Profiles, line: &FoundLine) -> String {
         let class_note =
             if classes.is_empty() { String::new() } else { format!("  # or {}", classes.join(", ")) };
         let others: Vec<_> = found.models.iter().skip(1).map(|model| model.profile.as_str()).collect();
-        let profile_note =
-            if others.is_empty() { String::new() } else { format!("  # could also be {}", others.join(", ")) };
+        let profile_note = if others.is_empty() {
+            String::new()
+        } else {
+            format!("  # could also be {}", others.join(", "))
+        };
         let _ = writeln!(
             text,
             "\n[[device]]\nid = \"{class}-{unit}\"\nclass = \"{class}\"{class_note}\nprofile = \"{}\"{profile_note}\nbus = \"bus-1\"\nunit = {unit}",
@@ -375,12 +419,8 @@ fn parity_name(parity: Parity) -> &'static str {
     }
 }
 
-/// Unit addresses as `1-32` or `1,2,17-20`.
-///
-/// # Errors
-///
-/// What to write instead.
-pub fn parse_units(text: &str) -> Result<Units, String> {
+/// Unit addresses as `1-32` or `1,2,17-20`; else what to write instead.
+fn parse_units(text: &str) -> Result<Units, String> {
     let mut units = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -397,14 +437,13 @@ pub fn parse_units(text: &str) -> Result<Units, String> {
 
 /// Unit addresses of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Units(pub Vec<u8>);
+struct Units(Vec<u8>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
     use std::path::Path;
-    use storewarden_rules::Unit;
 
     #[test]
     fn addresses_are_ranges_and_single_ones() {
@@ -442,9 +481,9 @@ mod tests {
         ] {
             let line = found(transport.clone());
             let toml = as_toml(&Profiles::built_in(), &line);
-            let text =
-                format!("[store]\nchain = \"c\"\nid = \"s\"\ntimezone = \"Asia/Shanghai\"\n\n{toml}");
-            let config = Config::parse(Path::new("store.toml"), &text).unwrap_or_else(|f| panic!("{text}\n{f}"));
+            let text = format!("[store]\nchain = \"c\"\nid = \"s\"\ntimezone = \"Asia/Shanghai\"\n\n{toml}");
+            let config =
+                Config::parse(Path::new("store.toml"), &text).unwrap_or_else(|f| panic!("{text}\n{f}"));
             assert_eq!(config.buses[0].transport, transport);
             let ids: Vec<_> = config.devices.iter().map(|device| device.profile.id.as_str()).collect();
             assert_eq!(ids, ["danfoss-ekc-202d", "eastron-sdm630"]);
