@@ -17,7 +17,7 @@ const TRIAL_READS: usize = 12;
 const TRIAL_HOPELESS: usize = 3;
 /// A model is proposed when at least this share of the points asked for makes sense: controllers of one
 /// family have many points that a smaller one refuses.
-const SHARE_MIN: f64 = 0.4;
+const SHARE_MIN: f64 = 0.3;
 /// Models that fit worse than the best by no more than this share are named beside it.
 const SHARE_CLOSE: f64 = 0.1;
 /// Models named for one unit.
