@@ -6,85 +6,28 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod parties;
+
+use parties::{Agent, NEVER, PATIENCE, device, good, point, profile};
 use std::sync::Arc;
 use std::time::Duration;
-use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
-use storewarden_drivers::modbus::device::{BusDevice, Polls};
+use storewarden_drivers::modbus::device::BusDevice;
 use storewarden_drivers::modbus::line::Transport;
-use storewarden_drivers::modbus::task::{BusConfig, Command, run};
 use storewarden_drivers::profile::Profile;
-use storewarden_rules::{BadReason, Millis, PointId, Reading, Sample};
+use storewarden_rules::{BadReason, Millis, Sample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-
-/// Longer than anything here takes; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(20);
-const NEVER: Millis = Millis(3_600_000);
-
-fn profile(points: &str) -> Arc<Profile> {
-    let head =
-        "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\ntimeout_ms=300\n";
-    Arc::new(Profile::parse("x", &format!("{head}{points}")).unwrap())
-}
-
-fn point(function: u8, address: u16, kind: &str, write: &str) -> String {
-    format!(
-        "[[point]]\nname='f{function}_{address}'\nfunction={function}\naddress={address}\nkind='{kind}'\nunit='1'\n{write}\n"
-    )
-}
 
 fn three_registers() -> Arc<Profile> {
     profile(&(107..110).map(|address| point(3, address, "u16", "")).collect::<String>())
 }
 
-/// A device of this unit that is polled once and then hardly ever; its points count from `first`.
-fn device(unit: u8, profile: &Arc<Profile>, first: u16, poll: Millis) -> BusDevice {
-    let wanted = (first..).map(PointId).zip(0..profile.points.len()).collect();
-    BusDevice {
-        name: format!("unit-{unit}"),
-        unit,
-        modbus: profile.modbus().unwrap().clone(),
-        points: profile.points.clone(),
-        polls: Polls::every(Duration::from_millis(poll.0.unsigned_abs())),
-        timeout: None,
-        safe: None,
-        wanted,
-    }
-}
-
-struct Agent {
-    readings: mpsc::Receiver<Vec<Reading>>,
-    commands: mpsc::Sender<Command>,
-    stop: CancellationToken,
-}
-
-impl Agent {
-    async fn samples(&mut self) -> Vec<Sample> {
-        let batch = timeout(PATIENCE, self.readings.recv()).await.expect("readings come").unwrap();
-        batch.into_iter().map(|reading| reading.sample).collect()
-    }
-
-    async fn write(&self, point: u16, value: f64) -> oneshot::Receiver<Result<(), CommandError>> {
-        let (reply, outcome) = oneshot::channel();
-        let command = Command { point: PointId(point), value, deadline: Millis(10_000), reply };
-        self.commands.send(command).await.unwrap();
-        outcome
-    }
-}
-
 async fn start(devices: Vec<BusDevice>) -> (TcpListener, Agent) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (readings_out, readings) = mpsc::channel(64);
-    let (commands, commands_in) = mpsc::channel(8);
-    let stop = CancellationToken::new();
-    let config = BusConfig { name: "bus".into(), transport: Transport::Tcp { address }, devices };
-    tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
-    (listener, Agent { readings, commands, stop })
+    (listener, Agent::start(Transport::Tcp { address }, devices))
 }
 
 /// One connection, seen from the device's side.
@@ -120,10 +63,6 @@ impl Peer {
         let header = [self.transaction[0], self.transaction[1], 0, 0, length[0], length[1], unit];
         self.stream.write_all(&[&header, body].concat()).await.unwrap();
     }
-}
-
-fn good(values: &[f64]) -> Vec<Sample> {
-    values.iter().map(|value| Sample::Good(*value)).collect()
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::modbus::request::{LinkAfter, Outcome, Request};
 use crate::modbus::rtu_line::RtuLine;
-use crate::modbus::serial::{Parity, Serial};
+use crate::modbus::serial::Serial;
 use crate::modbus::tcp::TcpLine;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -49,17 +49,6 @@ impl fmt::Display for Transport {
             Self::RtuOverTcp { address, serial } => write!(f, "RTU over TCP {address} {serial}"),
             Self::Serial { port, serial } => write!(f, "RTU {port} {serial}"),
         }
-    }
-}
-
-impl fmt::Display for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parity = match self.parity {
-            Parity::None => 'N',
-            Parity::Even => 'E',
-            Parity::Odd => 'O',
-        };
-        write!(f, "{} 8{parity}{}", self.baud, self.stop_bits)
     }
 }
 
@@ -114,6 +103,7 @@ pub(super) async fn wait_until(moment: Instant, exactly: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modbus::serial::Parity;
 
     #[test]
     fn an_operator_reads_a_line_as_it_is_written_on_the_device() {

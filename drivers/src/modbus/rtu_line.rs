@@ -154,10 +154,13 @@ impl RtuLine {
         let give_up = Instant::now() + DRAIN_MAX;
         let mut bytes = [0; 256];
         let quiet = loop {
-            if self.port.read_waiting(&mut bytes)? > 0 {
-                self.last_byte = Instant::now();
-            }
             let now = Instant::now();
+            if self.port.read_waiting(&mut bytes)? > 0 {
+                self.last_byte = now;
+                if now < give_up {
+                    continue;
+                }
+            }
             let silent_at = self.last_byte + self.silence;
             if now >= silent_at {
                 break true;

@@ -1,6 +1,7 @@
 //! The parameters of a serial line and the times that follow from them, as the Modbus serial line
 //! specification V1.02, section 2.5.1, has them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The parity bit of a character.
@@ -44,6 +45,18 @@ impl Serial {
     /// The shortest silence between frames: 3.5 characters, above 19200 baud fixed at 1750 µs.
     pub fn t3_5(self) -> Duration {
         if self.baud > 19_200 { Duration::from_micros(1750) } else { self.characters(7) / 2 }
+    }
+}
+
+/// As it is written on devices: `9600 8N1`.
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parity = match self.parity {
+            Parity::None => 'N',
+            Parity::Even => 'E',
+            Parity::Odd => 'O',
+        };
+        write!(f, "{} 8{parity}{}", self.baud, self.stop_bits)
     }
 }
 
