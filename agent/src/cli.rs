@@ -3,9 +3,11 @@
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
 use crate::assemble::assemble;
-use crate::config::Config;
+use crate::config::{Config, Faults};
 use crate::failure::Failure;
+use crate::installer;
 use crate::journal;
+use crate::profile_tool::{self, ProfileCommand};
 use crate::replay::{self, Recording};
 use chrono::{DateTime, SecondsFormat};
 use clap::{Parser, Subcommand};
@@ -73,6 +75,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Device profiles: check a file, list them, print their schema.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// Show what the devices of each bus ask of its line, and whether it holds that. Exit code 2 if not.
+    Plan {
+        /// The store's configuration.
+        #[arg(long, default_value = "store.toml")]
+        config: PathBuf,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find the devices of a line: their addresses, its settings, their models. Never writes to a device.
+    Scan(installer::scan::Scan),
+    /// Read a device's points once, or registers of any unit.
+    Read(installer::read::Read),
+    /// Write one point of a device; without --yes only show what would be sent.
+    Write(installer::write::Write),
 }
 
 /// Runs the command line; the first argument is the program's name.
@@ -96,6 +116,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay { config, csv, json } => {
             load(&config).and_then(|config| print_replay(&config, &csv, json))
         }
+        Command::Profile(command) => profile_tool::run(&command),
+        Command::Plan { config, json } => installer::plan::plan(&config, json, &mut std::io::stdout().lock()),
+        Command::Scan(command) => command.run(),
+        Command::Read(command) => command.run(),
+        Command::Write(command) => command.run(),
     };
     match outcome {
         // `storewarden replay … | head`: whoever reads has seen enough.
@@ -112,7 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// A fault of standard output.
-fn written(error: std::io::Error) -> Failure {
+pub(crate) fn written(error: std::io::Error) -> Failure {
     if error.kind() == std::io::ErrorKind::BrokenPipe {
         Failure::NobodyReads
     } else {
@@ -120,12 +145,15 @@ fn written(error: std::io::Error) -> Failure {
     }
 }
 
+/// A configuration with faults.
+pub(crate) fn refused(faults: &Faults) -> Failure {
+    let count = faults.len();
+    let s = if count == 1 { "" } else { "s" };
+    Failure::Input(format!("{faults}{count} fault{s}; nothing was started.\n"))
+}
+
 fn load(path: &Path) -> Result<Config, Failure> {
-    let config = Config::load(path).map_err(|faults| {
-        let count = faults.len();
-        let s = if count == 1 { "" } else { "s" };
-        Failure::Input(format!("{faults}{count} fault{s}; nothing was started.\n"))
-    })?;
+    let config = Config::load(path).map_err(|faults| refused(&faults))?;
     // Too many of something shows only when the rules are put together.
     assemble(&config, |device, pace| Some(device.interval(pace)))
         .map_err(|full| Failure::Input(format!("{}: {full}; nothing was started.\n", path.display())))?;

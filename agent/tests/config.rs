@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use storewarden::config::Config;
+use storewarden_drivers::modbus::line::Transport;
+use storewarden_drivers::modbus::serial::{Parity, Serial};
 
 const KEY: &str = r#"
 [[price_key]]
@@ -113,7 +115,7 @@ fn each_fault_names_its_line_and_what_to_write() {
         "temperature_low",
         "within each other's hysteresis",
     );
-    wrong("danfoss-ekc-202d", "danfoss-ekc-202", "danfoss", "write one of carel-ir33");
+    wrong("danfoss-ekc-202d", "danfoss-ekc-202", "danfoss", "write one of abb-b23");
     wrong("class = \"freezer\"", "class = \"meter\"", "class = \"meter\"", "cannot be a meter");
     wrong("relay/relay_1", "relay/relay_9", "relay_9", "reads no point `relay_9`");
     wrong("relay/relay_1", "freezer-1/fan", "freezer-1/fan", "cannot be written");
@@ -142,6 +144,117 @@ fn a_deadband_is_the_device_s_own_or_usual_for_the_unit() {
     };
     assert_eq!((of("air_temperature"), of("set_point"), of("fan"), of("defrost")), (0.5, 0.1, 0.0, 0.0));
     assert_eq!(freezer.deadbands.len(), freezer.profile.points.len());
+}
+
+const RELAYS: &str = r#"
+[[bus]]
+id = "line"
+serial = "/dev/ttyUSB0"
+parity = "none"
+stop_bits = 2
+
+[[device]]
+id = "relays"
+class = "light"
+profile = "wirenboard-mr6c"
+bus = "line"
+unit = 9
+poll = "2s"
+safe = { after = "10s", relay_1 = false, relay_2 = true }
+"#;
+
+/// As `wrong`, in a file with a serial line and relays on it.
+fn wrong_on_a_line(from: &str, to: &str, line: &str, said: &str) {
+    assert!(RELAYS.contains(from), "{from}");
+    let text = good() + &RELAYS.replacen(from, to, 1);
+    let told = faults(&text);
+    let number = text.lines().position(|l| l.contains(line)).map_or(0, |index| index + 1);
+    assert!(told.contains(said), "`{to}`: {told:?} should say {said:?}");
+    assert!(told.contains(&format!("store.toml:{number}: ")), "`{to}`: {told:?} should name line {number}");
+}
+
+#[test]
+fn faults_of_a_line_name_it_and_what_to_write() {
+    assert_eq!(faults(&(good() + RELAYS)), "");
+    wrong_on_a_line("serial = \"/dev/ttyUSB0\"\n", "", "id = \"line\"", "exactly one of");
+    let both = "serial = \"/dev/ttyUSB0\"\nrtu_over_tcp = \"10.0.0.1:4001\"";
+    wrong_on_a_line("serial = \"/dev/ttyUSB0\"", both, "serial = \"/dev/ttyUSB0\"", "exactly one of");
+    wrong_on_a_line("/dev/ttyUSB0", "COM3", "COM3", "no device file");
+    wrong_on_a_line("serial = \"/dev/ttyUSB0\"", "rtu_over_tcp = \"10.0.0.1\"", "rtu_over", "not host:port");
+    let twice = "serial = \"/dev/ttyUSB0\"\n[[bus]]\nid = \"again\"\nserial = \"/dev/ttyUSB0\" # again";
+    wrong_on_a_line("serial = \"/dev/ttyUSB0\"", twice, "# again", "a line has one master");
+    wrong_on_a_line("parity = \"none\"", "baud = 300", "baud = 300", "1200 to 115200");
+    wrong_on_a_line("parity = \"none\"", "parity = \"mark\"", "mark", "\"even\", \"odd\" or \"none\"");
+    wrong_on_a_line("stop_bits = 2", "stop_bits = 3", "stop_bits = 3", "is 1 or 2");
+    wrong_on_a_line("serial = \"/dev/ttyUSB0\"", "tcp = \"10.0.0.1:502\"", "parity =", "the gateway's");
+    wrong_on_a_line("poll = \"2s\"", "timeout = \"11s\"", "timeout =", "write 20ms to 10s");
+    wrong_on_a_line("poll = \"2s\"", "poll_fast = \"now\"", "poll_fast =", "no span of time");
+    wrong_on_a_line("after = \"10s\"", "after = \"5s\"", "after = \"5s\"", "6s (three polls)");
+    wrong_on_a_line("after = \"10s\", ", "", "safe =", "needs `after`");
+    wrong_on_a_line("relay_1 = false, relay_2 = true", "relay_9 = false", "safe =", "relay_9 is no output");
+    wrong_on_a_line("relay_1 = false", "relay_1 = 0", "safe =", "true (on) or false (off)");
+    wrong_on_a_line("wirenboard-mr6c", "waveshare-relay-8", "safe =", "has no watchdog");
+}
+
+#[test]
+fn a_line_says_how_it_is_reached_and_how_often_its_devices_are() {
+    let config = Config::parse(Path::new("store.toml"), &(good() + RELAYS)).unwrap();
+    let serial = Serial { baud: 9600, parity: Parity::None, stop_bits: 2 };
+    assert_eq!(config.buses[1].transport, Transport::Serial { port: "/dev/ttyUSB0".into(), serial });
+    let relays = &config.devices[2];
+    let seconds = |span: std::time::Duration| span.as_secs();
+    let polls = relays.polls;
+    assert_eq!((seconds(polls.fast), seconds(polls.normal), seconds(polls.slow)), (2, 2, 60));
+    let safe = relays.safe.as_ref().unwrap();
+    assert_eq!(safe.after.as_secs(), 10);
+    let named: Vec<_> =
+        safe.outputs.iter().map(|(point, on)| (relays.profile.points[*point].name.as_str(), *on)).collect();
+    assert_eq!(named, [("relay_1", false), ("relay_2", true)]);
+}
+
+/// Reads of a serial line take their characters' time: the same devices that a fast line holds are
+/// refused on a slow one, with what would fit.
+#[test]
+fn a_line_with_too_much_to_do_is_refused_with_what_would_fit() {
+    let asked = |baud: u32, poll: &str| {
+        let text = good()
+            .replace("tcp = \"192.168.1.60:502\"", &format!("tcp = \"192.168.1.60:502\"\nbaud = {baud}"));
+        text.replace("unit = 1\n", &format!("unit = 1\n{poll}\n"))
+    };
+    assert_eq!(faults(&asked(9600, "")), "");
+    let text = asked(9600, "poll = \"300ms\"");
+    let told = faults(&text);
+    assert!(told.contains("bus `cold`: its devices ask for"), "{told}");
+    let line = text.lines().position(|line| line == "poll = \"300ms\"").unwrap() + 1;
+    assert!(told.starts_with(&format!("store.toml:{line}: ")), "{told}");
+    // What it proposes, fits.
+    let proposal = told.split("from 300ms to ").nth(1).unwrap();
+    let proposal = proposal.split([',', '\n']).next().unwrap();
+    assert!(told.contains("raise `poll"), "{told}");
+    assert_eq!(faults(&asked(9600, &format!("poll = \"{proposal}\""))), "", "{told}");
+    // Nobody knows how fast a line behind a gateway is unless the file says so.
+    assert_eq!(faults(&good().replace("unit = 1\n", "unit = 1\npoll = \"1ms\"\n")), "");
+}
+
+#[test]
+fn profiles_of_a_folder_are_known_and_their_faults_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../drivers/profiles/danfoss-ekc-202d.toml"),
+    )
+    .unwrap();
+    std::fs::create_dir(folder.path().join("profiles")).unwrap();
+    let file = folder.path().join("profiles/our-freezer.toml");
+    std::fs::write(&file, &own).unwrap();
+    let text = good().replace("profile = \"danfoss-ekc-202d\"", "profile = \"our-freezer\"")
+        + "[profiles]\nfolder = \"profiles\"\n";
+    let parse = |text: &str| Config::parse(&folder.path().join("store.toml"), text);
+    assert_eq!(parse(&text).unwrap().devices[0].profile.id, "our-freezer");
+    std::fs::write(&file, own.replacen("kind = \"s16\"", "kind = \"s15\"", 1)).unwrap();
+    let told = parse(&text).unwrap_err().to_string();
+    assert!(told.contains("our-freezer.toml") && told.contains("s15"), "{told}");
+    let told = parse(&text.replace("\"profiles\"", "\"nowhere\"")).unwrap_err().to_string();
+    assert!(told.contains("nowhere"), "{told}");
 }
 
 #[test]

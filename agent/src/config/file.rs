@@ -19,6 +19,8 @@ pub struct File {
     pub telemetry: Telemetry,
     pub hq: Option<Hq>,
     #[serde(default)]
+    pub profiles: Profiles,
+    #[serde(default)]
     pub console: Console,
     #[serde(default)]
     pub price_key: Vec<PriceKey>,
@@ -87,6 +89,12 @@ pub struct Console {
 pub struct PriceKey {
     pub id: At<String>,
     pub public: At<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profiles {
+    pub folder: Option<At<String>>,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ mod check;
 mod fault;
 mod file;
 
+pub use check::bus::{key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::price::PriceKey;

@@ -2,6 +2,7 @@
 //! its own name: a new point of a new profile is never hidden.
 
 use crate::texts::Language;
+use storewarden_drivers::profile;
 use storewarden_rules::{Cause, Class, Priority};
 
 /// The heading of a class of devices.
@@ -32,44 +33,9 @@ pub fn priority_from_name(name: &str) -> Priority {
     known.into_iter().find(|priority| priority.name() == name).unwrap_or(Priority::High)
 }
 
-/// The word for a point of a profile, numbered where the name is (`relay_3`).
+/// The word for a point of a profile, numbered where the name is (`relay_3`): the table that profiles share.
 pub fn point(name: &str, language: Language) -> String {
-    let word = match name {
-        "air_temperature" => language.pick("空气温度", "Air temperature"),
-        "defrost_temperature" => language.pick("蒸发器温度", "Evaporator temperature"),
-        "set_point" => language.pick("设定温度", "Set point"),
-        "defrost" => language.pick("化霜", "Defrost"),
-        "compressor" => language.pick("压缩机", "Compressor"),
-        "fan" => language.pick("风机", "Fan"),
-        "door" => language.pick("门", "Door"),
-        "light" => language.pick("灯", "Light"),
-        "night" => language.pick("夜间模式", "Night mode"),
-        "alarm" => language.pick("控制器报警", "Controller alarm"),
-        "alarm_high" => language.pick("控制器高温报警", "Controller high alarm"),
-        "alarm_low" => language.pick("控制器低温报警", "Controller low alarm"),
-        "probe_fault" => language.pick("探头故障", "Probe fault"),
-        "state" => language.pick("控制器状态码", "Controller state code"),
-        "power_total" => language.pick("总功率", "Total power"),
-        "energy_total" => language.pick("总电量", "Energy"),
-        "energy_import" => language.pick("用电量", "Energy, imported"),
-        "energy_export" => language.pick("送出电量", "Energy, exported"),
-        "frequency" => language.pick("频率", "Frequency"),
-        other => return numbered(other, language).unwrap_or_else(|| other.to_owned()),
-    };
-    word.to_owned()
-}
-
-fn numbered(name: &str, language: Language) -> Option<String> {
-    let (stem, number) = name.rsplit_once('_')?;
-    let number: u8 = number.parse().ok()?;
-    let word = match stem {
-        "relay" => language.pick("回路", "Circuit"),
-        "voltage" => language.pick("电压 L", "Voltage L"),
-        "current" => language.pick("电流 L", "Current L"),
-        "power" => language.pick("功率 L", "Power L"),
-        _ => return None,
-    };
-    Some(if word.ends_with('L') { format!("{word}{number}") } else { format!("{word} {number}") })
+    profile::words::point(name).map_or_else(|| name.to_owned(), |text| language.pick(text.zh, text.en))
 }
 
 /// What a flag says: a door is open or shut, everything else on or off.
@@ -77,11 +43,17 @@ pub fn flag(point: &str, set: bool, language: Language) -> &'static str {
     match (point, set) {
         ("door", true) => language.pick("开着", "open"),
         ("door", false) => language.pick("关着", "shut"),
-        ("alarm" | "alarm_high" | "alarm_low" | "probe_fault", true) => language.pick("有", "yes"),
-        ("alarm" | "alarm_high" | "alarm_low" | "probe_fault", false) => language.pick("无", "no"),
+        (name, true) if is_alarm(name) => language.pick("有", "yes"),
+        (name, false) if is_alarm(name) => language.pick("无", "no"),
         (_, true) => language.pick("开", "on"),
         (_, false) => language.pick("关", "off"),
     }
+}
+
+/// Whether a flag of that name says that something is wrong. A controller's alarm relay is not such a flag.
+fn is_alarm(name: &str) -> bool {
+    let said = ["alarm", "_fault", "_timeout", "_failure"].iter().any(|word| name.contains(word));
+    said && !name.ends_with("_output") && name != "alarm_reset"
 }
 
 /// Why there is no figure, as `PointView::quality` names it. `good` has a word too, for tables.
@@ -174,7 +146,6 @@ pub fn label_state(name: &str, language: Language) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use storewarden_drivers::profile;
     use storewarden_rules::{BadReason, Quantity};
 
     #[test]
@@ -189,6 +160,8 @@ mod tests {
         assert_eq!(point("suction_pressure", Language::Zh), "suction_pressure");
         assert_eq!(point("relay_3", Language::Zh), "回路 3");
         assert_eq!(point("voltage_2", Language::En), "Voltage L2");
+        assert_eq!(flag("probe_fault_2", true, Language::En), "yes");
+        assert_eq!(flag("alarm_output", true, Language::En), "on");
     }
 
     #[test]

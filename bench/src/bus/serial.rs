@@ -150,7 +150,7 @@ impl Line {
         )?;
         let port = wait_for_addresses(&path("ready"), "buses").await?.swap_remove(0);
         let profile = Profile::parse("pattern", &profile()).map_err(io::Error::other)?;
-        let points = u16::try_from(profile.points.len()).map_err(io::Error::other)?;
+        let points = u16::try_from(addresses().count()).map_err(io::Error::other)?;
         let devices: Vec<BusDevice> = (1..=units)
             .map(|unit| device(&profile, unit))
             .collect::<Option<_>>()
@@ -254,7 +254,7 @@ impl Line {
 }
 
 fn device(profile: &Profile, unit: u8) -> Option<BusDevice> {
-    let points = u16::try_from(profile.points.len()).ok()?;
+    let points = u16::try_from(addresses().count()).ok()?;
     let first = u16::from(unit - 1) * points;
     Some(BusDevice {
         name: format!("unit-{unit}"),
@@ -264,7 +264,7 @@ fn device(profile: &Profile, unit: u8) -> Option<BusDevice> {
         polls: Polls::every(Duration::ZERO),
         timeout: None,
         safe: None,
-        wanted: (first..).map(PointId).zip(0..profile.points.len()).collect(),
+        wanted: (first..).map(PointId).zip(0..addresses().count()).collect(),
     })
 }
 
@@ -279,7 +279,7 @@ fn address(point: u16) -> u16 {
 
 fn profile() -> String {
     let mut text = format!(
-        "maker = 'figures'\nmodel = 'pattern'\nclasses = []\nsource = 'figures'\nverified = false\n[modbus]\ntimeout_ms = {TIMEOUT_MS}\nturnaround_ms = {TURNAROUND_MS}\n"
+        "maker = 'figures'\nmodel = 'pattern'\nclasses = ['light']\nsource = 'figures'\nverified = false\n[modbus]\ntimeout_ms = {TIMEOUT_MS}\nturnaround_ms = {TURNAROUND_MS}\n"
     );
     for address in addresses() {
         let write = if address == WRITTEN { "write = { function = 6, range = [0, 65535] }\n" } else { "" };
@@ -288,6 +288,8 @@ fn profile() -> String {
             "[[point]]\nname = 'r{address}'\nfunction = 3\naddress = {address}\nkind = 'u16'\nunit = '1'\n{write}"
         );
     }
+    // What the class requires; nobody reads it.
+    text.push_str("[[point]]\nname = 'relay_1'\nfunction = 1\naddress = 0\nkind = 'bool'\nunit = 'flag'\nwrite = { function = 5, range = [0, 1] }\n");
     text
 }
 

@@ -12,6 +12,9 @@ use storewarden_rules::{Sample, Utc};
 const HEAD: &str =
     "maker='x'\nmodel='x'\nclasses=['chiller']\nsource='test'\nverified=false\n[modbus]\ntimeout_ms=500\n";
 
+/// What the class requires; nobody reads it.
+const AIR: &str = "[[point]]\nname='air_temperature'\nfunction=4\naddress=9\nkind='s16'\nunit='°C'\n";
+
 /// Two points far apart, hence two reads; the first can be written.
 const TWO: [&str; 2] = [
     "name='near'\nfunction=3\naddress=0\nkind='u16'\nunit='1'\nwrite={function=6, range=[0, 100]}\n",
@@ -24,13 +27,14 @@ fn ms(count: u64) -> Duration {
 
 /// A device with these points; their ids are `10 × number`, the next, and so on.
 fn with(number: u16, interval: Duration, points: &[&str]) -> BusDevice {
+    let count = points.len();
     let points: String = points.iter().map(|point| format!("[[point]]\n{point}")).collect();
-    let profile = Profile::parse("x", &format!("{HEAD}{points}")).unwrap();
+    let profile = Profile::parse("x", &format!("{HEAD}{points}{AIR}")).unwrap();
     BusDevice {
         name: format!("device-{number}"),
         unit: u8::try_from(number).unwrap(),
         modbus: profile.modbus().unwrap().clone(),
-        wanted: (10 * number..).map(PointId).zip(0..profile.points.len()).collect(),
+        wanted: (10 * number..).map(PointId).zip(0..count).collect(),
         points: profile.points,
         polls: Polls::every(interval),
         timeout: None,

@@ -217,6 +217,25 @@ impl Order {
     }
 }
 
+/// The request that sets the point in `register` to `value` where its words are `there`; without them,
+/// the other bits of a word that is written in part are shown as 0.
+///
+/// # Errors
+///
+/// Where the profile does not let the value be written.
+pub fn write_of(
+    point: &Point,
+    register: &Register,
+    value: f64,
+    there: Option<&[u16]>,
+) -> Result<Write, CommandError> {
+    let mut order = Order::command(0, 0, 0, target_of(point, register, value)?, Duration::ZERO);
+    if let (Stage::Look, Some(there)) = (order.stage, there) {
+        order.looked(there);
+    }
+    Ok(order.write())
+}
+
 /// The write that sets the point in `register` to `value`. A point that others multiply is not written.
 pub(super) fn target_of(point: &Point, register: &Register, value: f64) -> Result<Target, CommandError> {
     let (Some(accepts), Some(write), []) = (&point.accepts, &register.write, &register.scale_by[..]) else {
@@ -267,11 +286,9 @@ mod tests {
     }
 
     fn write(profile: &Profile, point: &str, value: f64, there: &[u16]) -> Write {
-        let mut order = Order::command(1, 0, 0, target(profile, point, value).unwrap(), Duration::ZERO);
-        if order.stage == Stage::Look {
-            assert!(!order.looked(there));
-        }
-        order.write()
+        let index = profile.points.iter().position(|p| p.name == point).unwrap();
+        let register = &profile.modbus().unwrap().registers[index];
+        write_of(&profile.points[index], register, value, Some(there)).unwrap()
     }
 
     #[test]
@@ -287,7 +304,8 @@ mod tests {
 
     #[test]
     fn every_way_to_write_leaves_alone_what_is_not_its_own() {
-        let head = "maker='x'\nmodel='x'\nclasses=['chiller']\nsource='x'\nverified=false\n[modbus]\n";
+        let head = "maker='x'\nmodel='x'\nclasses=['chiller']\nsource='x'\nverified=false\n[modbus]\n\
+            [[point]]\nname='air_temperature'\nfunction=4\naddress=9\nkind='s16'\nunit='°C'\n";
         let point = |name: &str, function: u8, kind: &str, more: &str| {
             format!(
                 "[[point]]\nname='{name}'\nfunction={function}\naddress=5\nkind='{kind}'\nunit='1'\n{more}\n"

@@ -1,5 +1,6 @@
 //! Where a bus is reached, and the open line to it.
 
+use crate::modbus::cost::LineCost;
 use crate::modbus::request::{LinkAfter, Outcome, Request};
 use crate::modbus::rtu_line::RtuLine;
 use crate::modbus::serial::Serial;
@@ -32,12 +33,11 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The shortest silence between the last byte of an answer and the next request: t3.5 on a
-    /// serial line, nothing over Modbus TCP.
-    pub fn gap(&self) -> Duration {
+    /// What a request costs on it, as far as the transport tells.
+    pub fn cost(&self) -> LineCost {
         match self {
-            Self::Tcp { .. } => Duration::ZERO,
-            Self::RtuOverTcp { serial, .. } | Self::Serial { serial, .. } => serial.t3_5(),
+            Self::Tcp { .. } => LineCost::Tcp,
+            Self::RtuOverTcp { serial, .. } | Self::Serial { serial, .. } => LineCost::Rtu(*serial),
         }
     }
 }
@@ -110,10 +110,10 @@ mod tests {
         let serial = Serial { baud: 9600, parity: Parity::None, stop_bits: 2 };
         let serial = Transport::Serial { port: "/dev/ttyUSB0".into(), serial };
         assert_eq!(serial.to_string(), "RTU /dev/ttyUSB0 9600 8N2");
-        assert_eq!(serial.gap().as_micros(), 4010);
+        assert_eq!(serial.cost().gap().as_micros(), 4010);
         let address = "10.0.0.5:502".to_owned();
         let gateway = Transport::RtuOverTcp { address: address.clone(), serial: Serial::STANDARD };
         assert_eq!(gateway.to_string(), "RTU over TCP 10.0.0.5:502 19200 8E1");
-        assert_eq!(Transport::Tcp { address }.gap(), Duration::ZERO);
+        assert_eq!(Transport::Tcp { address }.cost().gap(), Duration::ZERO);
     }
 }

@@ -1,17 +1,73 @@
 //! The shape of a profile's file, key by key, and the checks that turn it into a [`Profile`].
 
+use super::words::{self, Text};
 use super::{
-    Accepts, Ask, Availability, Forbidden, Kind, Mask, Modbus, Mqtt, Pace, Point, Profile, ProfileError,
-    Register, RegisterWrite, SafeOutput, Table, Topic, TopicWrite, Watchdog, Wire, WordOrder, WriteFunction,
+    Accepts, AlarmMeaning, Ask, Availability, Forbidden, Kind, Mask, Modbus, Mqtt, Pace, Point, Profile,
+    ProfileError, Register, RegisterWrite, SafeOutput, Table, Topic, TopicWrite, Watchdog, Wire, WordOrder,
+    WriteFunction, class,
 };
 use crate::modbus::serial::{Parity, Serial};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use storewarden_rules::{Class, Unit};
+use toml::Spanned;
 
 const RANGE: &str = "`range` is [lowest, highest]";
+
+/// The JSON Schema of a profile, for editors: what each key is and which values it takes. What concerns
+/// several keys at once only [`Profile::parse`] knows.
+pub fn schema() -> String {
+    let schema = SchemaGenerator::default().into_root_schema_for::<ProfileFile>();
+    format!("{:#}\n", schema.as_value())
+}
+
+/// A Storewarden device profile: the register map (or the topics) and the behaviour of a device model.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "names the two kinds of file for the schema")]
+enum ProfileFile {
+    Modbus(ModbusFile),
+    Mqtt(MqttFile),
+}
+
+/// Where a fault is in the text, and what to write instead.
+pub(super) struct Fault {
+    at: Range<usize>,
+    what: String,
+}
+
+impl Fault {
+    pub(super) fn new(at: &Range<usize>, what: impl Into<String>) -> Self {
+        Self { at: at.clone(), what: what.into() }
+    }
+
+    /// The same with line and column; `file` is its name for people.
+    pub(super) fn place(self, file: &str, text: &str) -> ProfileError {
+        let before = text.get(..self.at.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        ProfileError {
+            file: file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            what: self.what,
+        }
+    }
+}
+
+impl From<toml::de::Error> for Fault {
+    fn from(error: toml::de::Error) -> Self {
+        Self { at: error.span().unwrap_or_default(), what: error.message().to_owned() }
+    }
+}
+
+/// Where things are in the text.
+pub(super) struct Places {
+    pub classes: Range<usize>,
+    pub points: Vec<Range<usize>>,
+}
 
 /// Which of the two kinds of file it is.
 #[derive(Deserialize)]
@@ -19,31 +75,56 @@ struct Which {
     mqtt: Option<IgnoredAny>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ModbusFile {
+    /// Who makes it.
     maker: String,
+    /// The maker's name of the model.
     model: String,
-    classes: Vec<String>,
+    /// What such a device can be used for; each class requires some points.
+    #[schemars(schema_with = "classes_schema")]
+    classes: Spanned<Vec<String>>,
+    /// Where the numbers come from.
     source: String,
-    verified: bool,
-    modbus: FileModbus,
+    /// What a technician must know: firmware that differs, settings the device needs.
     #[serde(default)]
-    point: Vec<RegisterFile>,
+    note: String,
+    /// Whether it was compared with hardware.
+    verified: bool,
+    /// What the device can take.
+    #[schemars(with = "FileModbus")]
+    modbus: Spanned<FileModbus>,
+    #[serde(default)]
+    #[schemars(with = "Vec<RegisterFile>")]
+    point: Vec<Spanned<RegisterFile>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct FileModbus {
+    /// Unit addresses it can be set to, first and last; 0 and 248 to 255 over TCP only.
     units: [u8; 2],
+    /// Most registers it answers in one read.
+    #[schemars(range(min = 1, max = 125))]
     registers_max: u16,
+    /// Most coils or inputs it answers in one read.
+    #[schemars(range(min = 1, max = 2000))]
     bits_max: u16,
+    /// Most unused addresses a merged read may span; 0 where they answer with an exception.
     gap_max: u16,
+    /// Addresses that no read may touch unless a point is there.
     forbidden: Vec<ForbiddenFile>,
+    /// Quiet time it needs between two frames, ms.
     guard_ms: u16,
+    /// Longest time it may take to answer, ms.
+    #[schemars(range(min = 1))]
     timeout_ms: u16,
+    /// How long it commonly takes to begin its answer, ms; for planning only.
     turnaround_ms: u16,
+    /// How its serial port is set when it leaves the factory.
     serial: Option<SerialFile>,
+    /// Its way to notice that nobody talks to it any more.
     watchdog: Option<WatchdogFile>,
 }
 
@@ -64,22 +145,28 @@ impl Default for FileModbus {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ForbiddenFile {
+    /// The function code that reads the table: 1, 2, 3 or 4.
+    #[schemars(range(min = 1, max = 4))]
     function: u8,
+    /// First and last.
     addresses: [u16; 2],
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SerialFile {
+    /// Bits per second.
+    #[schemars(range(min = 1200, max = 115_200))]
     baud: u32,
     parity: ParityFile,
+    #[schemars(range(min = 1, max = 2))]
     stop_bits: u8,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ParityFile {
     None,
@@ -87,75 +174,124 @@ enum ParityFile {
     Odd,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WatchdogFile {
+    /// Holding register of the time after which it acts.
     address: u16,
+    /// What one of that register is, ms.
+    #[schemars(range(min = 1))]
     tick_ms: u32,
+    /// Where the safe state of each output is set.
     outputs: Vec<SafeOutputFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SafeOutputFile {
+    /// Name of the output's point.
     point: String,
+    /// Holding register of its safe state, 0 or 1.
     state: u16,
+    /// Holding register and the value it must hold for the safe state to be taken.
     behaviour: Option<[u16; 2]>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterFile {
+    /// The word that rules and config use; once per profile.
+    #[schemars(regex(pattern = "^[a-z0-9_]+$"))]
     name: String,
+    #[schemars(schema_with = "unit_schema")]
     unit: String,
+    /// How often it is worth reading.
     #[serde(default)]
     pace: Pace,
+    /// Values outside cannot be; lowest and highest, in the unit.
     range: Option<[f64; 2]>,
+    /// What it means when this flag is 1, if that is an alarm.
+    alarm: Option<AlarmMeaning>,
+    /// The states behind the values of a code.
+    #[serde(default)]
+    #[schemars(schema_with = "states_schema")]
+    states: BTreeMap<String, String>,
+    /// Its name for people, where the shared table of words has none.
+    text: Option<Text>,
+    /// The function code that reads it: 1 coil, 2 discrete input, 3 holding register, 4 input register.
+    #[schemars(range(min = 1, max = 4))]
     function: u8,
+    /// 0-based wire address.
     address: u16,
+    /// How the raw words make a number.
     kind: Kind,
+    /// Only this bit of it, 0 being the least significant.
     bit: Option<u8>,
+    /// Only these bits of it, lowest and highest.
     bits: Option<[u8; 2]>,
+    /// Order of the bytes of numbers of two or four registers.
     #[serde(default)]
     word_order: WordOrder,
+    /// value = raw × scale + offset.
     #[serde(default = "one")]
     scale: f64,
+    /// Added after scaling.
     #[serde(default)]
     offset: f64,
+    /// Points whose values multiply this one: ratios of transformers that the device reports.
     #[serde(default)]
     scale_by: Vec<String>,
+    /// Raw words, as one unsigned number, that mean "no such sensor" or "broken".
     #[serde(default)]
     unavailable: Vec<u64>,
+    /// How it is written, if it may be.
     write: Option<RegisterWriteFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RegisterWriteFile {
+    /// 5 or 15 a coil, 6 one holding register, 16 several.
+    #[schemars(schema_with = "write_function_schema")]
     function: u8,
+    /// Lowest and highest value that may be written, in the unit.
     range: Option<[f64; 2]>,
+    /// Or: the values that may be written.
     values: Option<Vec<f64>>,
+    /// Where it is written, if not where it is read.
     address: Option<u16>,
+    /// The words for certain values, where they are not what is read.
     #[serde(default)]
     words: Vec<(f64, u16)>,
+    /// The bits are in the high byte; the low byte says which of them count.
     #[serde(default)]
     mask_in_low_byte: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MqttFile {
+    /// Who makes it.
     maker: String,
+    /// The maker's name of the model.
     model: String,
-    classes: Vec<String>,
+    /// What such a device can be used for; each class requires some points.
+    #[schemars(schema_with = "classes_schema")]
+    classes: Spanned<Vec<String>>,
+    /// Where the numbers come from.
     source: String,
+    /// What a technician must know: firmware that differs, settings the device needs.
+    #[serde(default)]
+    note: String,
+    /// Whether it was compared with hardware.
     verified: bool,
     mqtt: FileMqtt,
     #[serde(default)]
-    point: Vec<TopicFile>,
+    #[schemars(with = "Vec<TopicFile>")]
+    point: Vec<Spanned<TopicFile>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FileMqtt {
     #[serde(default)]
@@ -164,7 +300,7 @@ struct FileMqtt {
     ask: Vec<AskFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AvailabilityFile {
     topic: String,
@@ -173,21 +309,32 @@ struct AvailabilityFile {
     online: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AskFile {
     topic: String,
     payload: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TopicFile {
+    /// The word that rules and config use; once per profile.
+    #[schemars(regex(pattern = "^[a-z0-9_]+$"))]
     name: String,
+    #[schemars(schema_with = "unit_schema")]
     unit: String,
     #[serde(default)]
     pace: Pace,
     range: Option<[f64; 2]>,
+    /// What it means when this flag is 1, if that is an alarm.
+    alarm: Option<AlarmMeaning>,
+    /// The states behind the values of a code.
+    #[serde(default)]
+    #[schemars(schema_with = "states_schema")]
+    states: BTreeMap<String, String>,
+    /// Its name for people, where the shared table of words has none.
+    text: Option<Text>,
     topics: Vec<String>,
     #[serde(default)]
     path: String,
@@ -200,7 +347,7 @@ struct TopicFile {
     write: Option<TopicWriteFile>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TopicWriteFile {
     topic: String,
@@ -213,76 +360,144 @@ fn one() -> f64 {
     1.0
 }
 
+fn classes_schema(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<_> = Class::ALL.iter().map(|class| class.name()).collect();
+    json_schema!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } })
+}
+
+fn unit_schema(_: &mut SchemaGenerator) -> Schema {
+    let symbols: Vec<_> = Unit::ALL.iter().map(|unit| unit.symbol()).collect();
+    json_schema!({ "type": "string", "enum": symbols, "description": "Unit of the value." })
+}
+
+fn states_schema(_: &mut SchemaGenerator) -> Schema {
+    let states: Vec<_> = words::states().collect();
+    json_schema!({
+        "type": "object",
+        "additionalProperties": false,
+        "patternProperties": { "^-?[0-9]+$": { "type": "string", "enum": states } },
+        "description": "The states behind the values of a code: { \"14\" = \"defrost\" }.",
+    })
+}
+
+fn write_function_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "enum": [5, 6, 15, 16] })
+}
+
 impl Profile {
     /// Reads the text of profile `id`.
     pub fn parse(id: &str, text: &str) -> Result<Self, ProfileError> {
-        let shape = |source| ProfileError::Shape { id: id.to_owned(), source };
-        let which: Which = toml::from_str(text).map_err(shape)?;
-        let fault = |what: String| ProfileError::Profile { id: id.to_owned(), what };
-        let profile = if which.mqtt.is_some() {
-            let file: MqttFile = toml::from_str(text).map_err(shape)?;
-            let (points, topics) = file
-                .point
-                .into_iter()
-                .map(|point| point.check(id))
-                .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
-            Self {
-                id: id.to_owned(),
-                maker: file.maker,
-                model: file.model,
-                classes: classes(&file.classes).map_err(fault)?,
-                source: file.source,
-                verified: file.verified,
-                points,
-                wire: Wire::Mqtt(file.mqtt.check(topics)),
-            }
-        } else {
-            let file: ModbusFile = toml::from_str(text).map_err(shape)?;
-            let names: Vec<String> = file.point.iter().map(|point| point.name.clone()).collect();
-            let (points, registers) = file
-                .point
-                .into_iter()
-                .map(|point| point.check(id, &names))
-                .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
-            Self {
-                id: id.to_owned(),
-                maker: file.maker,
-                model: file.model,
-                classes: classes(&file.classes).map_err(fault)?,
-                source: file.source,
-                verified: file.verified,
-                wire: Wire::Modbus(file.modbus.check(&points, registers).map_err(fault)?),
-                points,
-            }
-        };
-        profile.check()?;
-        Ok(profile)
+        match read(id, text) {
+            Ok((profile, _)) => Ok(profile),
+            Err(fault) => Err(fault.place(&format!("{id}.toml"), text)),
+        }
     }
 
     /// What concerns several points at once.
-    fn check(&self) -> Result<(), ProfileError> {
+    fn check(&self, places: &Places) -> Result<(), Fault> {
         if self.points.is_empty() {
-            return Err(ProfileError::Profile { id: self.id.clone(), what: "has no [[point]]".into() });
+            return Err(Fault::new(&(0..0), "has no [[point]]; write one for each value it has"));
         }
-        for (index, point) in self.points.iter().enumerate() {
-            let fault = |what: &str| ProfileError::Point {
-                id: self.id.clone(),
-                point: point.name.clone(),
-                what: what.into(),
-            };
+        for (index, (point, at)) in self.points.iter().zip(&places.points).enumerate() {
+            let fault = |what: String| Err(Fault::new(at, format!("point `{}`: {what}", point.name)));
             if self.points[..index].iter().any(|other| other.name == point.name) {
-                return Err(fault("named twice; each name once"));
+                return fault("named twice; each name once".into());
             }
             if let Some(modbus) = self.modbus()
                 && let register = &modbus.registers[index]
                 && !register.table.is_bits()
                 && register.kind.width() > modbus.registers_max
             {
-                return Err(fault("wider than `registers_max`; it could never be read"));
+                return fault("wider than `registers_max`; it could never be read".into());
+            }
+            if let Some(unit) = words::unit(&point.name)
+                && unit != point.unit
+            {
+                return fault(format!(
+                    "is in `{}` in every profile; write unit = \"{}\" and a `scale` that makes it so, or another name",
+                    unit.symbol(),
+                    unit.symbol()
+                ));
+            }
+        }
+        if self.classes.is_empty() {
+            return Err(Fault::new(&places.classes, "`classes` is empty; write what it is used for"));
+        }
+        for class in &self.classes {
+            if let Some(missing) = class::requirements(*class).iter().find(|needed| !needed.is_met(self)) {
+                let what = format!(
+                    "a {} needs {missing}; add it, or leave \"{}\" out of `classes`",
+                    class.name(),
+                    class.name()
+                );
+                return Err(Fault::new(&places.classes, what));
             }
         }
         Ok(())
     }
+}
+
+/// The profile, and where in the text its parts are.
+pub(super) fn read(id: &str, text: &str) -> Result<(Profile, Places), Fault> {
+    let which: Which = toml::from_str(text)?;
+    let (profile, places) = if which.mqtt.is_some() {
+        let file: MqttFile = toml::from_str(text)?;
+        let places =
+            Places { classes: file.classes.span(), points: file.point.iter().map(Spanned::span).collect() };
+        let mut points = Vec::new();
+        let mut topics = Vec::new();
+        for (point, at) in file.point.into_iter().zip(&places.points) {
+            let point = point.into_inner();
+            let name = point.name.clone();
+            let (point, topic) =
+                point.check().map_err(|what| Fault::new(at, format!("point `{name}`: {what}")))?;
+            points.push(point);
+            topics.push(topic);
+        }
+        let profile = Profile {
+            id: id.to_owned(),
+            maker: file.maker,
+            model: file.model,
+            classes: classes(file.classes.get_ref()).map_err(|what| Fault::new(&places.classes, what))?,
+            source: file.source,
+            note: file.note,
+            verified: file.verified,
+            points,
+            wire: Wire::Mqtt(file.mqtt.check(topics)),
+        };
+        (profile, places)
+    } else {
+        let file: ModbusFile = toml::from_str(text)?;
+        let places =
+            Places { classes: file.classes.span(), points: file.point.iter().map(Spanned::span).collect() };
+        let names: Vec<String> = file.point.iter().map(|point| point.get_ref().name.clone()).collect();
+        let mut points = Vec::new();
+        let mut registers = Vec::new();
+        for (point, at) in file.point.into_iter().zip(&places.points) {
+            let point = point.into_inner();
+            let name = point.name.clone();
+            let (point, register) =
+                point.check(&names).map_err(|what| Fault::new(at, format!("point `{name}`: {what}")))?;
+            points.push(point);
+            registers.push(register);
+        }
+        let at = file.modbus.span();
+        let modbus = file.modbus.into_inner().check(&points, registers);
+        let profile = Profile {
+            id: id.to_owned(),
+            maker: file.maker,
+            model: file.model,
+            classes: classes(file.classes.get_ref()).map_err(|what| Fault::new(&places.classes, what))?,
+            source: file.source,
+            note: file.note,
+            verified: file.verified,
+            wire: Wire::Modbus(modbus.map_err(|what| Fault::new(&at, what))?),
+            points,
+        };
+        (profile, places)
+    };
+    profile.check(&places)?;
+    Ok((profile, places))
 }
 
 fn classes(names: &[String]) -> Result<Vec<Class>, String> {
@@ -370,29 +585,28 @@ impl WatchdogFile {
 }
 
 impl RegisterFile {
-    fn check(self, id: &str, names: &[String]) -> Result<(Point, Register), ProfileError> {
-        let fault = |what: String| ProfileError::Point { id: id.to_owned(), point: self.name.clone(), what };
-        named(&self.name).map_err(fault)?;
-        let table = table(self.function).map_err(fault)?;
+    fn check(self, names: &[String]) -> Result<(Point, Register), String> {
+        named(&self.name)?;
+        let table = table(self.function)?;
         if table.is_bits() != (self.kind == Kind::Bool) {
-            return Err(fault("functions 1 and 2 read kind \"bool\", 3 and 4 read numbers".into()));
+            return Err("functions 1 and 2 read kind \"bool\", 3 and 4 read numbers".into());
         }
         if self.address.checked_add(self.kind.width() - 1).is_none() {
-            return Err(fault("reaches beyond address 65535".into()));
+            return Err("reaches beyond address 65535".into());
         }
-        scaling(self.scale, self.offset).map_err(fault)?;
+        scaling(self.scale, self.offset)?;
         let bits = match (self.bit, self.bits) {
             (None, None) => None,
             (Some(bit), None) => Some((bit, bit)),
             (None, Some([low, high])) => Some((low, high)),
-            (Some(_), Some(_)) => return Err(fault("write `bit` or `bits`, not both".into())),
+            (Some(_), Some(_)) => return Err("write `bit` or `bits`, not both".into()),
         };
         if let Some((low, high)) = bits {
             let whole = matches!(self.kind, Kind::U16 | Kind::U32 | Kind::U64);
             if !whole || low > high || u16::from(high) >= 16 * self.kind.width() {
-                return Err(fault(
-                    "`bit` and `bits` take bits of kind u16, u32 or u64; write the lowest first".into(),
-                ));
+                return Err(
+                    "`bit` and `bits` take bits of kind u16, u32 or u64; write the lowest first".into()
+                );
             }
         }
         let scale_by = self
@@ -402,24 +616,27 @@ impl RegisterFile {
                 names
                     .iter()
                     .position(|name| name == factor && *name != self.name)
-                    .ok_or_else(|| fault(format!("`scale_by` names `{factor}`, which is no other point")))
+                    .ok_or_else(|| format!("`scale_by` names `{factor}`, which is no other point"))
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, String>>()?;
         let (accepts, write) = match &self.write {
             None => (None, None),
             Some(write) => {
-                let accepts = accepts(write.range, write.values.clone()).map_err(fault)?;
-                let write = write.check(table, self.kind, self.address, bits).map_err(fault)?;
+                let accepts = accepts(write.range, write.values.clone())?;
+                let write = write.check(table, self.kind, self.address, bits)?;
                 (Some(accepts), Some(write))
             }
         };
-        let point = Point {
-            unit: unit(&self.unit).map_err(fault)?,
-            pace: self.pace,
-            range: self.range.map(|bounds| range(bounds).ok_or_else(|| fault(RANGE.into()))).transpose()?,
+        let point = point(
+            self.name,
+            &self.unit,
+            self.pace,
+            self.range,
             accepts,
-            name: self.name.clone(),
-        };
+            self.alarm,
+            &self.states,
+            self.text,
+        )?;
         let register = Register {
             table,
             address: self.address,
@@ -490,27 +707,29 @@ impl FileMqtt {
 }
 
 impl TopicFile {
-    fn check(self, id: &str) -> Result<(Point, Topic), ProfileError> {
-        let fault = |what: String| ProfileError::Point { id: id.to_owned(), point: self.name.clone(), what };
-        named(&self.name).map_err(fault)?;
-        scaling(self.scale, self.offset).map_err(fault)?;
+    fn check(self) -> Result<(Point, Topic), String> {
+        named(&self.name)?;
+        scaling(self.scale, self.offset)?;
         if self.topics.is_empty() {
-            return Err(fault("has no `topics`; write where its value comes from".into()));
+            return Err("has no `topics`; write where its value comes from".into());
         }
         let (accepts, write) = match &self.write {
             None => (None, None),
             Some(write) => (
-                Some(accepts(write.range, write.values.clone()).map_err(fault)?),
+                Some(accepts(write.range, write.values.clone())?),
                 Some(TopicWrite { topic: write.topic.clone(), payload: write.payload.clone() }),
             ),
         };
-        let point = Point {
-            unit: unit(&self.unit).map_err(fault)?,
-            pace: self.pace,
-            range: self.range.map(|bounds| range(bounds).ok_or_else(|| fault(RANGE.into()))).transpose()?,
+        let point = point(
+            self.name,
+            &self.unit,
+            self.pace,
+            self.range,
             accepts,
-            name: self.name.clone(),
-        };
+            self.alarm,
+            &self.states,
+            self.text,
+        )?;
         let topic = Topic {
             topics: self.topics,
             path: self.path,
@@ -521,6 +740,39 @@ impl TopicFile {
         };
         Ok((point, topic))
     }
+}
+
+/// What both kinds of file say of a point.
+#[expect(clippy::too_many_arguments, reason = "the keys that both kinds of file share")]
+fn point(
+    name: String,
+    symbol: &str,
+    pace: Pace,
+    bounds: Option<[f64; 2]>,
+    accepts: Option<Accepts>,
+    alarm: Option<AlarmMeaning>,
+    states: &BTreeMap<String, String>,
+    text: Option<Text>,
+) -> Result<Point, String> {
+    let unit = unit(symbol)?;
+    if alarm.is_some() && unit != Unit::Flag {
+        return Err("`alarm` says what a flag means; write unit = \"flag\"".into());
+    }
+    if !states.is_empty() && unit != Unit::Code {
+        return Err("`states` are those of a code; write unit = \"code\"".into());
+    }
+    let states = states.iter().map(|(code, word)| state(code, word)).collect::<Result<_, _>>()?;
+    let range = bounds.map(|bounds| range(bounds).ok_or_else(|| RANGE.to_owned())).transpose()?;
+    Ok(Point { name, unit, pace, range, accepts, alarm, states, text })
+}
+
+fn state(code: &str, word: &str) -> Result<(i64, String), String> {
+    let number = code.parse().map_err(|_| format!("`states` has the key `{code}`; write a whole number"))?;
+    if words::state(word).is_none() {
+        let known: Vec<_> = words::states().collect();
+        return Err(format!("unknown state `{word}`; write one of {}", known.join(", ")));
+    }
+    Ok((number, word.to_owned()))
 }
 
 fn table(function: u8) -> Result<Table, String> {

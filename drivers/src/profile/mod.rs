@@ -4,19 +4,59 @@
 //! its numbers and whether they were ever tried on hardware. `docs/device-profiles.md` describes
 //! the format for people who write one.
 
+pub mod class;
+mod collection;
 mod file;
+mod lint;
+pub mod words;
+
+pub use collection::{Origin, ProfileFaults, Profiles};
+pub use file::schema;
+pub use lint::lint;
 
 use crate::modbus::serial::Serial;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
 use storewarden_rules::{BadReason, Class, Sample, Unit};
 
 /// The profiles that ship with the program: file name and text.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("abb-b23", include_str!("../../profiles/abb-b23.toml")),
+    ("acrel-adl3000-e", include_str!("../../profiles/acrel-adl3000-e.toml")),
+    ("acrel-adw300", include_str!("../../profiles/acrel-adw300.toml")),
     ("carel-ir33", include_str!("../../profiles/carel-ir33.toml")),
+    ("carlo-gavazzi-em24", include_str!("../../profiles/carlo-gavazzi-em24.toml")),
+    ("carlo-gavazzi-em340", include_str!("../../profiles/carlo-gavazzi-em340.toml")),
+    ("chint-dtsu666", include_str!("../../profiles/chint-dtsu666.toml")),
+    ("chint-dtsu666-401e", include_str!("../../profiles/chint-dtsu666-401e.toml")),
+    ("danfoss-ekc-202b", include_str!("../../profiles/danfoss-ekc-202b.toml")),
     ("danfoss-ekc-202d", include_str!("../../profiles/danfoss-ekc-202d.toml")),
+    ("danfoss-ekc-204a1", include_str!("../../profiles/danfoss-ekc-204a1.toml")),
+    ("danfoss-erc-213", include_str!("../../profiles/danfoss-erc-213.toml")),
+    ("dixell-xr", include_str!("../../profiles/dixell-xr.toml")),
+    ("dixell-xr77u", include_str!("../../profiles/dixell-xr77u.toml")),
+    ("eastron-sdm120", include_str!("../../profiles/eastron-sdm120.toml")),
+    ("eastron-sdm230", include_str!("../../profiles/eastron-sdm230.toml")),
     ("eastron-sdm630", include_str!("../../profiles/eastron-sdm630.toml")),
+    ("eastron-sdm72d-m", include_str!("../../profiles/eastron-sdm72d-m.toml")),
+    ("eastron-sdm72d-m-v2", include_str!("../../profiles/eastron-sdm72d-m-v2.toml")),
+    ("eliwell-idplus-9xx", include_str!("../../profiles/eliwell-idplus-9xx.toml")),
+    ("haier-ycj-a002", include_str!("../../profiles/haier-ycj-a002.toml")),
+    ("inepro-pro380", include_str!("../../profiles/inepro-pro380.toml")),
+    ("onokom-air-dk-1", include_str!("../../profiles/onokom-air-dk-1.toml")),
+    ("orno-we-504", include_str!("../../profiles/orno-we-504.toml")),
+    ("orno-we-514", include_str!("../../profiles/orno-we-514.toml")),
+    ("orno-we-516", include_str!("../../profiles/orno-we-516.toml")),
+    ("parker-psk214", include_str!("../../profiles/parker-psk214.toml")),
+    ("pzem-004t-v3", include_str!("../../profiles/pzem-004t-v3.toml")),
+    ("pzem-016", include_str!("../../profiles/pzem-016.toml")),
+    ("schneider-iem3000", include_str!("../../profiles/schneider-iem3000.toml")),
     ("waveshare-relay-8", include_str!("../../profiles/waveshare-relay-8.toml")),
+    ("waveshare-relay-d-8", include_str!("../../profiles/waveshare-relay-d-8.toml")),
+    ("wirenboard-map3e", include_str!("../../profiles/wirenboard-map3e.toml")),
+    ("wirenboard-mr6c", include_str!("../../profiles/wirenboard-mr6c.toml")),
+    ("xy-md02", include_str!("../../profiles/xy-md02.toml")),
 ];
 
 /// Ids of the profiles that ship with the program.
@@ -43,6 +83,8 @@ pub struct Profile {
     pub classes: Vec<Class>,
     /// Where the numbers come from.
     pub source: String,
+    /// What a technician must know; empty if nothing.
+    pub note: String,
     /// Whether the map was tried on hardware.
     pub verified: bool,
     /// Its points, each name once.
@@ -73,9 +115,27 @@ pub struct Point {
     pub range: Option<RangeInclusive<f64>>,
     /// The values that may be written, if any may.
     pub accepts: Option<Accepts>,
+    /// What it means when this flag is 1, if that is an alarm.
+    pub alarm: Option<AlarmMeaning>,
+    /// The states behind the values of a code ([`words::state`]), by value.
+    pub states: Vec<(i64, String)>,
+    /// Its name for people, where [`words::point`] has none.
+    pub text: Option<words::Text>,
 }
 
 impl Point {
+    /// Its name for people: the profile's own, else the shared one, if there is one.
+    pub fn text(&self) -> Option<words::Text> {
+        self.text.clone().or_else(|| words::point(&self.name))
+    }
+
+    /// The word of the state that `value` of a code stands for ([`words::state`]).
+    pub fn state(&self, value: f64) -> Option<&str> {
+        #[expect(clippy::cast_precision_loss, reason = "codes are small")]
+        let found = self.states.iter().find(|(code, _)| *code as f64 == value);
+        found.map(|(_, word)| word.as_str())
+    }
+
     /// `sample`, unless it is a value that cannot be: then it is bad, [`BadReason::OutOfRange`].
     pub fn plausible(&self, sample: Sample) -> Sample {
         match (sample, &self.range) {
@@ -87,8 +147,82 @@ impl Point {
     }
 }
 
+/// What a controller's alarm flag says. [`words::alarm`] has the texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmMeaning {
+    /// Warmer than the controller's limit.
+    HighTemperature,
+    /// Colder than the controller's limit.
+    LowTemperature,
+    /// A sensor is broken or missing.
+    ProbeFault,
+    /// The door was open for too long.
+    DoorOpen,
+    /// The power was away.
+    PowerFailure,
+    /// A defrost ended by time, not by temperature.
+    DefrostTimeout,
+    /// Cooling was held back after a defrost for too long.
+    HoldTimeout,
+    /// The condenser is too warm: dirt, or its fan.
+    Condenser,
+    /// A pressure switch opened.
+    Pressure,
+    /// A contact that somebody wired to the controller says so.
+    ExternalInput,
+    /// The temperature record for food safety has an event.
+    Haccp,
+    /// The clock lost the time.
+    Clock,
+    /// The controller itself is broken.
+    ControllerFault,
+    /// One of the controller's alarms; which one it does not say here.
+    General,
+}
+
+impl AlarmMeaning {
+    /// All of them, for tables and tests.
+    pub const ALL: [Self; 14] = [
+        Self::HighTemperature,
+        Self::LowTemperature,
+        Self::ProbeFault,
+        Self::DoorOpen,
+        Self::PowerFailure,
+        Self::DefrostTimeout,
+        Self::HoldTimeout,
+        Self::Condenser,
+        Self::Pressure,
+        Self::ExternalInput,
+        Self::Haccp,
+        Self::Clock,
+        Self::ControllerFault,
+        Self::General,
+    ];
+
+    /// As written in profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HighTemperature => "high_temperature",
+            Self::LowTemperature => "low_temperature",
+            Self::ProbeFault => "probe_fault",
+            Self::DoorOpen => "door_open",
+            Self::PowerFailure => "power_failure",
+            Self::DefrostTimeout => "defrost_timeout",
+            Self::HoldTimeout => "hold_timeout",
+            Self::Condenser => "condenser",
+            Self::Pressure => "pressure",
+            Self::ExternalInput => "external_input",
+            Self::Haccp => "haccp",
+            Self::Clock => "clock",
+            Self::ControllerFault => "controller_fault",
+            Self::General => "general",
+        }
+    }
+}
+
 /// How often a point is worth reading; the store says what that means in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pace {
     /// What changes within seconds and somebody waits for: switches, power.
@@ -306,7 +440,7 @@ impl Table {
 }
 
 /// How raw words make a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A coil or discrete input.
@@ -341,7 +475,7 @@ impl Kind {
 }
 
 /// Order of the four bytes A (most significant) to D on the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WordOrder {
     /// High word first, high byte first: the Modbus convention.
@@ -368,36 +502,18 @@ pub enum WriteFunction {
     Registers,
 }
 
-/// Why a text is not a profile.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// Not TOML of the right shape; the message has line and column.
-    #[error("profile {id}: {source}")]
-    Shape {
-        /// The profile's id.
-        id: String,
-        /// What and where.
-        #[source]
-        source: toml::de::Error,
-    },
-    /// The right shape, but it cannot be.
-    #[error("profile {id}, point `{point}`: {what}")]
-    Point {
-        /// The profile's id.
-        id: String,
-        /// The point's name.
-        point: String,
-        /// What is wrong and what to write instead.
-        what: String,
-    },
-    /// A fault of the profile as a whole.
-    #[error("profile {id}: {what}")]
-    Profile {
-        /// The profile's id.
-        id: String,
-        /// What is wrong and what to write instead.
-        what: String,
-    },
+/// A fault of a profile's file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}:{column}: {what}")]
+pub struct ProfileError {
+    /// The file, as the reader knows it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong and what to write instead.
+    pub what: String,
 }
 
 impl Profile {
@@ -450,6 +566,8 @@ fn retain<T>(all: &mut Vec<T>, kept: &[bool]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::path::Path;
 
     #[test]
     fn every_shipped_profile_parses_and_says_where_it_comes_from() {
@@ -475,11 +593,12 @@ mod tests {
             format!("[[point]]\nname='{name}'\nfunction=3\naddress={address}\nkind='u16'\nunit='1'\n{more}")
         };
         let text = format!(
-            "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\n{}{}{}{}",
+            "maker='x'\nmodel='x'\nclasses=['chiller']\nsource='x'\nverified=false\n[modbus]\n{}{}{}{}{}",
             point("a", 0, ""),
             point("pt", 1, ""),
             point("ct", 2, ""),
             point("energy", 3, "scale_by=['pt', 'ct']\n"),
+            point("air_temperature", 9, "").replace("'1'", "'°C'"),
         );
         let mut profile = Profile::parse("x", &text).expect("a profile");
         profile.keep(|name| name == "energy");
@@ -489,25 +608,161 @@ mod tests {
         assert_eq!((registers.len(), registers[2].address, &registers[2].scale_by[..]), (3, 3, &[0, 1][..]));
     }
 
+    /// A meter with the points of its class on lines 7 and 13, and `more` from line 19 on.
+    fn meter(more: &str) -> String {
+        format!(
+            "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\n\
+             [[point]]\nname='power_total'\nfunction=3\naddress=0\nkind='u16'\nunit='W'\n\
+             [[point]]\nname='energy_total'\nfunction=3\naddress=1\nkind='u16'\nunit='kWh'\n{more}"
+        )
+    }
+
     #[test]
-    fn faults_are_named_with_what_to_write_instead() {
-        let head = "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\n";
-        let point = "[[point]]\nname='p'\nfunction=3\naddress=0\nkind='u16'\nunit='W'\n";
+    fn faults_are_named_with_place_and_what_to_write_instead() {
+        let point = "[[point]]\nname='p'\nfunction=3\naddress=9\nkind='u16'\nunit='W'\n";
         let cases = [
-            (format!("{head}gap=3\n{point}"), "unknown field `gap`"),
-            (format!("{head}units=[9, 3]\n{point}"), "within 0 to 255"),
-            (format!("{head}{}", point.replace("function=3", "function=6")), "does not read"),
-            (format!("{head}{}", point.replace("'W'", "'watts'")), "write one of °C, W"),
-            (format!("{head}{}", point.replace("'u16'", "'bool'")), "functions 1 and 2"),
-            (format!("{head}{}", point.replace("'u16'", "'u64'").replace("=0", "=65533")), "beyond address"),
-            (format!("{head}{point}{point}"), "named twice"),
-            (format!("{head}{point}range=[5, 1]\n"), "[lowest, highest]"),
-            (format!("{head}{point}write={{function=5, range=[0, 1]}}\n"), "cannot reach it"),
-            (head.to_owned(), "no [[point]]"),
+            (meter("").replace("[modbus]", "[modbus]\ngap=3"), 7, "unknown field `gap`"),
+            (meter("").replace("[modbus]", "[modbus]\nunits=[9, 3]"), 6, "within 0 to 255"),
+            (meter(&point.replace("function=3", "function=6")), 19, "does not read"),
+            (meter(&point.replace("'W'", "'watts'")), 19, "write one of °C, W"),
+            (meter(&point.replace("'u16'", "'bool'")), 19, "functions 1 and 2"),
+            (meter(&point.replace("'u16'", "'u64'").replace("=9", "=65533")), 19, "beyond address"),
+            (meter(&format!("{point}{point}")), 25, "named twice"),
+            (meter(&format!("{point}range=[5, 1]\n")), 19, "[lowest, highest]"),
+            (meter(&format!("{point}write={{function=5, range=[0, 1]}}\n")), 19, "cannot reach it"),
+            (meter(&format!("{point}alarm='general'\n")), 19, "write unit = \"flag\""),
+            (meter(&format!("{point}alarm='loud'\n")), 25, "unknown variant `loud`"),
+            (meter(&point.replace("'W'", "'code'\nstates={'1'='asleep'}")), 19, "unknown state `asleep`"),
+            (meter(&point.replace("'p'", "'voltage_2'")), 19, "write unit = \"V\""),
+            (meter("").replace("['meter']", "['metre']"), 3, "unknown class `metre`"),
+            (meter("").replace("['meter']", "[]"), 3, "`classes` is empty"),
+            (
+                meter("").replace("['meter']", "['meter', 'freezer']"),
+                3,
+                "needs a point `air_temperature` in °C",
+            ),
+            (
+                meter("").replace("energy_total", "energy"),
+                3,
+                "a point `energy_import` or `energy_total` in kWh",
+            ),
+            (meter("").replace("['meter']", "['light']"), 3, "a writable point `relay_N` in flag"),
+            (meter("").split("[[").next().unwrap_or_default().to_owned(), 1, "no [[point]]"),
         ];
-        for (text, expected) in cases {
-            let error = Profile::parse("x", &text).expect_err(expected).to_string();
-            assert!(error.contains(expected), "{error:?} should say {expected:?}");
+        for (text, line, expected) in cases {
+            let error = Profile::parse("x", &text).expect_err(expected);
+            assert!(error.to_string().contains(expected), "{error} should say {expected:?}");
+            assert_eq!((error.file.as_str(), error.line), ("x.toml", line), "{error}");
+        }
+        Profile::parse("x", &meter(point)).expect("a profile");
+    }
+
+    #[test]
+    fn the_list_of_shipped_profiles_is_the_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .expect("the folder of this crate")
+            .filter_map(|entry| entry.expect("readable").file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+            .collect();
+        files.sort();
+        assert_eq!(built_in_ids().collect::<Vec<_>>(), files);
+        assert_eq!(Profiles::built_in().ids().collect::<Vec<_>>(), files);
+    }
+
+    #[test]
+    fn shipped_profiles_have_only_the_warnings_that_nobody_can_answer() {
+        let unknown = ["a temperature without `unavailable`", "a code without `states`"];
+        for (id, text) in BUILT_IN {
+            for warning in lint(id, id, text).expect("a profile") {
+                assert!(unknown.iter().any(|known| warning.what.contains(known)), "{warning}");
+            }
+        }
+    }
+
+    #[test]
+    fn lint_names_what_is_worth_a_look() {
+        let text = meter(
+            "[[point]]\nname='boost'\nfunction=3\naddress=0\nkind='s16'\nunit='1'\n\
+             [[point]]\nname='smoke_alarm'\nfunction=1\naddress=0\nkind='bool'\nunit='flag'\n\
+             [[point]]\nname='room_temperature'\nfunction=4\naddress=0\nkind='s16'\nunit='°C'\n",
+        )
+        .replace("[modbus]", "[modbus]\ngap_max=4");
+        let said: Vec<_> =
+            lint("my.toml", "my", &text).expect("a profile").iter().map(ToString::to_string).collect();
+        for expected in [
+            "my.toml:1:1: `gap_max` is above 0",
+            "my.toml:20:1: point `boost`: a plain number",
+            "my.toml:20:1: point `boost`: has no name for people",
+            "my.toml:20:1: point `boost`: shares registers with `power_total`",
+            "my.toml:26:1: point `smoke_alarm`: sounds like an alarm",
+            "my.toml:32:1: point `room_temperature`: a temperature without `range`",
+            "my.toml:32:1: point `room_temperature`: a temperature without `unavailable`",
+        ] {
+            assert!(said.iter().any(|line| line.starts_with(expected)), "{expected} is missing in {said:#?}");
+        }
+        assert_eq!(said.len(), 8, "{said:#?}");
+    }
+
+    #[test]
+    fn a_users_file_goes_before_a_shipped_one_and_every_fault_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+        write("mine.toml", &meter(""));
+        write("eastron-sdm630.toml", &meter("").replace("model='x'", "model='changed'"));
+        write("notes.txt", "not a profile");
+        let profiles = Profiles::with_folder(folder.path()).expect("good profiles");
+        assert_eq!(profiles.origin("mine"), Some(Origin::Folder));
+        assert_eq!(profiles.origin("eastron-sdm630"), Some(Origin::FolderInsteadOfBuiltIn));
+        assert_eq!(profiles.get("eastron-sdm630").expect("there").model, "changed");
+        assert_eq!(profiles.origin("carel-ir33"), Some(Origin::BuiltIn));
+        assert_eq!(profiles.ids().count(), BUILT_IN.len() + 1);
+
+        write("a.toml", "maker = ");
+        write("b.toml", &meter("").replace("'W'", "'kW'"));
+        let faults = Profiles::with_folder(folder.path()).expect_err("two bad files").to_string();
+        assert!(faults.contains("a.toml:1:"), "{faults}");
+        assert!(faults.contains("b.toml:7:1: point `power_total`: unknown unit `kW`"), "{faults}");
+        assert_eq!(faults.lines().count(), 2);
+        let missing = Profiles::with_folder(&folder.path().join("none")).expect_err("no such folder");
+        assert!(missing.to_string().contains("cannot be read"), "{missing}");
+    }
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/profile.schema.json");
+        let committed = std::fs::read_to_string(path).expect("committed");
+        assert!(
+            committed == schema(),
+            "write it anew: storewarden profile schema > drivers/profiles/profile.schema.json"
+        );
+    }
+
+    proptest! {
+        /// Whatever somebody does to a shipped profile, reading it ends in a profile or a fault that is
+        /// inside the text.
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            which in 0..BUILT_IN.len(),
+            at in any::<prop::sample::Index>(),
+            cut in 0_usize..40,
+            put in "\\PC{0,12}|[-0-9.eE]{1,20}|\\[\\[point\\]\\]\n|[a-z_]{1,12} = [0-9]{1,6}\n",
+        ) {
+            let text: Vec<char> = BUILT_IN[which].1.chars().collect();
+            let at = at.index(text.len());
+            let mut changed: String = text[..at].iter().collect();
+            changed.push_str(&put);
+            changed.extend(&text[(at + cut).min(text.len())..]);
+            if let Err(fault) = Profile::parse("x", &changed) {
+                prop_assert!(fault.line <= changed.matches('\n').count() + 1);
+                prop_assert!(!fault.what.is_empty());
+            }
+        }
+
+        /// Nor any text at all.
+        #[test]
+        fn nor_does_any_other_text(text in "\\PC{0,200}") {
+            let _ = Profile::parse("x", &text);
         }
     }
 }

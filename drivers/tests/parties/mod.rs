@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
-use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::task::{BusConfig, Command, run};
@@ -26,10 +25,12 @@ use tokio_util::sync::CancellationToken;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const NEVER: Millis = Millis(3_600_000);
 
+/// A profile of these points; behind them the one that its class requires, which nobody reads.
 pub fn profile(points: &str) -> Arc<Profile> {
     let head =
-        "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\ntimeout_ms=300\n";
-    Arc::new(Profile::parse("x", &format!("{head}{points}")).unwrap())
+        "maker='x'\nmodel='x'\nclasses=['chiller']\nsource='x'\nverified=false\n[modbus]\ntimeout_ms=300\n";
+    let air = "[[point]]\nname='air_temperature'\nfunction=4\naddress=9\nkind='s16'\nunit='°C'\n";
+    Arc::new(Profile::parse("x", &format!("{head}{points}{air}")).unwrap())
 }
 
 pub fn point(function: u8, address: u16, kind: &str, write: &str) -> String {
@@ -40,7 +41,7 @@ pub fn point(function: u8, address: u16, kind: &str, write: &str) -> String {
 
 /// A device of this unit whose points count from `first`.
 pub fn device(unit: u8, profile: &Arc<Profile>, first: u16, poll: Millis) -> BusDevice {
-    let wanted = (first..).map(PointId).zip(0..profile.points.len()).collect();
+    let wanted = (first..).map(PointId).zip(0..profile.points.len() - 1).collect();
     BusDevice {
         name: format!("unit-{unit}"),
         unit,
@@ -66,10 +67,7 @@ impl Agent {
         let (readings_out, readings) = mpsc::channel(64);
         let (commands, commands_in) = mpsc::channel(8);
         let stop = CancellationToken::new();
-        let cost = match &transport {
-            Transport::Tcp { .. } => LineCost::Tcp,
-            Transport::RtuOverTcp { serial, .. } | Transport::Serial { serial, .. } => LineCost::Rtu(*serial),
-        };
+        let cost = transport.cost();
         let config = BusConfig { name: "bus".into(), transport, cost, devices };
         let task = tokio::spawn(run(config, readings_out, commands_in, Clock::start(), stop.clone()));
         Self { readings, commands, stop, task }

@@ -5,7 +5,7 @@ use crate::config::file::{self, At};
 use crate::config::{Device, EquipmentBroker, Place};
 use crate::report::default_deadband;
 use std::sync::Arc;
-use storewarden_drivers::profile::{self, Modbus, Profile, Wire};
+use storewarden_drivers::profile::{Modbus, Profile, Profiles, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::{Class, Millis, Unit};
 
@@ -34,12 +34,25 @@ impl Check {
             .collect()
     }
 
+    /// The profiles that ship with the program and those of the store's folder.
+    pub(super) fn profiles(&mut self, profiles: &file::Profiles) -> Profiles {
+        let Some(folder) = &profiles.folder else { return Profiles::built_in() };
+        match Profiles::with_folder(&self.base.join(folder.get_ref())) {
+            Ok(profiles) => profiles,
+            Err(faults) => {
+                faults.0.iter().for_each(|fault| self.fault(&folder.span(), format!("{fault}")));
+                Profiles::built_in()
+            }
+        }
+    }
+
     /// One entry per device of the file, so that indices agree; none where a fault was found.
     pub(super) fn devices(
         &mut self,
         devices: &[file::Device],
         buses: &[file::Bus],
         brokers: &[file::EquipmentBroker],
+        profiles: &Profiles,
     ) -> Vec<Option<Device>> {
         self.unique("device", devices.iter().map(|device| &device.id));
         let mut units: Vec<(&str, i64, &str)> = Vec::new();
@@ -68,7 +81,7 @@ impl Check {
             }
             units.push((bus, unit, id));
         }
-        devices.iter().map(|device| self.device(device, buses, brokers)).collect()
+        devices.iter().map(|device| self.device(device, buses, brokers, profiles)).collect()
     }
 
     fn device(
@@ -76,6 +89,7 @@ impl Check {
         device: &file::Device,
         buses: &[file::Bus],
         brokers: &[file::EquipmentBroker],
+        profiles: &Profiles,
     ) -> Option<Device> {
         let id = device.id.get_ref().clone();
         self.valid_id("device", &device.id);
@@ -89,9 +103,9 @@ impl Check {
             );
             self.fault(&device.class.span(), message);
         }
-        let profile = profile::built_in(device.profile.get_ref());
+        let profile = profiles.get(device.profile.get_ref()).cloned();
         let Some(mut profile) = profile else {
-            let known: Vec<_> = profile::built_in_ids().collect();
+            let known: Vec<_> = profiles.ids().collect();
             let message = format!(
                 "device `{id}`: unknown profile `{}`; write one of {}",
                 device.profile.get_ref(),

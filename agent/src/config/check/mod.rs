@@ -1,6 +1,6 @@
 //! From the shape of the file to a configuration: every fault is collected, none stops the search.
 
-mod bus;
+pub(super) mod bus;
 mod equipment;
 mod labels;
 mod lights;
@@ -30,7 +30,8 @@ pub(super) fn check(
     let price_keys = check.price_keys(&file.price_key);
     let buses = check.buses(&file.bus);
     let brokers = check.brokers(&file.broker);
-    let devices = check.devices(&file.device, &file.bus, &file.broker);
+    let profiles = check.profiles(&file.profiles);
+    let devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
