@@ -26,8 +26,11 @@ const NEVER: Millis = Millis(3_600_000);
 
 fn profile(points: &str) -> Arc<Profile> {
     let head =
-        "maker='x'\nmodel='x'\nclasses=['meter']\nsource='x'\nverified=false\n[modbus]\ntimeout_ms=300\n";
-    Arc::new(Profile::parse("x", &format!("{head}{points}")).unwrap())
+        "maker='x'\nmodel='x'\nclasses=['freezer']\nsource='x'\nverified=false\n[modbus]\ntimeout_ms=300\n";
+    let air = "[[point]]\nname='air_temperature'\nfunction=4\naddress=60000\nkind='s16'\nunit='°C'\n";
+    let mut profile = Profile::parse("x", &format!("{head}{points}{air}")).unwrap();
+    profile.keep(|name| name != "air_temperature");
+    Arc::new(profile)
 }
 
 fn point(function: u8, address: u16, kind: &str, write: &str) -> String {
