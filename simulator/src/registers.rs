@@ -2,11 +2,11 @@
 
 use crate::{
     fault::Kind as Broken,
-    world::{Value, World},
+    world::{Model, Value, World},
 };
 use storewarden_drivers::{
     modbus::words,
-    profile::{Forbidden, Kind, Mask, Modbus, Profile, Register, Table, WriteFunction},
+    profile::{Forbidden, Kind, Mask, Modbus, Point, Profile, Register, Table, WriteFunction},
 };
 use storewarden_rules::Sample;
 
@@ -89,8 +89,7 @@ fn points_at(modbus: &Modbus, table: Table, address: u16) -> impl Iterator<Item 
     })
 }
 
-/// The word at an address where points are. Those that are bits of one register share it; of one that
-/// the model knows in part the other bits are 0, and one of which it knows nothing is not there.
+/// The word at an address where points are. Those that are bits of one register share it.
 fn word(
     world: &World,
     device: usize,
@@ -99,13 +98,26 @@ fn word(
     table: Table,
     address: u16,
 ) -> Result<u16, Exception> {
-    let mut word = None;
+    let mut word = 0;
     for (index, register) in points_at(modbus, table, address) {
-        let Some(value) = world.value(device, &profile.points[index].name) else { continue };
-        let encoded = encode(register, value)?[usize::from(address - register.address)];
-        word = Some(word.unwrap_or(0) | encoded);
+        let point = &profile.points[index];
+        // A point of which the model knows nothing is there, as on the device, and at rest. A recording
+        // has what was recorded and nothing else.
+        let value = match world.value(device, &point.name) {
+            Some(value) => value,
+            None if matches!(world.devices()[device].model, Model::Recording { .. }) => {
+                return Err(Exception::IllegalAddress);
+            }
+            None => Value::Number(at_rest(point)),
+        };
+        word |= encode(register, value)?[usize::from(address - register.address)];
     }
-    word.ok_or(Exception::IllegalAddress)
+    Ok(word)
+}
+
+/// 0, or the possible value nearest to it.
+fn at_rest(point: &Point) -> f64 {
+    point.range.as_ref().map_or(0.0, |range| 0.0_f64.clamp(*range.start(), *range.end()))
 }
 
 /// Takes a write of `words` (for a coil one word, 0 or 1) at `address`; of a pattern anywhere.
@@ -197,7 +209,7 @@ mod tests {
     use super::*;
     use crate::{
         physics::{meter::Meter, relay::Relay},
-        world::{Device, Model},
+        world::Device,
     };
     use storewarden_drivers::profile::built_in;
 

@@ -46,7 +46,7 @@ pub struct Device {
     pub is_serial: bool,
     /// Whether its air probe is cut.
     pub probe_cut: bool,
-    model: Model,
+    pub(crate) model: Model,
 }
 
 /// A value as a device has it.
