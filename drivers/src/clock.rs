@@ -1,6 +1,6 @@
 //! The one place that reads a clock. Everything else is told the time.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use storewarden_rules::{Mono, Now, Utc};
 
 /// Both clocks of the machine: one that never jumps, counted from [`Clock::start`], and UTC.
@@ -9,10 +9,26 @@ pub struct Clock {
     start: Instant,
 }
 
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Since [`Clock::start`].
+    pub mono: Duration,
+    /// For stamps.
+    pub utc: Utc,
+}
+
 impl Clock {
     /// A monotonic clock that shows 0 now. Clones show the same time.
     pub fn start() -> Self {
         Self { start: Instant::now() }
+    }
+
+    /// The present moment, to the microsecond: for waits shorter than a millisecond. A system clock
+    /// before 1970 shows 0.
+    pub fn moment(&self) -> Moment {
+        let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment { mono: self.start.elapsed(), utc: Utc(millis(utc)) }
     }
 
     /// The present moment. A system clock before 1970 shows 0.
@@ -22,6 +38,6 @@ impl Clock {
     }
 }
 
-fn millis(span: std::time::Duration) -> i64 {
+fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

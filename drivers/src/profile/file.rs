@@ -2,13 +2,15 @@
 
 use super::{
     Accepts, Ask, Availability, Forbidden, Kind, Mask, Modbus, Mqtt, Pace, Point, Profile, ProfileError,
-    Register, RegisterWrite, SafeOutput, Table, Topic, TopicWrite, Watchdog, Wire, WordOrder, WriteFunction,
+    Register, RegisterWrite, SafeOutput, Source, Table, Topic, TopicWrite, Watchdog, Wire, WordOrder,
+    WriteFunction,
 };
 use crate::modbus::serial::{Parity, Serial};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 use storewarden_rules::{Class, Unit};
 
 const RANGE: &str = "`range` is [lowest, highest]";
@@ -162,6 +164,14 @@ struct FileMqtt {
     availability: Vec<AvailabilityFile>,
     #[serde(default)]
     ask: Vec<AskFile>,
+    ask_every_s: Option<u32>,
+    #[serde(default = "silent_max_s")]
+    silent_max_s: u32,
+}
+
+/// Two and a half of the five minutes that devices commonly leave between two reports.
+fn silent_max_s() -> u32 {
+    750
 }
 
 #[derive(Deserialize)]
@@ -188,9 +198,7 @@ struct TopicFile {
     #[serde(default)]
     pace: Pace,
     range: Option<[f64; 2]>,
-    topics: Vec<String>,
-    #[serde(default)]
-    path: String,
+    from: Vec<SourceFile>,
     #[serde(default)]
     texts: BTreeMap<String, f64>,
     #[serde(default = "one")]
@@ -202,11 +210,29 @@ struct TopicFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SourceFile {
+    topic: String,
+    #[serde(default)]
+    path: String,
+    expect: Option<ExpectFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectFile {
+    path: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TopicWriteFile {
     topic: String,
     payload: String,
     range: Option<[f64; 2]>,
     values: Option<Vec<f64>>,
+    #[serde(default)]
+    texts: BTreeMap<String, f64>,
 }
 
 fn one() -> f64 {
@@ -234,7 +260,7 @@ impl Profile {
                 source: file.source,
                 verified: file.verified,
                 points,
-                wire: Wire::Mqtt(file.mqtt.check(topics)),
+                wire: Wire::Mqtt(file.mqtt.check(topics).map_err(fault)?),
             }
         } else {
             let file: ModbusFile = toml::from_str(text).map_err(shape)?;
@@ -478,14 +504,28 @@ impl RegisterWriteFile {
 }
 
 impl FileMqtt {
-    fn check(self, topics: Vec<Topic>) -> Mqtt {
-        let availability =
-            |said: AvailabilityFile| Availability { topic: said.topic, path: said.path, online: said.online };
-        Mqtt {
-            availability: self.availability.into_iter().map(availability).collect(),
-            ask: self.ask.into_iter().map(|ask| Ask { topic: ask.topic, payload: ask.payload }).collect(),
-            topics,
+    fn check(self, topics: Vec<Topic>) -> Result<Mqtt, String> {
+        if self.silent_max_s == 0 || self.ask_every_s == Some(0) {
+            return Err("`silent_max_s` and `ask_every_s` must be above 0".into());
         }
+        if self.ask_every_s.is_some() && self.ask.is_empty() {
+            return Err("`ask_every_s` needs an `ask` that says what to publish".into());
+        }
+        let availability = |said: AvailabilityFile| {
+            topic(&said.topic)?;
+            Ok(Availability { topic: said.topic, path: said.path, online: said.online })
+        };
+        let ask = |ask: AskFile| {
+            topic(&ask.topic)?;
+            Ok(Ask { topic: ask.topic, payload: ask.payload })
+        };
+        Ok(Mqtt {
+            availability: self.availability.into_iter().map(availability).collect::<Result<_, String>>()?,
+            ask: self.ask.into_iter().map(ask).collect::<Result<_, String>>()?,
+            ask_every: self.ask_every_s.map(|seconds| Duration::from_secs(seconds.into())),
+            silent_max: Duration::from_secs(self.silent_max_s.into()),
+            topics,
+        })
     }
 }
 
@@ -494,15 +534,21 @@ impl TopicFile {
         let fault = |what: String| ProfileError::Point { id: id.to_owned(), point: self.name.clone(), what };
         named(&self.name).map_err(fault)?;
         scaling(self.scale, self.offset).map_err(fault)?;
-        if self.topics.is_empty() {
-            return Err(fault("has no `topics`; write where its value comes from".into()));
+        if self.from.is_empty() {
+            return Err(fault("`from` names no message; write where its value comes from".into()));
+        }
+        for source in &self.from {
+            topic(&source.topic).map_err(fault)?;
+        }
+        if !self.texts.values().all(|value| value.is_finite()) {
+            return Err(fault("`texts` stand for finite numbers".into()));
         }
         let (accepts, write) = match &self.write {
             None => (None, None),
-            Some(write) => (
-                Some(accepts(write.range, write.values.clone()).map_err(fault)?),
-                Some(TopicWrite { topic: write.topic.clone(), payload: write.payload.clone() }),
-            ),
+            Some(write) => {
+                let accepts = accepts(write.range, write.values.clone()).map_err(fault)?;
+                (Some(accepts), Some(write.check().map_err(fault)?))
+            }
         };
         let point = Point {
             unit: unit(&self.unit).map_err(fault)?,
@@ -512,8 +558,7 @@ impl TopicFile {
             name: self.name.clone(),
         };
         let topic = Topic {
-            topics: self.topics,
-            path: self.path,
+            from: self.from.into_iter().map(SourceFile::into_source).collect(),
             texts: self.texts.into_iter().collect(),
             scale: self.scale,
             offset: self.offset,
@@ -521,6 +566,38 @@ impl TopicFile {
         };
         Ok((point, topic))
     }
+}
+
+impl SourceFile {
+    fn into_source(self) -> Source {
+        let expect = self.expect.map(|expect| (expect.path, expect.text));
+        Source { topic: self.topic, path: self.path, expect }
+    }
+}
+
+impl TopicWriteFile {
+    fn check(&self) -> Result<TopicWrite, String> {
+        topic(&self.topic)?;
+        if !self.payload.contains("{value}") {
+            return Err("`write.payload` has no {value}; write where the value goes".into());
+        }
+        Ok(TopicWrite {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            texts: self.texts.clone().into_iter().collect(),
+        })
+    }
+}
+
+/// A topic to subscribe or publish to by its exact name; `{topic}` in it is the device's own part.
+fn topic(text: &str) -> Result<(), String> {
+    let rest = text.replace("{topic}", "");
+    if text.is_empty() || rest.contains(['+', '#', '{', '}', '\0']) {
+        return Err(format!(
+            "`{text}` is no topic; write it out, without + and #, with {{topic}} for the device's own part"
+        ));
+    }
+    Ok(())
 }
 
 fn table(function: u8) -> Result<Table, String> {
