@@ -14,8 +14,9 @@ use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::tcp::Command;
 use storewarden_drivers::mqtt::equipment::{MqttDevice, PAYLOAD_BYTES_MAX};
+use storewarden_drivers::mqtt::payload::{Payload, text_of};
 use storewarden_drivers::mqtt::task::{BrokerConfig, run};
-use storewarden_drivers::profile::built_in;
+use storewarden_drivers::profile::{Profile, built_in};
 use storewarden_rules::{BadReason, Millis, PointId, Reading, Sample};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
@@ -325,4 +326,19 @@ async fn no_payload_ends_the_task() {
     broker.say("shelly/status/switch:0", b"\n", &[]);
     broker.now("shelly/status/switch:0", r#"{"id":0,"output":true}"#);
     agent.until(0, Sample::Good(1.0)).await;
+}
+
+#[test]
+fn the_device_of_one_s_own_in_the_documents_can_be_read_and_switched() {
+    let text = include_str!("../../docs/mqtt-equipment.md");
+    let example = text.split("```").find_map(|block| block.strip_prefix("toml\n")).unwrap();
+    let profile = Profile::parse("fan", example).unwrap();
+    let topics = &profile.mqtt().unwrap().topics;
+    let payload = Payload::parse(br#"{"outputs": [{"on": true}], "motor": {"t": 41.5}}"#);
+    let said: Vec<_> = topics.iter().map(|topic| payload.sample(topic, &topic.from[0])).collect();
+    assert_eq!(said, [Sample::Good(1.0), Sample::Good(41.5)]);
+    assert_eq!(Payload::parse(b"41.5").sample(&topics[1], &topics[1].from[1]), Sample::Good(41.5));
+    let write = topics[0].write.as_ref().unwrap();
+    let command = write.payload.replace("{value}", &text_of(&topics[0], &write.texts, 1.0));
+    assert_eq!(command, r#"{"output": 0, "on": true}"#);
 }
