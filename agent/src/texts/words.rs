@@ -54,6 +54,8 @@ pub fn point(name: &str, language: Language) -> String {
         "energy_import" => language.pick("用电量", "Energy, imported"),
         "energy_export" => language.pick("送出电量", "Energy, exported"),
         "frequency" => language.pick("频率", "Frequency"),
+        "humidity" => language.pick("湿度", "Humidity"),
+        "battery" => language.pick("电池电量", "Battery"),
         other => return numbered(other, language).unwrap_or_else(|| other.to_owned()),
     };
     word.to_owned()
