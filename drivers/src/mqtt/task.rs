@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Moment};
 use crate::modbus::command::CommandError;
 use crate::modbus::tcp::Command;
-use crate::mqtt::equipment::{Change, Equipment, Input, MqttDevice, Output, PAYLOAD_BYTES_MAX};
+use crate::mqtt::equipment::{Change, Equipment, Input, MqttDevice, Output};
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeFilterInput, SubscribeReasonCode,
@@ -19,8 +19,9 @@ use tracing::{debug, info, warn};
 
 /// Topics of one subscription request: some 10 KiB at the longest that the config allows.
 const FILTERS_MAX: usize = 50;
-/// The broker keeps larger messages back: nothing of a device is. The topic and properties come on top.
-const PACKET_BYTES_MAX: u32 = PAYLOAD_BYTES_MAX as u32 + 1024;
+/// The broker keeps larger packets back: the longest payload that is looked at, and 1 KiB for topic and
+/// properties.
+const PACKET_BYTES_MAX: u32 = 65 * 1024;
 /// Publishes under way at most. The library keeps a slot for each: its default of 65,535 is 15 MB.
 const INFLIGHT_MAX: u16 = 32;
 const KEEP_ALIVE_S: u16 = 15;
