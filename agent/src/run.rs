@@ -2,7 +2,7 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
-use crate::config::{Config, Hq};
+use crate::config::{Config, Hq, Place};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, connection::Endpoint};
@@ -19,6 +19,8 @@ use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_drivers::modbus::task::{self, BusConfig, Command};
+use storewarden_drivers::mqtt::equipment::MqttDevice;
+use storewarden_drivers::mqtt::task::{self as mqtt, BrokerConfig};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::{DeviceId, Millis, PointId, Reading};
@@ -99,7 +101,8 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let mut tasks = Tasks { broken: CancellationToken::new(), stopping: stop_intake.clone() };
     let rest = &Handle::current();
 
-    let buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock, &stop_intake);
+    let mut buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock, &stop_intake);
+    start_brokers(&mut tasks, intake, &mut buses, &config, &assembled, &readings, &clock, &stop_intake);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
@@ -239,6 +242,63 @@ fn start_buses(
 /// Devices are added to the rules in the order of the config.
 fn device_id(index: usize) -> DeviceId {
     DeviceId(u16::try_from(index).expect("Site takes at most some hundreds"))
+}
+
+/// One task per broker that has devices; their commands join those of the buses.
+fn start_brokers(
+    tasks: &mut Tasks,
+    on: &Handle,
+    buses: &mut Buses,
+    config: &Config,
+    assembled: &Assembled,
+    readings: &mpsc::Sender<Vec<Reading>>,
+    clock: &Clock,
+    stop: &CancellationToken,
+) {
+    for (index, broker) in config.brokers.iter().enumerate() {
+        let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+        let mut devices = Vec::new();
+        for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
+            let Place::Broker { broker, topic } = &device.place else { continue };
+            if *broker != index {
+                continue;
+            }
+            buses.commands.insert(id, sender.clone());
+            let mqtt = device.profile.mqtt().expect("the config puts only MQTT devices at a broker");
+            devices.push(MqttDevice {
+                name: device.id.clone(),
+                topic: topic.clone(),
+                mqtt: mqtt.clone(),
+                points: device.profile.points.clone(),
+                poll: device.polls.normal,
+                wanted: assembled
+                    .names
+                    .points_of(id)
+                    .enumerate()
+                    .map(|(index, (point, _))| (point, index))
+                    .collect(),
+            });
+        }
+        if devices.is_empty() {
+            continue;
+        }
+        let login = broker.broker.login.as_ref();
+        let broker = BrokerConfig {
+            name: broker.id.clone(),
+            host: broker.broker.host.clone(),
+            port: broker.broker.port,
+            username: login.map(|(user, _)| user.clone()),
+            password: login.map(|(_, password)| password.clone()),
+            // Ids hold no slash: no label gateway's connection has this name.
+            client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
+            devices,
+        };
+        let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
+        buses.tasks.push(tasks.start(on, "broker", async {
+            task.await;
+            Ok::<_, JournalError>(())
+        }));
+    }
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);

@@ -31,6 +31,17 @@ profile = "waveshare-relay-8"
 bus = "cold"
 unit = 2
 
+[[broker]]
+id = "lan"
+url = "mqtt://127.0.0.1:1883"
+
+[[device]]
+id = "plug"
+class = "light"
+profile = "tasmota-plug"
+broker = "lan"
+topic = "tasmota_1A2B3C"
+
 [[light]]
 id = "sign"
 switch = "relay/relay_1"
@@ -119,6 +130,19 @@ fn each_fault_names_its_line_and_what_to_write() {
     wrong("class = \"freezer\"", "class = \"meter\"", "class = \"meter\"", "cannot be a meter");
     wrong("relay/relay_1", "relay/relay_9", "relay_9", "reads no point `relay_9`");
     wrong("relay/relay_1", "freezer-1/fan", "freezer-1/fan", "cannot be written");
+    wrong("broker = \"lan\"", "broker = \"wan\"", "\"wan\"", "no [[broker]] with id `wan`");
+    wrong("broker = \"lan\"", "bus = \"cold\" # plug", "# plug", "speaks MQTT");
+    wrong("broker = \"lan\"\n", "", "id = \"plug\"", "write its `broker` and its `topic`");
+    wrong("unit = 2\n", "", "id = \"relay\"", "write its `bus` and its `unit`");
+    wrong("unit = 2\n", "unit = 2\ntopic = \"x\"\n", "topic = \"x\"", "speaks Modbus");
+    wrong("tasmota_1A2B3C", "tasmota/#", "tasmota/#", "is no part of a topic");
+    wrong(
+        "[[light]]",
+        "[[device]]\nid = \"lamp\"\nclass = \"light\"\nprofile = \"tasmota-plug\"\nbroker = \"lan\"\ntopic = \"tasmota_1A2B3C\" # again\n[[light]]",
+        "# again",
+        "is already `plug`",
+    );
+    wrong("url = \"mqtt:", "url = \"mqtts:", "url = ", "equipment is spoken to as mqtt://");
     wrong("latitude = 31.23", "", "id = \"sign\"", "write store.latitude");
     wrong("ap = \"0001\"", "ap = \"00001\"", "00001\"", "four letters or digits");
     wrong("id = \"3D000001\"", "id = \"ZZ000001\"", "ZZ000001", "known label model");

@@ -3,8 +3,8 @@
 use super::words::{self, Text};
 use super::{
     Accepts, AlarmMeaning, Ask, Availability, Forbidden, Kind, Mask, Modbus, Mqtt, Pace, Point, Profile,
-    ProfileError, Register, RegisterWrite, SafeOutput, Table, Topic, TopicWrite, Watchdog, Wire, WordOrder,
-    WriteFunction, class,
+    ProfileError, Register, RegisterWrite, SafeOutput, Source, Table, Topic, TopicWrite, Watchdog, Wire,
+    WordOrder, WriteFunction, class,
 };
 use crate::modbus::serial::{Parity, Serial};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 use storewarden_rules::{Class, Unit};
 use toml::Spanned;
 
@@ -285,7 +286,8 @@ struct MqttFile {
     note: String,
     /// Whether it was compared with hardware.
     verified: bool,
-    mqtt: FileMqtt,
+    #[schemars(with = "FileMqtt")]
+    mqtt: Spanned<FileMqtt>,
     #[serde(default)]
     #[schemars(with = "Vec<TopicFile>")]
     point: Vec<Spanned<TopicFile>>,
@@ -298,6 +300,14 @@ struct FileMqtt {
     availability: Vec<AvailabilityFile>,
     #[serde(default)]
     ask: Vec<AskFile>,
+    ask_every_s: Option<u32>,
+    #[serde(default = "silent_max_s")]
+    silent_max_s: u32,
+}
+
+/// Two and a half of the five minutes that devices commonly leave between two reports.
+fn silent_max_s() -> u32 {
+    750
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -335,9 +345,7 @@ struct TopicFile {
     states: BTreeMap<String, String>,
     /// Its name for people, where the shared table of words has none.
     text: Option<Text>,
-    topics: Vec<String>,
-    #[serde(default)]
-    path: String,
+    from: Vec<SourceFile>,
     #[serde(default)]
     texts: BTreeMap<String, f64>,
     #[serde(default = "one")]
@@ -349,11 +357,29 @@ struct TopicFile {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct SourceFile {
+    topic: String,
+    #[serde(default)]
+    path: String,
+    expect: Option<ExpectFile>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ExpectFile {
+    path: String,
+    text: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct TopicWriteFile {
     topic: String,
     payload: String,
     range: Option<[f64; 2]>,
     values: Option<Vec<f64>>,
+    #[serde(default)]
+    texts: BTreeMap<String, f64>,
 }
 
 fn one() -> f64 {
@@ -454,6 +480,8 @@ pub(super) fn read(id: &str, text: &str) -> Result<(Profile, Places), Fault> {
             points.push(point);
             topics.push(topic);
         }
+        let at = file.mqtt.span();
+        let mqtt = file.mqtt.into_inner().check(topics).map_err(|what| Fault::new(&at, what))?;
         let profile = Profile {
             id: id.to_owned(),
             maker: file.maker,
@@ -463,7 +491,7 @@ pub(super) fn read(id: &str, text: &str) -> Result<(Profile, Places), Fault> {
             note: file.note,
             verified: file.verified,
             points,
-            wire: Wire::Mqtt(file.mqtt.check(topics)),
+            wire: Wire::Mqtt(mqtt),
         };
         (profile, places)
     } else {
@@ -695,14 +723,28 @@ impl RegisterWriteFile {
 }
 
 impl FileMqtt {
-    fn check(self, topics: Vec<Topic>) -> Mqtt {
-        let availability =
-            |said: AvailabilityFile| Availability { topic: said.topic, path: said.path, online: said.online };
-        Mqtt {
-            availability: self.availability.into_iter().map(availability).collect(),
-            ask: self.ask.into_iter().map(|ask| Ask { topic: ask.topic, payload: ask.payload }).collect(),
-            topics,
+    fn check(self, topics: Vec<Topic>) -> Result<Mqtt, String> {
+        if self.silent_max_s == 0 || self.ask_every_s == Some(0) {
+            return Err("`silent_max_s` and `ask_every_s` must be above 0".into());
         }
+        if self.ask_every_s.is_some() && self.ask.is_empty() {
+            return Err("`ask_every_s` needs an `ask` that says what to publish".into());
+        }
+        let availability = |said: AvailabilityFile| {
+            topic(&said.topic)?;
+            Ok(Availability { topic: said.topic, path: said.path, online: said.online })
+        };
+        let ask = |ask: AskFile| {
+            topic(&ask.topic)?;
+            Ok(Ask { topic: ask.topic, payload: ask.payload })
+        };
+        Ok(Mqtt {
+            availability: self.availability.into_iter().map(availability).collect::<Result<_, String>>()?,
+            ask: self.ask.into_iter().map(ask).collect::<Result<_, String>>()?,
+            ask_every: self.ask_every_s.map(|seconds| Duration::from_secs(seconds.into())),
+            silent_max: Duration::from_secs(self.silent_max_s.into()),
+            topics,
+        })
     }
 }
 
@@ -710,15 +752,18 @@ impl TopicFile {
     fn check(self) -> Result<(Point, Topic), String> {
         named(&self.name)?;
         scaling(self.scale, self.offset)?;
-        if self.topics.is_empty() {
-            return Err("has no `topics`; write where its value comes from".into());
+        if self.from.is_empty() {
+            return Err("`from` names no message; write where its value comes from".into());
+        }
+        for source in &self.from {
+            topic(&source.topic)?;
+        }
+        if !self.texts.values().all(|value| value.is_finite()) {
+            return Err("`texts` stand for finite numbers".into());
         }
         let (accepts, write) = match &self.write {
             None => (None, None),
-            Some(write) => (
-                Some(accepts(write.range, write.values.clone())?),
-                Some(TopicWrite { topic: write.topic.clone(), payload: write.payload.clone() }),
-            ),
+            Some(write) => (Some(accepts(write.range, write.values.clone())?), Some(write.check()?)),
         };
         let point = point(
             self.name,
@@ -731,8 +776,7 @@ impl TopicFile {
             self.text,
         )?;
         let topic = Topic {
-            topics: self.topics,
-            path: self.path,
+            from: self.from.into_iter().map(SourceFile::into_source).collect(),
             texts: self.texts.into_iter().collect(),
             scale: self.scale,
             offset: self.offset,
@@ -773,6 +817,38 @@ fn state(code: &str, word: &str) -> Result<(i64, String), String> {
         return Err(format!("unknown state `{word}`; write one of {}", known.join(", ")));
     }
     Ok((number, word.to_owned()))
+}
+
+impl SourceFile {
+    fn into_source(self) -> Source {
+        let expect = self.expect.map(|expect| (expect.path, expect.text));
+        Source { topic: self.topic, path: self.path, expect }
+    }
+}
+
+impl TopicWriteFile {
+    fn check(&self) -> Result<TopicWrite, String> {
+        topic(&self.topic)?;
+        if !self.payload.contains("{value}") {
+            return Err("`write.payload` has no {value}; write where the value goes".into());
+        }
+        Ok(TopicWrite {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            texts: self.texts.clone().into_iter().collect(),
+        })
+    }
+}
+
+/// A topic to subscribe or publish to by its exact name; `{topic}` in it is the device's own part.
+fn topic(text: &str) -> Result<(), String> {
+    let rest = text.replace("{topic}", "");
+    if text.is_empty() || rest.contains(['+', '#', '{', '}', '\0']) {
+        return Err(format!(
+            "`{text}` is no topic; write it out, without + and #, with {{topic}} for the device's own part"
+        ));
+    }
+    Ok(())
 }
 
 fn table(function: u8) -> Result<Table, String> {

@@ -18,6 +18,7 @@ use crate::modbus::serial::Serial;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 use storewarden_rules::{BadReason, Class, Sample, Unit};
 
 /// The profiles that ship with the program: file name and text.
@@ -52,11 +53,19 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("pzem-004t-v3", include_str!("../../profiles/pzem-004t-v3.toml")),
     ("pzem-016", include_str!("../../profiles/pzem-016.toml")),
     ("schneider-iem3000", include_str!("../../profiles/schneider-iem3000.toml")),
+    ("shelly-plus-1", include_str!("../../profiles/shelly-plus-1.toml")),
+    ("shelly-plus-1pm", include_str!("../../profiles/shelly-plus-1pm.toml")),
+    ("shelly-pro-3em", include_str!("../../profiles/shelly-pro-3em.toml")),
+    ("tasmota-ds18b20", include_str!("../../profiles/tasmota-ds18b20.toml")),
+    ("tasmota-plug", include_str!("../../profiles/tasmota-plug.toml")),
+    ("tasmota-relay-4", include_str!("../../profiles/tasmota-relay-4.toml")),
     ("waveshare-relay-8", include_str!("../../profiles/waveshare-relay-8.toml")),
     ("waveshare-relay-d-8", include_str!("../../profiles/waveshare-relay-d-8.toml")),
     ("wirenboard-map3e", include_str!("../../profiles/wirenboard-map3e.toml")),
     ("wirenboard-mr6c", include_str!("../../profiles/wirenboard-mr6c.toml")),
     ("xy-md02", include_str!("../../profiles/xy-md02.toml")),
+    ("zigbee2mqtt-plug", include_str!("../../profiles/zigbee2mqtt-plug.toml")),
+    ("zigbee2mqtt-temperature", include_str!("../../profiles/zigbee2mqtt-temperature.toml")),
 ];
 
 /// Ids of the profiles that ship with the program.
@@ -367,8 +376,13 @@ pub enum Mask {
 pub struct Mqtt {
     /// Messages that say whether the device is there; all must say so.
     pub availability: Vec<Availability>,
-    /// What to publish to be told everything, at the start and whenever the device comes back.
+    /// What to publish to be told everything: at the start, whenever the device comes back, and every
+    /// [`Mqtt::ask_every`].
     pub ask: Vec<Ask>,
+    /// How often to ask; none: a device that reports by itself.
+    pub ask_every: Option<Duration>,
+    /// How long a value of a device that is there may be taken to hold without being told again.
+    pub silent_max: Duration,
     /// Where each point is: as many as [`Profile::points`], in the same order.
     pub topics: Vec<Topic>,
 }
@@ -378,7 +392,8 @@ pub struct Mqtt {
 pub struct Availability {
     /// Its topic.
     pub topic: String,
-    /// Where in the payload's JSON, keys with dots between; empty: the whole payload.
+    /// Where in the payload's JSON, keys with dots between; empty, or a payload that is no JSON object:
+    /// the whole payload.
     pub path: String,
     /// The text that means yes; any other means no.
     pub online: String,
@@ -396,10 +411,8 @@ pub struct Ask {
 /// Where a point is among a device's messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topic {
-    /// Topics whose messages may carry it.
-    pub topics: Vec<String>,
-    /// Where in the payload's JSON, keys with dots between; empty: the whole payload.
-    pub path: String,
+    /// The messages that carry it; at least one.
+    pub from: Vec<Source>,
     /// Texts that stand for values: `("ON", 1.0)`.
     pub texts: Vec<(String, f64)>,
     /// value = number × scale + offset.
@@ -410,13 +423,28 @@ pub struct Topic {
     pub write: Option<TopicWrite>,
 }
 
-/// How a point is written over MQTT.
+/// A message that carries a point.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its topic.
+    pub topic: String,
+    /// Where in the payload's JSON: keys of objects and indices of arrays, with dots between; empty: the
+    /// whole payload.
+    pub path: String,
+    /// A path and the text that must be there, or the value is not what this profile takes it for:
+    /// `("TempUnit", "C")`.
+    pub expect: Option<(String, String)>,
+}
+
+/// How a point is written over MQTT.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopicWrite {
     /// The topic to publish to.
     pub topic: String,
-    /// The payload; `{value}` stands for the text of the value ([`Topic::texts`]) or its raw number.
+    /// The payload; `{value}` stands for the text of the value or its raw number.
     pub payload: String,
+    /// Texts of values in commands, where they are not [`Topic::texts`].
+    pub texts: Vec<(String, f64)>,
 }
 
 /// One of the four Modbus tables, named by the function code that reads it.
@@ -547,6 +575,14 @@ impl Profile {
             Wire::Mqtt(mqtt) => retain(&mut mqtt.topics, &kept),
         }
         retain(&mut self.points, &kept);
+    }
+
+    /// Its MQTT side, if it has one.
+    pub fn mqtt(&self) -> Option<&Mqtt> {
+        match &self.wire {
+            Wire::Mqtt(mqtt) => Some(mqtt),
+            Wire::Modbus(_) => None,
+        }
     }
 
     /// Its Modbus side, if it has one.
