@@ -10,7 +10,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::modbus::command::write_of;
+use storewarden_drivers::modbus::command::preview;
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::request;
@@ -75,7 +75,8 @@ impl Write {
         };
         let (point, register) = (&profile.points[index], &modbus.registers[index]);
         let value = value_of(point, &self.value)?;
-        let write = write_of(point, register, value).map_err(|why| Failure::Input(format!("{why}\n")))?;
+        let (write, kept) =
+            preview(point, register, value).map_err(|why| Failure::Input(format!("{why}\n")))?;
         let transport = self.connection.transport(usual(modbus));
 
         let now = present(profile, unit, index, transport.clone())?;
@@ -85,7 +86,7 @@ impl Write {
         (|| {
             writeln!(out, "{} of unit {} ({} {})", point.name, unit, profile.maker, profile.model)?;
             writeln!(out, "  shows now  {}", look(&now))?;
-            writeln!(out, "  to write   {}: {}", shown(point, value), in_words(&write))
+            writeln!(out, "  to write   {}: {}", shown(point, value), in_words(&write, kept))
         })()
         .map_err(written)?;
         if !self.yes {
@@ -163,8 +164,9 @@ fn send(profile: &Profile, unit: u8, index: usize, value: f64, transport: Transp
     })
 }
 
-/// What goes over the wire.
-fn in_words(write: &request::Write) -> String {
+/// What goes over the wire; `kept`: with the other bits of the word as they are then.
+fn in_words(write: &request::Write, kept: bool) -> String {
+    let others = if kept { "; the word's other bits are read first and kept" } else { "" };
     let address = |address: u16| format!("address {address} (0x{address:04X})");
     let hex = |words: &[u16]| words.iter().map(|word| format!("{word:04X}")).collect::<Vec<_>>().join(" ");
     let state = |on: bool| if on { "1" } else { "0" };
@@ -175,10 +177,10 @@ fn in_words(write: &request::Write) -> String {
             format!("function 15, {}, {}", address(*at), states.join(" "))
         }
         request::Write::Register { address: at, word } => {
-            format!("function 6, {}, word {}", address(*at), hex(&[*word]))
+            format!("function 6, {}, word {}{others}", address(*at), hex(&[*word]))
         }
         request::Write::Registers { address: at, words } => {
-            format!("function 16, {}, words {}", address(*at), hex(words))
+            format!("function 16, {}, words {}{others}", address(*at), hex(words))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where a bus is reached, and the open line to it.
 
+use crate::modbus::cost::LineCost;
 use crate::modbus::request::{LinkAfter, Outcome, Request};
 use crate::modbus::rtu_line::RtuLine;
 use crate::modbus::serial::Serial;
@@ -32,6 +33,14 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// What a request costs on it. What is behind a Modbus TCP gateway is not known here.
+    pub fn cost(&self) -> LineCost {
+        match self {
+            Self::Tcp { .. } => LineCost::Tcp,
+            Self::RtuOverTcp { serial, .. } | Self::Serial { serial, .. } => LineCost::Rtu(*serial),
+        }
+    }
+
     /// The shortest silence between the last byte of an answer and the next request: t3.5 on a
     /// serial line, nothing over Modbus TCP.
     pub fn gap(&self) -> Duration {

@@ -5,13 +5,14 @@ use crate::modbus::bus::{Bus, Change, Next};
 use crate::modbus::command::CommandError;
 use crate::modbus::device::BusDevice;
 use crate::modbus::line::{Line, Transport, wait_until};
+use crate::modbus::plan::Read;
 use crate::modbus::request::{LinkAfter, Outcome};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use storewarden_rules::{Millis, PointId, Reading};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// One bus: a line and the devices on it.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ async fn poll(
     stop: CancellationToken,
 ) {
     let mut shell = Shell {
-        bus: Bus::new(config.devices, clock.now().mono),
+        bus: Bus::new(config.transport.cost(), config.devices, clock.moment().mono),
         name: config.name,
         own_thread: matches!(config.transport, Transport::Serial { .. }),
         transport: config.transport,
@@ -117,7 +118,7 @@ struct Shell {
 impl Shell {
     async fn drive(&mut self, readings: &mpsc::Sender<Vec<Reading>>, commands: &mut mpsc::Receiver<Command>) {
         // Read again after each wait only.
-        let mut now = self.clock.now();
+        let mut now = self.clock.moment();
         loop {
             // Before every step, so that a command waits for at most one request.
             while let Ok(command) = commands.try_recv() {
@@ -142,7 +143,7 @@ impl Shell {
                 Next::Connect => {
                     let opened = Line::open(&self.name, &self.transport).await;
                     self.line = opened.map_err(|trouble| self.trouble = trouble).ok();
-                    self.bus.connected(self.clock.now(), self.line.is_some());
+                    self.bus.connected(self.clock.moment(), self.line.is_some());
                 }
                 Next::Request { device, request } => {
                     let (outcome, link) = match &mut self.line {
@@ -155,26 +156,25 @@ impl Shell {
                     if link == LinkAfter::Dropped {
                         self.line = None;
                     }
-                    now = self.clock.now();
+                    now = self.clock.moment();
                     self.bus.done(now, outcome, link);
                     continue;
                 }
                 Next::WaitUntil(moment) => {
-                    let left = Duration::from_millis(u64::try_from(moment.0).unwrap_or(0))
-                        .saturating_sub(self.clock.moment().mono);
+                    let left = moment.saturating_sub(self.clock.moment().mono);
                     tokio::select! {
                         () = wait_until(Instant::now() + left, self.own_thread) => {}
                         Some(command) = commands.recv() => self.accept(command),
                     }
                 }
             }
-            now = self.clock.now();
+            now = self.clock.moment();
         }
     }
 
     fn accept(&mut self, command: Command) {
         let Command { point, value, deadline, reply } = command;
-        match self.bus.command(self.clock.now().mono, point, value, deadline) {
+        match self.bus.command(self.clock.moment().mono, point, value, deadline) {
             Ok(ticket) => {
                 self.replies.insert(ticket, reply);
             }
@@ -193,6 +193,26 @@ impl Shell {
                 warn!(bus, device = self.bus.device(device).name, "does not answer");
             }
             Change::DeviceBack(device) => info!(bus, device = self.bus.device(device).name, "answers again"),
+            Change::ReadSplit { device, read } => {
+                let Read { table, start, count, .. } = read;
+                let device = self.bus.device(device).name.as_str();
+                info!(bus, device, ?table, start, count, "refuses this read; made in parts from now on");
+            }
+            Change::PointAbsent { device, point } => {
+                let device = self.bus.device(device);
+                let point = device.points[point].name.as_str();
+                warn!(
+                    bus,
+                    device = device.name,
+                    point,
+                    "refused by the device; does the profile fit its model?"
+                );
+            }
+            Change::WatchdogSet(device) => info!(bus, device = self.bus.device(device).name, "watchdog set"),
+            Change::WatchdogFailed { device, address, why } => {
+                let device = self.bus.device(device).name.as_str();
+                error!(bus, device, address, %why, "watchdog not set: its outputs have no safe state");
+            }
         }
     }
 }
