@@ -22,10 +22,15 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
+/// What a chiller must have; taken out again, so that a test's device has its own points only.
+const REQUIRED: &str =
+    "[[point]]\nname='air_temperature'\nfunction=3\naddress=60000\nkind='s16'\nunit='°C'\n";
+
 /// A device with these points; their ids are `10 × number`, the next, and so on.
 fn with(number: u16, interval: Duration, points: &[&str]) -> BusDevice {
     let points: String = points.iter().map(|point| format!("[[point]]\n{point}")).collect();
-    let profile = Profile::parse("x", &format!("{HEAD}{points}")).unwrap();
+    let mut profile = Profile::parse("x", &format!("{HEAD}{points}{REQUIRED}")).unwrap();
+    profile.keep(|name| name != "air_temperature");
     BusDevice {
         name: format!("device-{number}"),
         unit: u8::try_from(number).unwrap(),

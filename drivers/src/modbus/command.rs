@@ -314,6 +314,7 @@ mod tests {
             point("far", 3, "u16", "bit=9\nwrite={function=16, address=9, range=[0, 1]}"),
             point("coils", 1, "bool", "write={function=15, range=[0, 1]}"),
             point("set", 3, "s16", "scale=0.1\nwrite={function=6, range=[-30, 30]}"),
+            point("air_temperature", 3, "s16", "").replace("unit='1'", "unit='°C'"),
         ]
         .concat();
         let profile = Profile::parse("x", &text).unwrap();
