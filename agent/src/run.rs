@@ -22,6 +22,7 @@ use storewarden_drivers::modbus::task::{self, BusConfig, Command};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::{DeviceId, Millis, PointId, Reading};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,15 +50,20 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // Two threads. One reads and judges: to wake another for each answer would cost more than all that is
+    // done with it. The rest is the other's, so that an image for a label delays no poll.
+    use tokio::runtime::Builder;
+    let intake = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("intake")
         .enable_all()
         .build()
-        .map_err(Failure::outcome)?
-        .block_on(store(config))
+        .map_err(Failure::outcome)?;
+    let rest = Builder::new_current_thread().enable_all().build().map_err(Failure::outcome)?;
+    rest.block_on(store(config, intake.handle()))
 }
 
-async fn store(config: Config) -> Result<(), Failure> {
+async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
     let listener = tokio::net::TcpListener::bind(config.console.listen)
@@ -91,12 +97,14 @@ async fn store(config: Config) -> Result<(), Failure> {
     // Intake stops first; whatever it brought in is carried out before the rest stops.
     let (stop_intake, stop_rest) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = Tasks { broken: CancellationToken::new(), stopping: stop_intake.clone() };
+    let rest = &Handle::current();
 
-    let buses = start_buses(&mut tasks, &config, &assembled, &readings, &clock, &stop_intake);
+    let buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock, &stop_intake);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
-    let gateways = start_gateways(&mut tasks, &config, &clock, &stop_rest);
+    let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
-    let shelf = tasks.start("labels", shelf.run(prices_in, label_tasks, label_events, stop_intake.clone()));
+    let shelf =
+        tasks.start(rest, "labels", shelf.run(prices_in, label_tasks, label_events, stop_intake.clone()));
     let site = SiteTask {
         assembled,
         journal: journal.clone(),
@@ -110,10 +118,10 @@ async fn store(config: Config) -> Result<(), Failure> {
         hq_online,
         labels: labels_shown,
     };
-    let site = tasks.start("site", site.run(readings_in, requests_in));
+    let site = tasks.start(intake, "site", site.run(readings_in, requests_in));
     let link = config.hq.as_ref().map(|hq| {
         let link = link(&config, hq, &journal, prices, online, &clock);
-        tasks.start("headquarters link", link.run(stop_rest.clone()))
+        tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
     });
     let state = ConsoleState {
         view: shown,
@@ -121,7 +129,7 @@ async fn store(config: Config) -> Result<(), Failure> {
         default_language: config.console.language,
         allowed_hosts: config.console.allowed_hosts.clone().into(),
     };
-    let console = tasks.start("console", console::serve(listener, state, stop_rest.clone()));
+    let console = tasks.start(rest, "console", console::serve(listener, state, stop_rest.clone()));
 
     let broken = tokio::select! {
         () = stop_signal() => false,
@@ -169,16 +177,17 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task. When it fails, ends early or panics, the log says so and the agent stops, for systemd to start it
+    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent stops, for systemd to start it
     /// anew: a store half running is worse.
     fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
         &mut self,
+        on: &Handle,
         name: &'static str,
         task: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
         let (broken, stopping) = (self.broken.clone(), self.stopping.clone());
-        let inner = tokio::spawn(task);
-        tokio::spawn(async move {
+        let inner = on.spawn(task);
+        on.spawn(async move {
             match inner.await {
                 Ok(Ok(value)) if stopping.is_cancelled() => return Some(value),
                 Ok(Ok(_)) => tracing::error!(task = name, "ended without being told to"),
@@ -199,6 +208,7 @@ struct Buses {
 
 fn start_buses(
     tasks: &mut Tasks,
+    on: &Handle,
     config: &Config,
     assembled: &Assembled,
     readings: &mpsc::Sender<Vec<Reading>>,
@@ -217,7 +227,7 @@ fn start_buses(
         }
         let bus = BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), devices };
         let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
-        buses.tasks.push(tasks.start("bus", async {
+        buses.tasks.push(tasks.start(on, "bus", async {
             task.await;
             Ok::<_, JournalError>(())
         }));
@@ -237,7 +247,13 @@ struct Gateways {
     channels: Vec<GatewayChannels>,
 }
 
-fn start_gateways(tasks: &mut Tasks, config: &Config, clock: &Clock, stop: &CancellationToken) -> Gateways {
+fn start_gateways(
+    tasks: &mut Tasks,
+    on: &Handle,
+    config: &Config,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> Gateways {
     let mut gateways = Gateways { tasks: Vec::new(), channels: Vec::new() };
     for gateway in &config.gateways {
         let (label_tasks, tasks_in) = mpsc::channel(64);
@@ -252,7 +268,7 @@ fn start_gateways(tasks: &mut Tasks, config: &Config, clock: &Clock, stop: &Canc
             limits: estation::gateway::Limits::default(),
         };
         let task = estation::mqtt::run(estation, tasks_in, events, clock.clone(), stop.clone());
-        gateways.tasks.push(tasks.start("label gateway", async {
+        gateways.tasks.push(tasks.start(on, "label gateway", async {
             task.await;
             Ok::<_, JournalError>(())
         }));

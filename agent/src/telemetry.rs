@@ -1,17 +1,26 @@
 //! Readings gathered into telemetry messages, by column. Pure.
 
-use crate::assemble::Names;
-use storewarden_proto::v1::{Quality as Wire, QualityRun, Series, Telemetry};
+use crate::assemble::{Names, PointName};
+use storewarden_proto::prost::encoding::{WireType, encode_key, encode_varint, message};
+use storewarden_proto::v1::{Quality as Wire, QualityRun, Series};
 use storewarden_rules::{BadReason, Quality, Reading, Sample, Utc};
 
 /// Readings in one message at most: some 20 bytes each, so that a message stays far below the
 /// protocol's payload limit. A full gathering is closed before its time; nothing is dropped here.
 const READINGS_MAX: usize = 5_000;
 
-/// Readings on their way into the next message.
-#[derive(Debug, Default)]
+/// Room kept for a point from message to message, readings: points that tell more are rare.
+const READINGS_KEPT: usize = 64;
+/// Number of `Envelope.telemetry`.
+const TELEMETRY_FIELD: u32 = 17;
+/// Number of `Telemetry.series`.
+const SERIES_FIELD: u32 = 1;
+
+/// Readings on their way into the next message. The columns stay from message to message: thousands of
+/// them made anew each time took as long as all the polling.
+#[derive(Debug)]
 pub struct Gathering {
-    /// One per point, by point id; empty where the point had no reading yet.
+    /// One per point, by point id, with its names; without readings where the point had none yet.
     series: Vec<Series>,
     /// The last time in each series.
     last: Vec<Utc>,
@@ -19,19 +28,23 @@ pub struct Gathering {
 }
 
 impl Gathering {
+    /// Nothing gathered of any point of `names`.
+    pub fn new(names: &Names) -> Self {
+        let series = |point: &PointName| Series {
+            device: names.device(point.device).id.clone(),
+            point: point.name.clone(),
+            unit: point.unit.symbol().into(),
+            ..Series::default()
+        };
+        let points = names.points();
+        Self { series: points.iter().map(series).collect(), last: vec![Utc(0); points.len()], count: 0 }
+    }
+
     /// Adds a reading.
-    pub fn add(&mut self, names: &Names, reading: &Reading) {
+    pub fn add(&mut self, reading: &Reading) {
         let index = usize::from(reading.point.0);
-        if self.series.len() <= index {
-            self.series.resize(index + 1, Series::default());
-            self.last.resize(index + 1, Utc(0));
-        }
         let (series, last) = (&mut self.series[index], &mut self.last[index]);
         if series.value.is_empty() {
-            let point = names.point(reading.point);
-            series.device = names.device(point.device).id.clone();
-            series.point.clone_from(&point.name);
-            series.unit = point.unit.symbol().into();
             series.first_ms = reading.at.0;
         } else {
             series.step_ms.push((reading.at - *last).0);
@@ -54,15 +67,27 @@ impl Gathering {
         self.count >= READINGS_MAX
     }
 
-    /// Closes the gathering: the message, unless there is nothing to tell.
-    pub fn take(&mut self) -> Option<Telemetry> {
+    /// Closes the gathering, unless there is nothing to tell: the envelope's field with the message, encoded.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
         if self.count == 0 {
             return None;
         }
-        let series =
-            self.series.iter_mut().filter(|series| !series.value.is_empty()).map(std::mem::take).collect();
         self.count = 0;
-        Some(Telemetry { series })
+        let told = || self.series.iter().filter(|series| !series.value.is_empty());
+        let length: usize = told().map(|series| message::encoded_len(SERIES_FIELD, series)).sum();
+        let mut bytes = Vec::with_capacity(length + 8);
+        encode_key(TELEMETRY_FIELD, WireType::LengthDelimited, &mut bytes);
+        encode_varint(length as u64, &mut bytes);
+        told().for_each(|series| message::encode(SERIES_FIELD, series, &mut bytes));
+        for series in &mut self.series {
+            series.step_ms.clear();
+            series.step_ms.shrink_to(READINGS_KEPT);
+            series.value.clear();
+            series.value.shrink_to(READINGS_KEPT);
+            series.quality.clear();
+            series.quality.shrink_to(READINGS_KEPT);
+        }
+        Some(bytes)
     }
 }
 
@@ -76,5 +101,73 @@ fn wire_quality(quality: Quality) -> (Wire, u32) {
         Quality::Bad(BadReason::SensorFault) => (Wire::SensorFault, 0),
         Quality::Bad(BadReason::OutOfRange) => (Wire::OutOfRange, 0),
         Quality::Bad(BadReason::Implausible) => (Wire::Implausible, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assemble::assemble;
+    use crate::config::Config;
+    use std::path::Path;
+    use storewarden_proto::prost::Message as _;
+    use storewarden_proto::v1::envelope::Body;
+    use storewarden_proto::v1::{Envelope, Telemetry};
+    use storewarden_rules::PointId;
+
+    fn gathering() -> Gathering {
+        let text = r#"
+[store]
+chain = "kaixin"
+id = "0042"
+timezone = "Asia/Shanghai"
+[[bus]]
+id = "cold"
+tcp = "127.0.0.1:502"
+[[device]]
+id = "freezer"
+class = "freezer"
+profile = "carel-ir33"
+bus = "cold"
+unit = 1
+points = ["air_temperature", "defrost"]
+"#;
+        let config = Config::parse(Path::new("store.toml"), text).unwrap();
+        Gathering::new(&assemble(&config, |device, pace| Some(device.interval(pace))).unwrap().names)
+    }
+
+    fn add(gathering: &mut Gathering, point: u16, at: i64, sample: Sample) {
+        gathering.add(&Reading { point: PointId(point), at: Utc(at), sample });
+    }
+
+    #[test]
+    fn the_bytes_are_the_field_of_the_envelope_and_hold_one_series_for_each_point_that_was_told() {
+        let mut gathering = gathering();
+        assert_eq!(gathering.take(), None);
+        add(&mut gathering, 0, 1000, Sample::Good(-21.0));
+        add(&mut gathering, 0, 1500, Sample::Bad(BadReason::Exception(2)));
+        add(&mut gathering, 0, 1400, Sample::Stale(-20.5));
+        let run = |quality: Wire, exception| QualityRun { quality: quality.into(), count: 1, exception };
+        let series = Series {
+            device: "freezer".into(),
+            point: "air_temperature".into(),
+            unit: "°C".into(),
+            first_ms: 1000,
+            step_ms: vec![500, -100],
+            value: vec![-21.0, 0.0, -20.5],
+            quality: vec![run(Wire::Good, 0), run(Wire::Exception, 2), run(Wire::Stale, 0)],
+        };
+        let body = Some(Body::Telemetry(Telemetry { series: vec![series.clone()] }));
+        let envelope = Envelope { body, ..Envelope::default() };
+        let bytes = gathering.take().unwrap();
+        assert_eq!(bytes, envelope.encode_to_vec());
+
+        add(&mut gathering, 0, 2000, Sample::Good(-20.0));
+        let bytes = gathering.take().unwrap();
+        let Some(Body::Telemetry(next)) = Envelope::decode(bytes.as_slice()).unwrap().body else { panic!() };
+        let quality = vec![run(Wire::Good, 0)];
+        let fresh = Series { first_ms: 2000, step_ms: vec![], value: vec![-20.0], quality, ..series };
+        assert_eq!(next.series, [fresh], "nothing is left of the message before");
+        assert_eq!(gathering.take(), None);
     }
 }

@@ -57,7 +57,7 @@ pub async fn measure() -> io::Result<Vec<Row>> {
         Row {
             figure: "kills",
             what,
-            value,
+            value: Some(value),
             unit: "alerts",
             against: format!("0; {of}, seed {seed}"),
             verdict,

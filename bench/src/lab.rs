@@ -257,10 +257,6 @@ impl Lab {
 /// The part of the agent's `/api/view` that figures need.
 #[derive(Debug, Default, Deserialize)]
 pub struct View {
-    /// When it was taken, UTC, ms.
-    pub at_ms: i64,
-    /// Readings judged since the start.
-    pub readings: u64,
     /// Its labels.
     pub labels: Vec<Label>,
 }

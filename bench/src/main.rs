@@ -5,12 +5,12 @@
 //! binary; nothing here asserts on time.
 #![forbid(unsafe_code)]
 
+mod bus;
 mod journal;
 mod kills;
 mod lab;
 mod latency;
 mod memory;
-mod polling;
 mod process;
 mod report;
 mod waves;
@@ -50,8 +50,8 @@ enum Figure {
     Latency,
     /// Alerts lost and doubled over 20 SIGKILLs of the agent (60 s)
     Kills,
-    /// Registers polled per second and CPU, beside a bare polling loop (150 s)
-    Polling,
+    /// Registers polled per second, CPU and memory, beside a bare polling loop and other programs (300 s)
+    Bus,
     /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,
 }
@@ -62,7 +62,7 @@ impl Figure {
             Self::Memory => memory::measure().await,
             Self::Latency => latency::measure().await,
             Self::Kills => kills::measure().await,
-            Self::Polling => polling::measure().await,
+            Self::Bus => bus::measure().await,
             Self::Journal => journal::measure().await,
         }
     }
@@ -76,13 +76,13 @@ enum Part {
     Program(Program),
     /// Modbus TCP devices that answer at once.
     #[command(hide = true)]
-    Slaves(polling::slaves::Arguments),
+    Slaves(bus::slaves::Arguments),
     /// The bare polling loop.
     #[command(hide = true)]
-    BareLoop(polling::bare::Arguments),
+    BareLoop(bus::bare::Arguments),
     /// The agent with devices of many registers.
     #[command(hide = true)]
-    WideAgent(polling::agent::Arguments),
+    WideAgent(bus::agent::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -91,9 +91,9 @@ fn main() -> ExitCode {
         None if arguments.list => list(),
         None => runtime().block_on(measure(arguments.figure, arguments.json)),
         Some(Part::Program(program)) => program.run(),
-        Some(Part::Slaves(arguments)) => ended(runtime().block_on(polling::slaves::run(arguments))),
-        Some(Part::BareLoop(arguments)) => ended(polling::bare::run(arguments)),
-        Some(Part::WideAgent(arguments)) => ended(polling::agent::run(&arguments)),
+        Some(Part::Slaves(arguments)) => ended(runtime().block_on(bus::slaves::run(arguments))),
+        Some(Part::BareLoop(arguments)) => ended(bus::bare::run(arguments)),
+        Some(Part::WideAgent(arguments)) => ended(bus::agent::run(&arguments)),
     }
 }
 

@@ -63,8 +63,8 @@ pub struct Row {
     pub figure: &'static str,
     /// What was measured.
     pub what: String,
-    /// Its value.
-    pub value: Spread,
+    /// Its value; none if it could not be measured here.
+    pub value: Option<Spread>,
     /// Its unit.
     pub unit: &'static str,
     /// Its bound or its peer, in words.
@@ -79,7 +79,7 @@ impl Row {
         Self {
             figure,
             what: what.to_owned(),
-            value: Spread { min: value, median: value, max: value },
+            value: Some(Spread { min: value, median: value, max: value }),
             unit,
             against: format!("at most {} {unit}", number(bound)),
             verdict: Verdict::at_most(value, bound),
@@ -97,15 +97,51 @@ impl Row {
         Self {
             figure,
             what: what.into(),
-            value: Spread::of(values),
+            value: Some(Spread::of(values)),
             unit,
             against: peer.into(),
             verdict: Verdict::Compared,
         }
     }
 
+    /// A value of several runs whose middle has to be `bound` at most.
+    pub fn at_most(
+        figure: &'static str,
+        what: impl Into<String>,
+        values: &[f64],
+        unit: &'static str,
+        bound: f64,
+    ) -> Self {
+        let verdict = Verdict::at_most(Spread::of(values).median, bound);
+        let against = format!("at most {} {unit}", number(bound));
+        Self { verdict, ..Self::compared(figure, what, values, unit, against) }
+    }
+
+    /// A value of several runs whose middle has to be `bound` at least.
+    pub fn at_least(
+        figure: &'static str,
+        what: impl Into<String>,
+        values: &[f64],
+        unit: &'static str,
+        bound: f64,
+    ) -> Self {
+        let verdict = if Spread::of(values).median >= bound { Verdict::Within } else { Verdict::Beyond };
+        let against = format!("at least {} {unit}", number(bound));
+        Self { verdict, ..Self::compared(figure, what, values, unit, against) }
+    }
+
+    /// What could not be measured here, and what to do for it.
+    pub fn missing(
+        figure: &'static str,
+        what: impl Into<String>,
+        unit: &'static str,
+        why: impl Into<String>,
+    ) -> Self {
+        Self { value: None, ..Self::compared(figure, what, &[], unit, why) }
+    }
+
     fn value_text(&self) -> String {
-        let Spread { min, median, max } = self.value;
+        let Some(Spread { min, median, max }) = self.value else { return "–".into() };
         let range = if min == max { String::new() } else { format!(" ({} to {})", number(min), number(max)) };
         format!("{} {}{range}", number(median), self.unit)
     }

@@ -11,7 +11,7 @@ use storewarden_demo::children;
 pub struct Summary {
     /// Readings the agent judged.
     pub readings: u64,
-    /// Of these, committed at headquarters.
+    /// Of these, reported by exception and committed at headquarters.
     pub readings_at_hq: u64,
     /// Every alert at headquarters, in order.
     pub alerts: Vec<Alert>,
@@ -180,7 +180,7 @@ impl Account {
             .collect();
         let link = if view.hq_online { "up" } else { "down" };
         self.say(format_args!(
-            "readings  {} ({rate:.0}/s), {at_hq} at headquarters, {} messages waiting, link {link} | °C: {}",
+            "readings  {} ({rate:.0}/s), {at_hq} reported to headquarters, {} messages waiting, link {link} | °C: {}",
             view.readings,
             view.outbox_pending,
             cabinets.join(", ")

@@ -79,7 +79,7 @@ impl Play {
         let summary = stage.stop(&files, &db).await?;
         account.tell_alerts(&summary.alerts);
         println!(
-            "\n{} readings judged, {} at headquarters; {} alerts; {} of {LABELS} labels confirmed; {} messages left behind; agent {:.1} MB",
+            "\n{} readings judged, {} of them reported to headquarters; {} alerts; {} of {LABELS} labels confirmed; {} messages left behind; agent {:.1} MB",
             summary.readings,
             summary.readings_at_hq,
             summary.alerts.len(),

@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod prices;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,7 +125,20 @@ impl Journal {
 
     /// Runs `job` inside a transaction and returns its answer after the commit. The job runs again
     /// when the commit fails, so it must not have effects outside the database.
-    pub async fn run<T, F>(&self, mut job: F) -> Result<T, JournalError>
+    pub async fn run<T, F>(&self, job: F) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.begin(job).await?.await
+    }
+
+    /// As [`Journal::run`], but returns as soon as the job is in the queue, with its answer to come. Jobs
+    /// run in the order in which they were begun.
+    pub async fn begin<T, F>(
+        &self,
+        mut job: F,
+    ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -138,9 +152,11 @@ impl Journal {
         });
         let (committed, done) = oneshot::channel();
         self.jobs.send(Queued { job, committed }).await.map_err(|_| JournalError::Closed)?;
-        done.await.map_err(|_| JournalError::Closed)??;
-        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        value.ok_or(JournalError::Closed)
+        Ok(async move {
+            done.await.map_err(|_| JournalError::Closed)??;
+            let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            value.ok_or(JournalError::Closed)
+        })
     }
 }
 

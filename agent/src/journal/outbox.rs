@@ -37,10 +37,20 @@ fn stream_of(body: &Body) -> Stream {
 
 /// Adds a message and returns its number; 0, and nothing is done, if there is no headquarters to tell.
 pub fn append(connection: &Connection, identity: &Identity, now: Utc, body: Body) -> rusqlite::Result<u64> {
+    append_encoded(connection, identity, now, stream_of(&body), &encoded(&body))
+}
+
+/// As [`append`], of a body of `stream` that is encoded already: one field of an envelope.
+pub fn append_encoded(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    stream: Stream,
+    body: &[u8],
+) -> rusqlite::Result<u64> {
     if !identity.reports {
         return Ok(0);
     }
-    let stream = stream_of(&body);
     let seq: i64 = connection
         .prepare_cached(
             "INSERT INTO stream (stream, last, acked) VALUES (?1, 1, 0)
@@ -51,13 +61,19 @@ pub fn append(connection: &Connection, identity: &Identity, now: Utc, body: Body
     Ok(seq.cast_unsigned())
 }
 
+fn encoded(body: &Body) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.encoded_len());
+    body.encode(&mut bytes);
+    bytes
+}
+
 fn write(
     connection: &Connection,
     identity: &Identity,
     now: Utc,
     stream: Stream,
     seq: i64,
-    body: Body,
+    body: &[u8],
 ) -> rusqlite::Result<()> {
     let envelope = Envelope {
         chain: identity.chain.clone(),
@@ -67,13 +83,15 @@ fn write(
         seq: seq.cast_unsigned(),
         journal: identity.journal,
         committed_ms: now.0,
-        body: Some(body),
+        body: None,
     };
+    // A message is its fields in any order, one after the other.
+    let payload = [envelope.encode_to_vec().as_slice(), body].concat();
     connection.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         i32::from(stream),
         seq,
         now.0,
-        envelope.encode_to_vec()
+        payload
     ])?;
     Ok(())
 }
@@ -166,7 +184,7 @@ pub fn bound_telemetry(
         .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
         .execute([stream, last])?;
     let gap = Gap { first_seq: (acked + 1).cast_unsigned(), from_ms, to_ms };
-    write(connection, identity, now, Stream::Telemetry, last, Body::Gap(gap))?;
+    write(connection, identity, now, Stream::Telemetry, last, &encoded(&Body::Gap(gap)))?;
     Ok(dropped as u64)
 }
 

@@ -12,19 +12,21 @@ use crate::telemetry::Gathering;
 use crate::view::{LabelView, StoreView};
 use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::task::Command;
-use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
+use storewarden_proto::v1::{CommandOutcome, Stream};
 use storewarden_rules::{
     AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Reading, Restored, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a command may take to reach its device.
@@ -32,6 +34,12 @@ const COMMAND_DEADLINE: Millis = Millis::from_secs(10);
 
 /// Blocks judged in one go at most; then the others of the task have their turn.
 const BLOCKS_AT_ONCE: usize = 64;
+
+/// Telemetry messages that may wait for the journal's disk; beyond, the site waits, and the buses with it.
+/// Together they are written with one sync.
+const COMMITTING_MAX: usize = 4;
+
+type Committing = Pin<Box<dyn Future<Output = Result<u64, JournalError>> + Send>>;
 
 /// What the task is made of.
 pub struct SiteTask {
@@ -85,8 +93,8 @@ struct Running {
     reports: Reports,
     gathering: Gathering,
     gathered_since: Now,
-    /// The telemetry message before, while it is being committed.
-    committing: Option<JoinHandle<Result<(), JournalError>>>,
+    /// Telemetry messages handed to the journal, oldest first; the answer is how many others it dropped.
+    committing: VecDeque<Committing>,
     readings: u64,
     events: Vec<Event>,
     outcomes: JoinSet<(CommandOutcome, Result<(), CommandError>)>,
@@ -124,7 +132,7 @@ impl SiteTask {
             }
         }
         running.close_telemetry().await?;
-        running.telemetry_committed().await?;
+        running.telemetry_committed(0).await?;
         Ok(running.readings)
     }
 }
@@ -161,6 +169,7 @@ impl Running {
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
+        let gathering = Gathering::new(&names);
         Ok(Self {
             read_at: vec![Utc(0); names.points().len()],
             reports: Reports::new(task.heartbeat, names.points().iter().map(|point| point.deadband)),
@@ -169,9 +178,9 @@ impl Running {
             occurrences,
             last_number,
             known,
-            gathering: Gathering::default(),
+            gathering,
             gathered_since: now,
-            committing: None,
+            committing: VecDeque::new(),
             readings: 0,
             events: Vec::new(),
             outcomes: JoinSet::new(),
@@ -192,7 +201,7 @@ impl Running {
                 }
                 self.read_at[usize::from(reading.point.0)] = reading.at;
                 if self.reports.take(now.mono, reading) {
-                    self.gathering.add(&self.names, reading);
+                    self.gathering.add(reading);
                 }
                 let events = &mut self.events;
                 self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
@@ -218,6 +227,7 @@ impl Running {
         self.task.assembled.site.step(now, Input::Tick { utc_offset_s }, &mut |event| events.push(event));
         self.carry_out(now, None).await?;
         if now.mono - self.gathered_since.mono >= self.task.telemetry_every {
+            self.telemetry_committed(0).await?;
             self.close_telemetry().await?;
         }
         let outbox_pending = self.task.journal.run(outbox::pending).await?;
@@ -354,18 +364,26 @@ impl Running {
             .await
     }
 
+    /// Hands the readings gathered to the journal, and waits only if too many messages wait there.
     async fn close_telemetry(&mut self) -> Result<(), JournalError> {
         self.gathered_since = self.task.clock.now();
         let Some(telemetry) = self.gathering.take() else { return Ok(()) };
+        self.telemetry_committed(COMMITTING_MAX - 1).await?;
         let (identity, now) = (self.task.journal.identity().clone(), self.gathered_since.utc);
         let max = self.task.telemetry_messages_max;
-        self.telemetry_committed().await?;
-        let journal = self.task.journal.clone();
-        self.committing = Some(tokio::spawn(async move {
-            let stored = journal.run(move |db| {
-                outbox::append(db, &identity, now, Body::Telemetry(telemetry.clone()))?;
-                outbox::bound_telemetry(db, &identity, now, max)
-            });
+        let stored = self.task.journal.begin(move |db| {
+            outbox::append_encoded(db, &identity, now, Stream::Telemetry, &telemetry)?;
+            outbox::bound_telemetry(db, &identity, now, max)
+        });
+        self.committing.push_back(Box::pin(stored.await?));
+        Ok(())
+    }
+
+    /// Waits until at most `left` telemetry messages are not committed yet.
+    async fn telemetry_committed(&mut self, left: usize) -> Result<(), JournalError> {
+        while self.committing.len() > left
+            && let Some(stored) = self.committing.pop_front()
+        {
             let dropped = stored.await?;
             if dropped > 0 {
                 tracing::warn!(
@@ -373,17 +391,8 @@ impl Running {
                     "headquarters has been away too long: the oldest telemetry was dropped"
                 );
             }
-            Ok(())
-        }));
-        Ok(())
-    }
-
-    /// Waits for the telemetry message under way: one is committed while the next is gathered, and no more.
-    async fn telemetry_committed(&mut self) -> Result<(), JournalError> {
-        match self.committing.take() {
-            Some(committing) => committing.await.unwrap_or(Err(JournalError::Closed)),
-            None => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::journal::{Identity, open_read_only};
 use std::path::Path;
 use storewarden_proto::prost::Message as _;
-use storewarden_proto::v1::{Envelope, Stream};
+use storewarden_proto::v1::Envelope;
 use storewarden_rules::{BadReason, Sample};
 
 /// A freezer whose temperature is hardly ever reported, and alarms at once above −18 °C.
@@ -76,7 +76,7 @@ impl Bench {
     /// The readings on their way to headquarters: value and time.
     async fn reported(&mut self) -> Vec<(f64, i64)> {
         self.running.close_telemetry().await.unwrap();
-        self.running.telemetry_committed().await.unwrap();
+        self.running.telemetry_committed(0).await.unwrap();
         let db = open_read_only(&self.directory.path().join("journal.sqlite")).unwrap();
         let rows = outbox::rows_after(&db, Stream::Telemetry, 0, 100).unwrap();
         let series = rows.into_iter().flat_map(|row| {

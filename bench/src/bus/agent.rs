@@ -1,16 +1,19 @@
-//! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many, and the
-//! configuration allows no interval below 100 ms; so its checked form is made here.
+//! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many; so the
+//! checked form of the configuration is made here.
 
 use super::REGISTERS;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storewarden::config::{Bus, Config, Device};
+use std::time::Duration;
+use storewarden::config::{Bus, Config, Device, Place};
 use storewarden::report::default_deadband;
+use storewarden_drivers::modbus::device::Polls;
+use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::profile::Profile;
+use storewarden_rules::Class;
 use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
-use storewarden_rules::{Class, Millis};
 
 /// What the process is told.
 #[derive(clap::Args)]
@@ -21,10 +24,7 @@ pub struct Arguments {
     /// Port of the broker.
     #[arg(long)]
     mqtt: u16,
-    /// How many units of 40 registers to read behind each address.
-    #[arg(long)]
-    units: u8,
-    /// From one poll to the next, ms.
+    /// From one poll to the next, ms; 0: at once.
     #[arg(long)]
     every_ms: u32,
     /// Port of the console.
@@ -63,20 +63,22 @@ listen = "127.0.0.1:{}"
         .map_err(|faults| io::Error::other(faults.to_string()))?;
     let profile = Arc::new(Profile::parse("wide", &profile()).map_err(io::Error::other)?);
     for (index, address) in arguments.devices.iter().enumerate() {
-        config.buses.push(Bus { id: format!("bus-{index}"), tcp: address.clone() });
-        config.devices.extend((1..=arguments.units).map(|unit| Device {
-            id: format!("device-{index}-{unit}"),
-            name: format!("device {index}, unit {unit}"),
+        let transport = Transport::Tcp { address: address.clone() };
+        config.buses.push(Bus { id: format!("bus-{index}"), cost: transport.cost(), transport });
+        config.devices.push(Device {
+            id: format!("device-{index}"),
+            name: format!("device {index}"),
             class: Class::Freezer,
             profile: profile.clone(),
-            bus: index,
-            unit,
-            poll: Millis(i64::from(arguments.every_ms)),
+            place: Place::Bus { bus: index, unit: 1 },
+            polls: Polls::every(Duration::from_millis(u64::from(arguments.every_ms))),
+            timeout: None,
+            safe: None,
             deadbands: profile.points.iter().map(|point| default_deadband(point.unit)).collect(),
             temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
             no_response: NoResponseConfig::default(),
             demand: None,
-        }));
+        });
     }
     Ok(config)
 }
