@@ -432,17 +432,15 @@ impl Bus {
     fn order_done(&mut self, now: Moment, device: usize, outcome: &Outcome) {
         let Some(index) = self.orders.iter().position(|order| order.device == device) else { return };
         let order = &mut self.orders[index];
-        let refused = match *outcome {
-            Outcome::Exception(code) if BUSY_EXCEPTIONS.contains(&code) => None,
-            Outcome::Exception(code) => Some(CommandError::Exception(code)),
-            _ => None,
-        };
         let result = match (order.stage, outcome) {
             (Stage::Look, Outcome::Answer(Answer::Words(there))) => order.looked(there).then_some(Ok(())),
-            (Stage::Look, _) => {
-                order.wait_until = now.mono + BUSY_PAUSE;
-                refused.map(Err)
+            (Stage::Look, Outcome::Exception(code))
+                if BUSY_EXCEPTIONS.contains(code) && order.waits(now.mono) =>
+            {
+                None
             }
+            (Stage::Look, Outcome::Exception(code)) => Some(Err(CommandError::Exception(*code))),
+            (Stage::Look, _) => None,
             // Taken, or being taken.
             (Stage::Write, Outcome::Written | Outcome::Exception(0x05)) => {
                 order.sent(now.mono, true);

@@ -116,7 +116,8 @@ pub(super) struct Order {
     pub wait_until: Duration,
     target: Target,
     looked: bool,
-    checks: usize,
+    /// Looks that told nothing or not what was written, at this stage.
+    looks: usize,
 }
 
 impl Order {
@@ -124,7 +125,7 @@ impl Order {
     pub fn command(ticket: u64, device: usize, point: usize, target: Target, until: Duration) -> Self {
         let stage = if target.bits.is_some() { Stage::Look } else { Stage::Write };
         let owner = Owner::Command { ticket, point };
-        Self { owner, device, until, stage, wait_until: Duration::ZERO, target, looked: false, checks: 0 }
+        Self { owner, device, until, stage, wait_until: Duration::ZERO, target, looked: false, looks: 0 }
     }
 
     /// A holding register of a watchdog, written only if it holds something else.
@@ -140,7 +141,7 @@ impl Order {
             wait_until: Duration::ZERO,
             target,
             looked: false,
-            checks: 0,
+            looks: 0,
         }
     }
 
@@ -186,7 +187,7 @@ impl Order {
 
     /// It was sent.
     pub fn sent(&mut self, now: Duration, taken: bool) {
-        self.stage = Stage::Check { taken };
+        (self.stage, self.looks) = (Stage::Check { taken }, 0);
         self.until = self.until.max(now.saturating_add(VERIFY));
     }
 
@@ -196,15 +197,21 @@ impl Order {
         if reads.is_some_and(|reads| (reads - wrote).abs() <= 1e-9 * wrote.abs().max(1.0)) {
             return Some(Ok(()));
         }
-        let Some(pause) = LOOK_AGAIN.get(self.checks) else {
-            return Some(Err(match reads {
-                Some(reads) => CommandError::NotTaken { wrote, reads },
-                None => CommandError::NotVerified,
-            }));
-        };
-        self.checks += 1;
+        if self.waits(now) {
+            return None;
+        }
+        Some(Err(match reads {
+            Some(reads) => CommandError::NotTaken { wrote, reads },
+            None => CommandError::NotVerified,
+        }))
+    }
+
+    /// Whether it is worth another look, after a pause.
+    pub fn waits(&mut self, now: Duration) -> bool {
+        let Some(pause) = LOOK_AGAIN.get(self.looks) else { return false };
+        self.looks += 1;
         self.wait_until = now + *pause;
-        None
+        true
     }
 
     /// What becomes of it when its time is over.
