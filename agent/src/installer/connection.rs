@@ -4,7 +4,6 @@ use crate::config::parse_parity;
 use crate::failure::Failure;
 use clap::Args;
 use std::time::Duration;
-use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::line::{Line, Transport};
 use storewarden_drivers::modbus::request::{LinkAfter, Outcome, Request};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
@@ -60,14 +59,6 @@ impl Connection {
                 Transport::Serial { port: port.clone().unwrap_or_default(), serial }
             }
         }
-    }
-}
-
-/// What planning counts with on this line.
-pub fn cost_of(transport: &Transport) -> LineCost {
-    match transport {
-        Transport::Tcp { .. } => LineCost::Tcp,
-        Transport::RtuOverTcp { serial, .. } | Transport::Serial { serial, .. } => LineCost::Rtu(*serial),
     }
 }
 

@@ -57,11 +57,18 @@ fn shown(point: &Point, value: f64) -> String {
     }
 }
 
-/// A value that a single holds with no more digits than that: 230.1, not 230.10000610351562.
+/// A value that a single holds with no more digits than that: 230.1, not 230.10000610351562. What no
+/// display would show, as a misread float, with an exponent.
 fn number(value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "compared with the value")]
     let single = value as f32;
-    if f64::from(single) == value { single.to_string() } else { value.to_string() }
+    if value != 0.0 && !(1e-6..1e15).contains(&value.abs()) {
+        format!("{value:.4e}")
+    } else if f64::from(single) == value {
+        single.to_string()
+    } else {
+        value.to_string()
+    }
 }
 
 /// Rows under each other; the last column is as wide as it is.

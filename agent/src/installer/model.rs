@@ -11,8 +11,8 @@ use storewarden_drivers::modbus::words::{decode, decode_bit};
 use storewarden_drivers::profile::{Kind, Modbus, Point, Profile, Register, Table};
 use storewarden_rules::{Sample, Unit};
 
-/// Reads by which a profile is judged: those of its first points, which are the ones that matter most.
-const TRIAL_READS: usize = 12;
+/// Most reads by which a profile is judged: those of its first points, which are the ones that matter most.
+const TRIAL_READS: usize = 40;
 /// Reads at the beginning of a trial that all bring nothing and so end it.
 const TRIAL_HOPELESS: usize = 3;
 /// A model is proposed when at least this share of the points asked for makes sense: controllers of one

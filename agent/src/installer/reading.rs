@@ -1,6 +1,6 @@
 //! The points of one device, each read once.
 
-use super::connection::{Session, cost_of};
+use super::connection::Session;
 use crate::failure::Failure;
 use std::time::Duration;
 use storewarden_drivers::modbus::plan::{Read, plan};
@@ -66,7 +66,7 @@ impl Target<'_> {
         all.dedup();
         let registers: Vec<_> = all.iter().map(|index| (*index, &self.modbus.registers[*index])).collect();
         let mut read = vec![PointReading::bad(BadReason::NoResponse); self.points.len()];
-        let mut reads = plan(self.modbus, cost_of(session.transport()), &registers, &[]);
+        let mut reads = plan(self.modbus, session.transport().cost(), &registers, &[]);
         reads.reverse();
         let (mut heard, mut unanswered) = (false, 0);
         while let Some(next) = reads.pop() {

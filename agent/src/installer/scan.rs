@@ -52,8 +52,9 @@ const PROBE_TCP: Duration = Duration::from_millis(1000);
 /// What every device answers, be it by a refusal; the second asks once more of one that missed the
 /// first, and reaches the few that ignore functions they do not know.
 const PROBES: [Table; 2] = [Table::HoldingRegister, Table::InputRegister];
-/// A gateway's word for a unit that is not there.
-const NOT_THERE: [u8; 2] = [0x0A, 0x0B];
+/// A gateway's word for a unit that is not there. Some say 4, "it failed", instead, which a device hardly
+/// ever says of a read: behind a gateway that is no proof.
+const NOT_THERE: [u8; 3] = [0x0A, 0x0B, 4];
 /// How many units in a row that all answer are taken for one device that ignores the address.
 const ALL_ANSWER: usize = 8;
 /// From this share of sensible points on a single candidate is called probable.
@@ -235,11 +236,12 @@ async fn line(
 
 /// What proves that the unit is there, if it is.
 async fn probe(session: &mut Session, unit: u8, timeout: Duration) -> Result<Option<String>, Failure> {
+    let gateway = matches!(session.transport(), Transport::Tcp { .. });
     for table in PROBES {
         let request = Request::Read { table, start: 0, count: 1 };
         match session.ask(unit, &request, timeout).await? {
             Outcome::Answer(_) => return Ok(Some("answers".into())),
-            Outcome::Exception(code) if NOT_THERE.contains(&code) => return Ok(None),
+            Outcome::Exception(code) if gateway && NOT_THERE.contains(&code) => {}
             Outcome::Exception(code) => return Ok(Some(format!("answers with exception {code}"))),
             Outcome::Written | Outcome::Garbled | Outcome::TimedOut | Outcome::Lost => {}
         }

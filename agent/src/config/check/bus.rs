@@ -75,10 +75,9 @@ impl Check {
                 return None;
             }
         };
-        let cost = match &transport {
-            Transport::Tcp { .. } if bus.baud.is_none() => LineCost::Tcp,
-            Transport::Tcp { .. } => LineCost::Rtu(serial?),
-            Transport::RtuOverTcp { serial, .. } | Transport::Serial { serial, .. } => LineCost::Rtu(*serial),
+        let cost = match (&transport, &bus.baud) {
+            (Transport::Tcp { .. }, Some(_)) => LineCost::Rtu(serial?),
+            _ => transport.cost(),
         };
         Some(Bus { id: id.clone(), transport, cost })
     }
