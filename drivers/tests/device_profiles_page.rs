@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use storewarden_drivers::profile::{AlarmMeaning, Profiles, Wire, words};
+use storewarden_drivers::profile::{AlarmMeaning, Profiles, Wire, class, words};
+use storewarden_rules::Class;
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/device-profiles.md");
@@ -51,5 +52,23 @@ fn every_alarm_and_state_is_on_the_page() {
     }
     for state in words::states() {
         assert!(page.contains(&format!("`{state}`")), "missing: {state}");
+    }
+}
+
+#[test]
+fn what_each_class_requires_is_on_the_page() {
+    let page = page();
+    let section = page.split("## What a class requires").nth(1).expect("the section");
+    for class in Class::ALL {
+        let key = format!("`{}`", class.name());
+        let row = section.lines().find(|line| line.starts_with('|') && line.contains(&key)).expect("a row");
+        for needed in class::requirements(class) {
+            assert!(needed.names.iter().all(|name| row.contains(&format!("`{name}`"))), "{row}");
+            assert!(
+                needed.unit == storewarden_rules::Unit::Flag || row.contains(needed.unit.symbol()),
+                "{row}"
+            );
+            assert!(!needed.is_written || row.contains("writable"), "{row}");
+        }
     }
 }

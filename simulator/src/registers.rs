@@ -1,9 +1,9 @@
 //! A device's register map: the drivers' own profile, served from the world's values.
 
-use crate::world::{Value, World};
+use crate::world::{Model, Value, World};
 use storewarden_drivers::{
     modbus::words,
-    profile::{Forbidden, Kind, Mask, Modbus, Profile, Register, Table, WriteFunction},
+    profile::{Forbidden, Kind, Mask, Modbus, Point, Profile, Register, Table, WriteFunction},
 };
 use storewarden_rules::Sample;
 
@@ -75,17 +75,26 @@ fn word(
         let end = u32::from(register.address) + u32::from(register.kind.width());
         register.table == table && register.address <= address && u32::from(address) < end
     });
-    let (mut word, mut known) = (None, false);
+    let mut word = None;
     for (point, register) in here {
-        // A register of which the model knows nothing is not there; of one that it knows in part the
-        // other bits are 0.
-        word = word.or(Some(0));
-        let Some(value) = world.value(device, &point.name) else { continue };
-        known = true;
+        // A point of which the model knows nothing is there, as on the device, and at rest. A recording
+        // has what was recorded and nothing else.
+        let value = match world.value(device, &point.name) {
+            Some(value) => value,
+            None if matches!(world.devices()[device].model, Model::Recording { .. }) => {
+                return Err(Exception::IllegalAddress);
+            }
+            None => Value::Number(at_rest(point)),
+        };
         let encoded = encode(register, value)?[usize::from(address - register.address)];
-        word = word.map(|word| word | encoded);
+        word = Some(word.unwrap_or(0) | encoded);
     }
-    if word.is_some() && !known { Err(Exception::IllegalAddress) } else { Ok(word) }
+    Ok(word)
+}
+
+/// 0, or the possible value nearest to it.
+fn at_rest(point: &Point) -> f64 {
+    point.range.as_ref().map_or(0.0, |range| 0.0_f64.clamp(*range.start(), *range.end()))
 }
 
 /// Takes a write of `words` (for a coil one word, 0 or 1) at `address`.
@@ -173,7 +182,7 @@ mod tests {
     use super::*;
     use crate::{
         physics::{meter::Meter, relay::Relay},
-        world::{Device, Model},
+        world::Device,
     };
     use storewarden_drivers::profile::built_in;
 

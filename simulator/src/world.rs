@@ -52,7 +52,7 @@ pub struct Device {
     pub line: Line,
     /// Whether its air probe is cut.
     pub probe_cut: bool,
-    model: Model,
+    pub(crate) model: Model,
 }
 
 /// A value as a device has it.

@@ -224,7 +224,7 @@ impl Controller {
         Some(match name {
             "air_temperature" => self.cabinet.probe_c(),
             "defrost_temperature" => self.cabinet.evaporator_c(),
-            "set_point" => self.settings.set_point_c,
+            "set_point" | "set_point_in_force" => self.settings.set_point_c,
             "state" => self.state_code(),
             "defrost" => flag(defrosting),
             "compressor" => flag(self.relay.compressor),
