@@ -225,7 +225,7 @@ fn a_line_says_how_it_is_reached_and_how_often_its_devices_are() {
     let config = Config::parse(Path::new("store.toml"), &(good() + RELAYS)).unwrap();
     let serial = Serial { baud: 9600, parity: Parity::None, stop_bits: 2 };
     assert_eq!(config.buses[1].transport, Transport::Serial { port: "/dev/ttyUSB0".into(), serial });
-    let relays = &config.devices[2];
+    let relays = config.devices.iter().find(|device| device.id == "relays").unwrap();
     let seconds = |span: std::time::Duration| span.as_secs();
     let polls = relays.polls;
     assert_eq!((seconds(polls.fast), seconds(polls.normal), seconds(polls.slow)), (2, 2, 60));

@@ -31,7 +31,7 @@ profile = "danfoss-ekc-202d"
 bus = "line"
 unit = 2
 poll = "1s"
-points = ["air_temperature", "set_point"]
+points = ["air_temperature", "set_point_in_force"]
 
 [[device]]
 id = "chiller"
@@ -139,7 +139,7 @@ fn a_broken_device_costs_only_itself() {
         let Some(view) = scene.view() else { return false };
         point(&view, "neighbour", "air_temperature") == good(-21.5)
             && point(&view, "set-point", "air_temperature") == good(-18.3)
-            && point(&view, "set-point", "set_point") == good(-22.0)
+            && point(&view, "set-point", "set_point_in_force") == good(-22.0)
             && point(&view, "chiller", "air_temperature") == good(3.4)
             && point(&view, "meter", "power_total") == good(1234.5)
     });
