@@ -80,9 +80,6 @@ enum Part {
     /// The bare polling loop.
     #[command(hide = true)]
     BareLoop(bus::bare::Arguments),
-    /// The agent with devices of many registers.
-    #[command(hide = true)]
-    WideAgent(bus::agent::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -93,7 +90,6 @@ fn main() -> ExitCode {
         Some(Part::Program(program)) => program.run(),
         Some(Part::Slaves(arguments)) => ended(runtime().block_on(bus::slaves::run(arguments))),
         Some(Part::BareLoop(arguments)) => ended(bus::bare::run(arguments)),
-        Some(Part::WideAgent(arguments)) => ended(bus::agent::run(&arguments)),
     }
 }
 

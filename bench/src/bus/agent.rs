@@ -1,87 +1,70 @@
-//! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many, and the
-//! configuration allows no interval below 100 ms; so its checked form is made here.
+//! The whole agent as it ships: its own executable, told by a configuration and a profile of 40 registers
+//! (no shipped one has so many) in files, as a store tells it.
 
+use super::peers::Place;
 use super::tcp::REGISTERS;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-use storewarden::config::{Bus, Config, Device, Place};
-use storewarden::report::default_deadband;
-use storewarden_drivers::modbus::cost::LineCost;
-use storewarden_drivers::modbus::device::Polls;
-use storewarden_drivers::modbus::line::Transport;
-use storewarden_drivers::profile::Profile;
-use storewarden_rules::Class;
-use storewarden_rules::detect::{NoResponseConfig, TemperatureLimitConfig};
+use storewarden_demo::ready::free_port;
+use tokio::process::Command;
 
-/// What the process is told.
-#[derive(clap::Args)]
-pub struct Arguments {
-    /// Addresses of the devices.
-    #[arg(long, value_delimiter = ',')]
-    devices: Vec<String>,
-    /// Port of the broker.
-    #[arg(long)]
-    mqtt: u16,
-    /// From one poll to the next, ms; 0: at once.
-    #[arg(long)]
-    every_ms: u32,
-    /// Port of the console.
-    #[arg(long)]
-    console: u16,
-    /// The journal's file.
-    #[arg(long)]
-    journal: PathBuf,
+/// Builds the agent's executable, in release mode, and says where it is.
+pub async fn build() -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "-p", "storewarden", "--bin", "storewarden"])
+        .current_dir(&workspace)
+        .status()
+        .await?;
+    if !status.success() {
+        return Err(io::Error::other("the agent cannot be built"));
+    }
+    let built = std::env::current_exe()?.with_file_name("storewarden");
+    if built.exists() {
+        Ok(built)
+    } else {
+        Err(io::Error::other(format!("{} is not there", built.display())))
+    }
 }
 
-/// Runs the agent until it is told to stop.
-pub fn run(arguments: &Arguments) -> io::Result<()> {
-    let config = config(arguments)?;
-    storewarden::run::run(config).map_err(io::Error::other)
-}
-
-fn config(arguments: &Arguments) -> io::Result<Config> {
-    let text = format!(
+/// Writes its files for these devices and broker; the configuration's path.
+pub fn configure(place: &Place) -> io::Result<PathBuf> {
+    let profiles = place.folder.join("profiles");
+    std::fs::create_dir_all(&profiles)?;
+    std::fs::write(profiles.join("wide.toml"), profile())?;
+    let mut text = format!(
         r#"[store]
 chain = "figures"
 id = "wide"
 timezone = "Asia/Shanghai"
 [journal]
-path = "{}"
+path = "journal.sqlite"
 [hq]
 broker = "mqtt://127.0.0.1:{}"
+plaintext = true
 ack = "broker"
 [console]
 listen = "127.0.0.1:{}"
+[profiles]
+folder = "profiles"
 "#,
-        arguments.journal.display(),
-        arguments.mqtt,
-        arguments.console
+        place.mqtt,
+        free_port()?
     );
-    let mut config = Config::parse(Path::new("figures.toml"), &text)
-        .map_err(|faults| io::Error::other(faults.to_string()))?;
-    let profile = Arc::new(Profile::parse("wide", &profile()).map_err(io::Error::other)?);
-    for (index, address) in arguments.devices.iter().enumerate() {
-        let transport = Transport::Tcp { address: address.clone() };
-        config.buses.push(Bus { id: format!("bus-{index}"), transport, cost: LineCost::Tcp });
-        config.devices.push(Device {
-            id: format!("device-{index}"),
-            name: format!("device {index}"),
-            class: Class::Freezer,
-            profile: profile.clone(),
-            place: Place::Bus { bus: index, unit: 1 },
-            polls: Polls::every(Duration::from_millis(arguments.every_ms.into())),
-            timeout: None,
-            safe: None,
-            deadbands: profile.points.iter().map(|point| default_deadband(point.unit)).collect(),
-            temperature_limits: TemperatureLimitConfig::for_class(Class::Freezer).into_iter().collect(),
-            no_response: NoResponseConfig::default(),
-            demand: None,
-        });
+    for (index, address) in place.devices.iter().enumerate() {
+        let _ = write!(
+            text,
+            "[[bus]]\nid = \"bus-{index}\"\ntcp = \"{address}\"\n\
+             [[device]]\nid = \"device-{index}\"\nclass = \"freezer\"\nprofile = \"wide\"\nbus = \"bus-{index}\"\n\
+             unit = 1\npoll = \"{}ms\"\n",
+            place.every_ms
+        );
     }
-    Ok(config)
+    let path = place.folder.join("store.toml");
+    std::fs::write(&path, text)?;
+    Ok(path)
 }
 
 /// One read of 40 registers; the first is the air temperature, which the rules watch.
@@ -102,13 +85,24 @@ fn profile() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use storewarden::config::Config;
+    use storewarden_drivers::modbus::cost::LineCost;
+    use storewarden_drivers::modbus::plan::plan;
 
     #[test]
-    fn the_wide_device_is_one_read_of_forty_registers() {
-        let profile = Profile::parse("wide", &profile()).expect("a profile");
-        let modbus = profile.modbus().expect("Modbus");
+    fn the_agent_takes_its_files_and_makes_one_read_of_forty_registers() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let place = Place {
+            agent: PathBuf::new(),
+            devices: vec!["127.0.0.1:5020".into()],
+            mqtt: 1883,
+            every_ms: 0,
+            folder: folder.path().to_owned(),
+        };
+        let config = Config::load(&configure(&place).expect("files")).expect("a configuration");
+        let modbus = config.devices[0].profile.modbus().expect("Modbus");
         let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
-        let reads = storewarden_drivers::modbus::plan::plan(modbus, LineCost::Tcp, &numbered, &[]);
+        let reads = plan(modbus, LineCost::Tcp, &numbered, &[]);
         assert_eq!(reads.iter().map(|read| (read.start, read.count)).collect::<Vec<_>>(), [(0, 40)]);
     }
 }

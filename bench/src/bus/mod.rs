@@ -1,6 +1,6 @@
 //! `bus`: the field bus, on a serial line with true times and over Modbus TCP.
 
-pub mod agent;
+mod agent;
 pub mod bare;
 mod peers;
 mod serial;

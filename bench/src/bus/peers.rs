@@ -3,7 +3,6 @@
 use super::tcp::REGISTERS;
 use std::io;
 use std::path::{Path, PathBuf};
-use storewarden_demo::ready::free_port;
 use tokio::process::Command;
 
 /// A program that polls the devices and publishes what it read.
@@ -25,6 +24,8 @@ pub enum Program {
 
 /// Where everything is.
 pub struct Place {
+    /// The agent's executable.
+    pub agent: PathBuf,
     /// Addresses of the devices.
     pub devices: Vec<String>,
     /// Port of the broker.
@@ -62,10 +63,8 @@ impl Program {
         let every = every_ms.to_string();
         let mut command = match self {
             Self::Agent => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["wide-agent", "--devices", &devices, "--mqtt", &mqtt, "--every-ms", &every]);
-                command.args(["--console", &free_port()?.to_string()]);
-                command.arg("--journal").arg(place.folder.join("journal.sqlite"));
+                let mut command = Command::new(&place.agent);
+                command.args(["run", "--config"]).arg(super::agent::configure(place)?);
                 return Ok(Some(command));
             }
             Self::Bare { qos } => {

@@ -9,8 +9,8 @@
 //! change with each answer, so that everything read is also reported.
 //!
 //! Registers are counted by the devices, CPU time and memory come from /proc. The broker and the devices
-//! are processes of their own and are not counted. They and the agent run from one file and share its
-//! pages, which makes the agent's proportional memory look small: its bound is held against the resident.
+//! are processes of their own and are not counted. The agent is the executable that ships, not the file that
+//! devices and broker run from; its bound is held against the resident memory all the same.
 
 use super::peers::{Place, Program};
 use crate::process::{self, Memory};
@@ -99,6 +99,7 @@ impl Subject {
 /// Measures all of them, at full speed and at 10 Hz.
 pub async fn measure() -> io::Result<Vec<Row>> {
     const PEERS: [Program; 4] = [Program::Node, Program::Python, Program::NodeRed, Program::Modpoll];
+    let agent = super::agent::build().await?;
     let dir = tempfile::tempdir()?;
     let mqtt = free_port()?;
     let _broker = Part::start(dir.path(), "broker", [mqtt.to_string()])?;
@@ -122,6 +123,7 @@ pub async fn measure() -> io::Result<Vec<Row>> {
             // A folder of its own for each run: no journal begins with the rest of another.
             let folder = tempfile::tempdir_in(dir.path())?;
             let place = Place {
+                agent: agent.clone(),
                 devices: slaves.devices.clone(),
                 mqtt,
                 every_ms: subject.every_ms,
