@@ -391,6 +391,31 @@ fn a_busy_device_is_asked_again_while_others_go_on() {
 }
 
 #[test]
+fn an_answer_is_as_late_as_the_wait_for_it_was_over() {
+    // Registers 0 and 9, each a read of its own: their answers look alike.
+    let (fast, slow) = (format!("{}pace='fast'\n", register(0)), format!("{}pace='slow'\n", register(9)));
+    let mut one = with(1, ms(60_000), &[&fast, &slow]);
+    one.timeout = Some(Millis(15_000));
+    let mut bus = Bus::new(LineCost::Tcp, vec![one], Duration::ZERO);
+    let mut now = Moment::default();
+    bus.connected(now, true);
+    let mut asked = Vec::new();
+    while asked.len() < 2 {
+        match bus.next(now) {
+            Next::Request { request, .. } => {
+                asked.push(request);
+                now.mono += ms(15_000);
+                bus.done(now, Outcome::TimedOut, LinkAfter::Kept);
+            }
+            Next::WaitUntil(moment) => now.mono = moment,
+            _ => {}
+        }
+    }
+    assert_eq!(asked[0], read(0, 1));
+    assert_ne!(asked[1], read(9, 1), "the answer to the first may still come");
+}
+
+#[test]
 fn a_gateway_that_misses_the_unit_is_the_units_silence() {
     let mut line = Line::new(vec![device(1, ms(1000)), device(2, ms(1000))]);
     line.odd = Box::new(|_, device, _| (device == 0).then_some(Outcome::Exception(0x0B)));
@@ -843,7 +868,7 @@ impl LateUnit {
             }
             let bytes = |count| crate::modbus::cost::data_bytes(*table, count);
             if bytes(*count) != bytes(*many) {
-                continue;
+                return (at, Outcome::Garbled);
             }
             // The line counts bytes: of bits it takes as many as it asked for.
             let words = *start..start + many;
