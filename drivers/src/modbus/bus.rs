@@ -446,6 +446,7 @@ impl Bus {
                 order.sent(now.mono, true);
                 None
             }
+            (Stage::Write, Outcome::Exception(0x06)) if order.put_off(now.mono) => None,
             (Stage::Write, Outcome::Exception(code)) if !GATEWAY_EXCEPTIONS.contains(code) => {
                 Some(Err(CommandError::Exception(*code)))
             }

@@ -391,6 +391,29 @@ fn a_busy_device_is_asked_again_while_others_go_on() {
 }
 
 #[test]
+fn a_busy_device_is_sent_a_command_again() {
+    let bit = "name='eco'\nfunction=3\naddress=5\nkind='u16'\nunit='flag'\nbit=3\nwrite={function=6, range=[0, 1]}\n";
+    let mut line = Line::new(vec![device(1, ms(10_000)), with(2, ms(10_000), &[bit])]);
+    line.words.insert((1, 5), 0xf0f0);
+    line.run_until(100);
+    let busy = |at, request: &Request| at < 350 && matches!(request, Request::Write(_));
+    line.odd = Box::new(move |at, _, request| busy(at, request).then_some(Outcome::Exception(6)));
+    let (whole, part) = (line.command(10, 5.0, 3000), line.command(20, 1.0, 3000));
+    line.run_until(200);
+    // Its other bits changed while it was busy.
+    line.words.insert((1, 5), 0x0f00);
+    line.run_until(2_000);
+    assert_eq!(line.answers, [(whole, Ok(())), (part, Ok(()))]);
+    assert_eq!((line.words[&(0, 0)], line.words[&(1, 5)]), (5, 0x0f08));
+
+    line.odd =
+        Box::new(|_, _, request| matches!(request, Request::Write(_)).then_some(Outcome::Exception(6)));
+    let ticket = line.command(10, 6.0, 3000);
+    line.run_until(4_000);
+    assert_eq!(line.answers[2..], [(ticket, Err(CommandError::Exception(6)))], "not for ever");
+}
+
+#[test]
 fn an_answer_is_as_late_as_the_wait_for_it_was_over() {
     // Registers 0 and 9, each a read of its own: their answers look alike.
     let (fast, slow) = (format!("{}pace='fast'\n", register(0)), format!("{}pace='slow'\n", register(9)));
