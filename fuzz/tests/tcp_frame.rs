@@ -79,26 +79,26 @@ fn any_bytes() {
 }
 
 #[test]
-fn an_answer_with_some_bytes_changed() {
+fn an_answer_that_is_changed_cut_or_anothers() {
     let runtime = runtime();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-    bolero::check!().with_type::<(u8, Seed, Vec<u8>, Option<(u8, u8)>, Option<u8>)>().for_each(
-        |(unit, seed, data, change, end)| {
-            let request = request(*seed);
-            let granted = grant(&request, data);
-            let reply = |number: [u8; 2]| {
-                let mut bytes = framed(number, *unit, &granted);
-                if let Some((place, bits)) = change {
-                    let place = usize::from(*place) % bytes.len();
-                    bytes[place] ^= bits;
-                }
-                bytes.truncate(end.map_or(bytes.len(), usize::from));
-                bytes
-            };
-            let seen = runtime.block_on(exchange(&listener, *unit, &request, reply));
-            let whole = framed(seen.0, *unit, &granted) == seen.1;
-            assert!(!whole || is_answer(&seen.2), "{request:?} to {unit}: {:02x?} was not believed", seen.1);
-            check(*unit, &request, seen);
-        },
-    );
+    type Reply = (u8, Seed, Vec<u8>, Option<u16>, Option<(u8, u8)>, Option<u8>);
+    bolero::check!().with_type::<Reply>().for_each(|(unit, seed, data, other, change, end)| {
+        let asked = request(*seed);
+        // Of another number of registers or bits, or with another word.
+        let granted = grant(&request((seed.0, seed.1, other.unwrap_or(seed.2), seed.3)), data);
+        let reply = |number: [u8; 2]| {
+            let mut bytes = framed(number, *unit, &granted);
+            if let Some((place, bits)) = change {
+                let place = usize::from(*place) % bytes.len();
+                bytes[place] ^= bits;
+            }
+            bytes.truncate(end.map_or(bytes.len(), usize::from));
+            bytes
+        };
+        let seen = runtime.block_on(exchange(&listener, *unit, &asked, reply));
+        let whole = other.is_none() && framed(seen.0, *unit, &granted) == seen.1;
+        assert!(!whole || is_answer(&seen.2), "{asked:?} to {unit}: {:02x?} was not believed", seen.1);
+        check(*unit, &asked, seen);
+    });
 }
