@@ -305,11 +305,6 @@ impl Bus {
         &self.devices[index].config
     }
 
-    /// Polls of the device that were left out so far because the one before was still running.
-    pub fn skipped(&self, device: usize) -> u64 {
-        self.devices[device].jobs.iter().map(|job| job.skipped).sum()
-    }
-
     /// Keeps the account of what may still be answered. False if an exception may be another read's.
     fn settle(&mut self, now: Duration, flight: &InFlight, outcome: &Outcome, link: LinkAfter) -> bool {
         // The answers on a TCP connection carry the number of their request: none survives it.

@@ -216,9 +216,9 @@ fn an_overloaded_line_starves_nobody() {
     let mut line = Line::new(vec![device(1, ms(15)), device(2, ms(1000)), device(3, ms(0))]);
     line.run_until(20_000);
     assert_eq!(line.good_of(2), 40, "not a poll less");
-    assert!(line.good_of(1) > 1000, "{}", line.good_of(1));
+    let polls = line.good_of(1) / 2;
+    assert!((500..1333).contains(&polls), "{polls} of 1333: what does not fit is left out");
     assert!(line.good_of(3) > 20, "what is made as fast as may be gets its turn: {}", line.good_of(3));
-    assert!(line.bus.skipped(0) > 100, "what does not fit is left out");
 }
 
 #[test]
