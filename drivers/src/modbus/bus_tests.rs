@@ -374,6 +374,27 @@ fn a_refused_read_is_cut_at_its_gaps_then_in_halves_until_the_culprit_is_found()
 }
 
 #[test]
+fn a_device_that_comes_back_is_asked_for_all_its_points_again() {
+    let mut line = Line::new(vec![device(1, ms(1000))]);
+    line.odd = Box::new(|_, _, request| match request {
+        Request::Read { start, count, .. } => (start + count > 9).then_some(Outcome::Exception(2)),
+        Request::Write(_) => None,
+    });
+    line.run_until(3_000);
+    assert_eq!(line.changes[1..], [Change::PointAbsent { device: 0, point: 1 }]);
+    // Switched off, and another one in its place.
+    line.dead = vec![0];
+    line.run_until(20_000);
+    line.dead.clear();
+    line.odd = Box::new(|_, _, _| None);
+    line.run_until(60_000);
+    assert_eq!(
+        line.readings.iter().rev().find(|(_, r)| r.point.0 == 11).unwrap().1.sample,
+        Sample::Good(7.0)
+    );
+}
+
+#[test]
 fn a_busy_device_is_asked_again_while_others_go_on() {
     let mut line = Line::new(vec![device(1, ms(10_000)), device(2, ms(10_000))]);
     line.odd = Box::new(|at, device, _| (device == 0 && at < 250).then_some(Outcome::Exception(6)));
