@@ -191,6 +191,21 @@ async fn an_answer_that_came_after_its_time_out_is_not_the_next_ones() {
 }
 
 #[tokio::test]
+async fn what_came_while_the_thread_slept_is_thrown_away_too() {
+    for (mut line, mut device) in both().await {
+        device.say(ONE_LATE);
+        // Long enough for the line to count as silent, and without a turn for the runtime.
+        std::thread::sleep(Duration::from_millis(100));
+        let device = play(device, |device| {
+            device.expect(ASK);
+            device.say(ONE);
+        });
+        assert_eq!(line.ask(1, &READ, SOON).await, one());
+        device.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_adaptor_that_hands_back_what_is_sent_confirms_nothing() {
     for (mut line, device) in both().await {
         let device = play(device, |device| {

@@ -235,7 +235,7 @@ impl Bus {
         if link == LinkAfter::Dropped {
             self.link = Link::Reopen;
         }
-        let certain = self.settle(&flight, &outcome, link);
+        let certain = self.settle(now.mono, &flight, &outcome, link);
         // Many gateways close a connection that was idle for longer than their limit: the first loss
         // after an answer says nothing about the device. A read is asked for once more; a write is not.
         let answers = matches!(outcome, Outcome::Answer(_) | Outcome::Written | Outcome::Exception(_));
@@ -305,13 +305,8 @@ impl Bus {
         &self.devices[index].config
     }
 
-    /// Polls of the device that were left out so far because the one before was still running.
-    pub fn skipped(&self, device: usize) -> u64 {
-        self.devices[device].jobs.iter().map(|job| job.skipped).sum()
-    }
-
     /// Keeps the account of what may still be answered. False if an exception may be another read's.
-    fn settle(&mut self, flight: &InFlight, outcome: &Outcome, link: LinkAfter) -> bool {
+    fn settle(&mut self, now: Duration, flight: &InFlight, outcome: &Outcome, link: LinkAfter) -> bool {
         // The answers on a TCP connection carry the number of their request: none survives it.
         if link == LinkAfter::Dropped && self.line == LineCost::Tcp {
             self.devices.iter_mut().for_each(|polled| polled.unanswered.clear());
@@ -320,12 +315,12 @@ impl Bus {
         let Some(span) = flight.span else { return true };
         let polled = &mut self.devices[flight.device];
         match outcome {
-            Outcome::Answer(_) => polled.unanswered.answered(span, flight.sent),
+            Outcome::Answer(_) => polled.unanswered.answered(span, now),
             Outcome::Exception(code) if !GATEWAY_EXCEPTIONS.contains(code) => {
-                return polled.unanswered.refused(span, flight.sent);
+                return polled.unanswered.refused(span, now);
             }
             _ => {
-                polled.unanswered.missed(span, flight.sent);
+                polled.unanswered.missed(span, now);
                 if polled.strange == Some(span) {
                     polled.strange = None;
                 }
@@ -446,6 +441,7 @@ impl Bus {
                 order.sent(now.mono, true);
                 None
             }
+            (Stage::Write, Outcome::Exception(0x06)) if order.put_off(now.mono) => None,
             (Stage::Write, Outcome::Exception(code)) if !GATEWAY_EXCEPTIONS.contains(code) => {
                 Some(Err(CommandError::Exception(*code)))
             }

@@ -216,9 +216,9 @@ fn an_overloaded_line_starves_nobody() {
     let mut line = Line::new(vec![device(1, ms(15)), device(2, ms(1000)), device(3, ms(0))]);
     line.run_until(20_000);
     assert_eq!(line.good_of(2), 40, "not a poll less");
-    assert!(line.good_of(1) > 1000, "{}", line.good_of(1));
+    let polls = line.good_of(1) / 2;
+    assert!((500..1333).contains(&polls), "{polls} of 1333: what does not fit is left out");
     assert!(line.good_of(3) > 20, "what is made as fast as may be gets its turn: {}", line.good_of(3));
-    assert!(line.bus.skipped(0) > 100, "what does not fit is left out");
 }
 
 #[test]
@@ -374,6 +374,27 @@ fn a_refused_read_is_cut_at_its_gaps_then_in_halves_until_the_culprit_is_found()
 }
 
 #[test]
+fn a_device_that_comes_back_is_asked_for_all_its_points_again() {
+    let mut line = Line::new(vec![device(1, ms(1000))]);
+    line.odd = Box::new(|_, _, request| match request {
+        Request::Read { start, count, .. } => (start + count > 9).then_some(Outcome::Exception(2)),
+        Request::Write(_) => None,
+    });
+    line.run_until(3_000);
+    assert_eq!(line.changes[1..], [Change::PointAbsent { device: 0, point: 1 }]);
+    // Switched off, and another one in its place.
+    line.dead = vec![0];
+    line.run_until(20_000);
+    line.dead.clear();
+    line.odd = Box::new(|_, _, _| None);
+    line.run_until(60_000);
+    assert_eq!(
+        line.readings.iter().rev().find(|(_, r)| r.point.0 == 11).unwrap().1.sample,
+        Sample::Good(7.0)
+    );
+}
+
+#[test]
 fn a_busy_device_is_asked_again_while_others_go_on() {
     let mut line = Line::new(vec![device(1, ms(10_000)), device(2, ms(10_000))]);
     line.odd = Box::new(|at, device, _| (device == 0 && at < 250).then_some(Outcome::Exception(6)));
@@ -388,6 +409,56 @@ fn a_busy_device_is_asked_again_while_others_go_on() {
     line.run_until(5_000);
     assert_eq!(line.asked.len(), 12, "each read five times more");
     assert_eq!(line.samples_of(1)[0].1, Sample::Bad(BadReason::Exception(5)));
+}
+
+#[test]
+fn a_busy_device_is_sent_a_command_again() {
+    let bit = "name='eco'\nfunction=3\naddress=5\nkind='u16'\nunit='flag'\nbit=3\nwrite={function=6, range=[0, 1]}\n";
+    let mut line = Line::new(vec![device(1, ms(10_000)), with(2, ms(10_000), &[bit])]);
+    line.words.insert((1, 5), 0xf0f0);
+    line.run_until(100);
+    let busy = |at, request: &Request| at < 350 && matches!(request, Request::Write(_));
+    line.odd = Box::new(move |at, _, request| busy(at, request).then_some(Outcome::Exception(6)));
+    let (whole, part) = (line.command(10, 5.0, 3000), line.command(20, 1.0, 3000));
+    line.run_until(200);
+    // Its other bits changed while it was busy.
+    line.words.insert((1, 5), 0x0f00);
+    line.run_until(2_000);
+    assert_eq!(line.answers, [(whole, Ok(())), (part, Ok(()))]);
+    assert_eq!((line.words[&(0, 0)], line.words[&(1, 5)]), (5, 0x0f08));
+
+    line.odd =
+        Box::new(|_, _, request| matches!(request, Request::Write(_)).then_some(Outcome::Exception(6)));
+    let ticket = line.command(10, 6.0, 3000);
+    line.run_until(4_000);
+    assert_eq!(line.answers[2..], [(ticket, Err(CommandError::Exception(6)))], "not for ever");
+}
+
+#[test]
+fn an_answer_is_as_late_as_the_wait_for_it_was_over() {
+    // Registers 0 and 9, each a read of its own: their answers look alike.
+    let (fast, slow) = (format!("{}pace='fast'\n", register(0)), format!("{}pace='slow'\n", register(9)));
+    let mut one = with(1, ms(60_000), &[&fast, &slow]);
+    one.timeout = Some(Millis(15_000));
+    let mut bus = Bus::new(LineCost::Tcp, vec![one], Duration::ZERO);
+    let mut now = Moment::default();
+    bus.connected(now, true);
+    let mut asked = Vec::new();
+    while asked.len() < 4 {
+        match bus.next(now) {
+            Next::Request { request, .. } => {
+                asked.push(request);
+                let answered = asked.len() < 3;
+                now.mono += ms(if answered { 10 } else { 15_000 });
+                let seven = Outcome::Answer(Answer::Words(vec![7]));
+                bus.done(now, if answered { seven } else { Outcome::TimedOut }, LinkAfter::Kept);
+            }
+            Next::WaitUntil(moment) => now.mono = moment,
+            _ => {}
+        }
+    }
+    assert_eq!(asked[..3], [read(0, 1), read(9, 1), read(0, 1)]);
+    assert_ne!(asked[3], read(9, 1), "the answer to the one before may still come");
 }
 
 #[test]
@@ -843,7 +914,7 @@ impl LateUnit {
             }
             let bytes = |count| crate::modbus::cost::data_bytes(*table, count);
             if bytes(*count) != bytes(*many) {
-                continue;
+                return (at, Outcome::Garbled);
             }
             // The line counts bytes: of bits it takes as many as it asked for.
             let words = *start..start + many;

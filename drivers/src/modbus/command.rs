@@ -1,5 +1,5 @@
-//! Writes to device points: what may be written, how, and what became of it. A write is sent once and
-//! its outcome is what the point reads afterwards.
+//! Writes to device points: what may be written, how, and what became of it. A write that
+//! may have been taken is not repeated; its outcome is what the point reads afterwards.
 
 use crate::modbus::device::BusDevice;
 use crate::modbus::fence::Span;
@@ -178,11 +178,21 @@ impl Order {
     /// What is there was read. True if nothing need be written.
     pub fn looked(&mut self, there: &[u16]) -> bool {
         (self.stage, self.looked) = (Stage::Write, true);
-        let Some(bits) = self.target.bits.take() else { return self.target.words == there };
+        let Some(bits) = &self.target.bits else { return self.target.words == there };
         for ((word, bits), there) in self.target.words.iter_mut().zip(bits).zip(there) {
-            *word |= there & !bits;
+            *word = *word & bits | there & !bits;
         }
         false
+    }
+
+    /// The device is busy and did not take it. True if it is sent again after a pause; what is there is
+    /// then read again too.
+    pub fn put_off(&mut self, now: Duration) -> bool {
+        let again = self.waits(now);
+        if again && self.looked {
+            self.stage = Stage::Look;
+        }
+        again
     }
 
     /// It was sent.

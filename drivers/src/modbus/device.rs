@@ -260,8 +260,10 @@ impl Polled {
         self.config.safe.as_ref().map_or(Duration::MAX, |safe| self.asked + safe.after / KEPT_ALIVE)
     }
 
-    /// Begins all polls: it is back.
+    /// Begins all polls: it is back, perhaps repaired or another one. What it lacked is asked for again
+    /// with the polls after these.
     pub fn begin_all(&mut self, now: Duration) {
+        self.absent.iter_mut().for_each(|absent| absent.again = now);
         for job in &mut self.jobs {
             job.begin(now);
             job.made = !job.runs();

@@ -9,7 +9,7 @@ use crate::modbus::cost::data_bytes;
 use crate::profile::Table;
 use std::time::Duration;
 
-/// How long an answer may be late. The slowest units and gateways known hold one back for a few
+/// How late an answer may come, from the end of the wait for it. The slowest units and gateways known hold one back for a few
 /// seconds, their own time-out; this is well beyond.
 pub(super) const LATEST: Duration = Duration::from_secs(10);
 /// Unanswered reads kept per device. At this many it is not asked until the oldest cannot come any more.
@@ -34,6 +34,7 @@ impl Span {
 /// The reads of one unit whose answers may still come, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
+    /// Each with the moment at which the wait for its answer was over.
     kept: Vec<(Span, Duration)>,
 }
 
@@ -45,12 +46,12 @@ impl Unanswered {
 
     /// Forgets what cannot come any more.
     pub fn expire(&mut self, now: Duration) {
-        self.kept.retain(|(_, sent)| now < *sent + LATEST);
+        self.kept.retain(|(_, over)| now < *over + LATEST);
     }
 
     /// When nothing that is kept can come any more.
     pub fn clear_at(&self) -> Option<Duration> {
-        self.kept.last().map(|(_, sent)| *sent + LATEST)
+        self.kept.last().map(|(_, over)| *over + LATEST)
     }
 
     /// Nothing sent so far can be answered: the connection is gone, and answers carry its numbers.
@@ -59,22 +60,22 @@ impl Unanswered {
     }
 
     /// Nothing came.
-    pub fn missed(&mut self, span: Span, sent: Duration) {
-        self.kept.push((span, sent));
+    pub fn missed(&mut self, span: Span, now: Duration) {
+        self.kept.push((span, now));
     }
 
     /// Registers or bits came. Either they answer this read, and then nothing older can come; or the
     /// oldest one like it, and then this one's answer may be still to come.
-    pub fn answered(&mut self, span: Span, sent: Duration) {
-        self.resolve(span, sent, |kept| kept.looks_like(&span));
+    pub fn answered(&mut self, span: Span, now: Duration) {
+        self.resolve(span, now, |kept| kept.looks_like(&span));
     }
 
     /// An exception came. True if it must be this read's: exceptions name nothing but the function.
-    pub fn refused(&mut self, span: Span, sent: Duration) -> bool {
-        self.resolve(span, sent, |kept| kept.table == span.table)
+    pub fn refused(&mut self, span: Span, now: Duration) -> bool {
+        self.resolve(span, now, |kept| kept.table == span.table)
     }
 
-    fn resolve(&mut self, span: Span, sent: Duration, alike: impl Fn(&Span) -> bool) -> bool {
+    fn resolve(&mut self, span: Span, now: Duration, alike: impl Fn(&Span) -> bool) -> bool {
         match self.kept.iter().position(|(kept, _)| alike(kept)) {
             None => {
                 self.kept.clear();
@@ -82,7 +83,7 @@ impl Unanswered {
             }
             Some(oldest) => {
                 self.kept.drain(..=oldest);
-                self.kept.push((span, sent));
+                self.kept.push((span, now));
                 false
             }
         }

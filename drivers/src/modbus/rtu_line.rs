@@ -153,6 +153,8 @@ impl RtuLine {
     async fn drain(&mut self) -> io::Result<()> {
         let give_up = Instant::now() + DRAIN_MAX;
         let mut bytes = [0; 256];
+        // Without a turn for the runtime, bytes that came since its last one are not known of.
+        tokio::task::yield_now().await;
         let quiet = loop {
             let now = Instant::now();
             if self.port.read_waiting(&mut bytes)? > 0 {

@@ -37,7 +37,7 @@ pub struct Command {
     pub value: f64,
     /// How long it may wait until it is sent.
     pub deadline: Millis,
-    /// Where the outcome goes: `Ok` when the device echoed the write. Nobody need listen.
+    /// Where the outcome goes: `Ok` when the point reads what was written. Nobody need listen.
     pub reply: oneshot::Sender<Result<(), CommandError>>,
 }
 

@@ -26,8 +26,6 @@ pub(super) struct Job {
     pub busy: u8,
     /// Whether a poll was made since the device came back.
     pub made: bool,
-    /// Polls that were left out because the one before was still running.
-    pub skipped: u64,
     reads: Vec<Read>,
     /// Index of the next read; `reads.len()` when none runs.
     next: usize,
@@ -44,7 +42,6 @@ impl Job {
             wait_until: now,
             busy: 0,
             made: false,
-            skipped: 0,
             next: reads.len(),
             reads,
         }
@@ -64,7 +61,6 @@ impl Job {
             self.due += self.interval * (late + 1);
         }
         if self.runs() {
-            self.skipped += 1;
             return false;
         }
         self.begin(now);
