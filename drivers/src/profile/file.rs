@@ -436,6 +436,15 @@ impl Profile {
             {
                 return fault("wider than `registers_max`; it could never be read".into());
             }
+            if let Some(modbus) = self.modbus()
+                && let mut factors = modbus.registers[index].scale_by.iter()
+                && let Some(factor) = factors.find(|factor| !modbus.registers[**factor].scale_by.is_empty())
+            {
+                let name = &self.points[*factor].name;
+                return fault(format!(
+                    "`scale_by` names `{name}`, which has a `scale_by` itself; name every factor here"
+                ));
+            }
             if let Some(unit) = words::unit(&point.name)
                 && unit != point.unit
             {
