@@ -139,7 +139,9 @@ pub fn write(
     let mut taken = false;
     for (point, register) in profile.points.iter().zip(&modbus.registers) {
         let Some(write) = register.write.as_ref().filter(|write| {
-            write.address == address && write.function == function && coil(function) == (table == Table::Coil)
+            // One coil or several: what sets the one takes the other too.
+            let is_of = write.function == function || (coil(write.function) && coil(function));
+            write.address == address && is_of && coil(function) == (table == Table::Coil)
         }) else {
             continue;
         };
