@@ -1,5 +1,5 @@
-//! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many, and the
-//! configuration allows no interval below 100 ms; so its checked form is made here.
+//! The whole agent, as it ships, with devices of 40 registers. No shipped profile has so many; so the
+//! configuration is made here in its checked form.
 
 use super::tcp::REGISTERS;
 use std::fmt::Write as _;
