@@ -250,6 +250,8 @@ mod tests {
         assert_eq!(set(0, 1, WriteFunction::Coil), Ok(()));
         assert_eq!(set(8, 1, WriteFunction::Coil), Err(Exception::IllegalAddress));
         assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
+        assert_eq!(set(1, 1, WriteFunction::Coils), Ok(()), "several at once, though the profile says one");
+        assert_eq!(set(1, 0, WriteFunction::Coil), Ok(()));
         assert_eq!(read(&world, 1, Some(&profile), Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
         world.step(1.0);
         assert_eq!(world.value(0, "power_3"), Some(Value::Number(120.0)));
