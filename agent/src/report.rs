@@ -4,7 +4,8 @@
 //! the first of its point, its quality is another than that of the last one reported, its value has
 //! moved by the point's deadband or more since then, or the heartbeat has passed. So the last reading
 //! reported holds until the next one: whoever keeps it is never off by the deadband, and a point of
-//! which nothing came for longer than the heartbeat is not held but missing.
+//! which nothing came for longer than the heartbeat and its poll interval is not held but missing. The
+//! last word of a device at a broker is repeated with its old time, and counts like any other poll.
 
 use storewarden_rules::{Millis, Mono, Reading, Sample, Unit};
 

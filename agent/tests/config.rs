@@ -133,6 +133,10 @@ fn each_fault_names_its_line_and_what_to_write() {
     wrong("broker = \"lan\"", "broker = \"wan\"", "\"wan\"", "no [[broker]] with id `wan`");
     wrong("broker = \"lan\"", "bus = \"cold\" # plug", "# plug", "speaks MQTT");
     wrong("broker = \"lan\"\n", "", "id = \"plug\"", "write its `broker` and its `topic`");
+    let with = |key: &str| format!("broker = \"lan\"\n{key} # plug");
+    wrong("broker = \"lan\"", &with("poll = \"0s\""), "# plug", "write 100ms to 15m");
+    wrong("broker = \"lan\"", &with("poll_fast = \"1s\""), "# plug", "leave `poll_fast` out");
+    wrong("broker = \"lan\"", &with("timeout = \"1s\""), "# plug", "leave `timeout` out");
     wrong("unit = 2\n", "", "id = \"relay\"", "write its `bus` and its `unit`");
     wrong("unit = 2\n", "unit = 2\ntopic = \"x\"\n", "topic = \"x\"", "speaks Modbus");
     wrong("tasmota_1A2B3C", "tasmota/#", "tasmota/#", "is no part of a topic");

@@ -139,7 +139,9 @@ pub fn write(
     let mut taken = false;
     for (point, register) in profile.points.iter().zip(&modbus.registers) {
         let Some(write) = register.write.as_ref().filter(|write| {
-            write.address == address && write.function == function && coil(function) == (table == Table::Coil)
+            // One coil or several: what sets the one takes the other too.
+            let is_of = write.function == function || (coil(write.function) && coil(function));
+            write.address == address && is_of && coil(function) == (table == Table::Coil)
         }) else {
             continue;
         };
@@ -248,6 +250,8 @@ mod tests {
         assert_eq!(set(0, 1, WriteFunction::Coil), Ok(()));
         assert_eq!(set(8, 1, WriteFunction::Coil), Err(Exception::IllegalAddress));
         assert_eq!(set(0, 1, WriteFunction::Registers), Err(Exception::IllegalAddress));
+        assert_eq!(set(1, 1, WriteFunction::Coils), Ok(()), "several at once, though the profile says one");
+        assert_eq!(set(1, 0, WriteFunction::Coil), Ok(()));
         assert_eq!(read(&world, 1, Some(&profile), Table::Coil, 0, 3), Ok(vec![1, 0, 0]));
         world.step(1.0);
         assert_eq!(world.value(0, "power_3"), Some(Value::Number(120.0)));

@@ -78,7 +78,7 @@ fn execute(world: &mut World, unit: &Unit, pdu: &[u8]) -> Result<Vec<u8>, Except
             for index in 0..count {
                 let bit = u16::from(bytes[usize::from(index / 8)] >> (index % 8) & 1);
                 let address = address.checked_add(index).ok_or(Exception::IllegalAddress)?;
-                write(world, unit, Table::Coil, address, &[bit], WriteFunction::Coil)?;
+                write(world, unit, Table::Coil, address, &[bit], WriteFunction::Coils)?;
             }
             Ok(pdu[..5].to_vec())
         }

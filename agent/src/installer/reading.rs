@@ -129,7 +129,7 @@ impl Target<'_> {
     fn multiplied(&self, index: usize, read: &[PointReading]) -> PointReading {
         let mut sample = read[index].sample;
         for factor in &self.modbus.registers[index].scale_by {
-            sample = match (sample, read[*factor].sample) {
+            sample = match (sample, self.points[*factor].plausible(read[*factor].sample)) {
                 (Sample::Good(value), Sample::Good(factor)) => Sample::Good(value * factor),
                 (Sample::Good(_), factor) => factor,
                 (own, _) => own,

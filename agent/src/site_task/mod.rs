@@ -39,7 +39,8 @@ const BLOCKS_AT_ONCE: usize = 64;
 /// Together they are written with one sync.
 const COMMITTING_MAX: usize = 4;
 
-type Committing = Pin<Box<dyn Future<Output = Result<u64, JournalError>> + Send>>;
+/// The journal's answer, on its way.
+type Answer = Pin<Box<dyn Future<Output = Result<u64, JournalError>> + Send>>;
 
 /// What the task is made of.
 pub struct SiteTask {
@@ -94,7 +95,9 @@ struct Running {
     gathering: Gathering,
     gathered_since: Now,
     /// Telemetry messages handed to the journal, oldest first; the answer is how many others it dropped.
-    committing: VecDeque<Committing>,
+    committing: VecDeque<Answer>,
+    /// How many messages wait for headquarters, for the next view.
+    counting: Option<Answer>,
     readings: u64,
     events: Vec<Event>,
     outcomes: JoinSet<(CommandOutcome, Result<(), CommandError>)>,
@@ -119,6 +122,10 @@ impl SiteTask {
                     _ => running.judge(&mut blocks).await?,
                 },
                 _ = tick.tick() => running.tick().await?,
+                Some(outbox_pending) = answered(&mut running.counting) => {
+                    running.counting = None;
+                    running.publish(outbox_pending?);
+                }
                 Some(request) = requests.recv() => running.request(request).await?,
                 Some(Ok((outcome, result))) = running.outcomes.join_next() => {
                     running.command_done(outcome, result).await?;
@@ -181,6 +188,7 @@ impl Running {
             gathering,
             gathered_since: now,
             committing: VecDeque::new(),
+            counting: None,
             readings: 0,
             events: Vec::new(),
             outcomes: JoinSet::new(),
@@ -230,8 +238,10 @@ impl Running {
             self.telemetry_committed(0).await?;
             self.close_telemetry().await?;
         }
-        let outbox_pending = self.task.journal.run(outbox::pending).await?;
-        self.publish(now, utc_offset_s, outbox_pending);
+        // The count stands behind whatever is being committed: the view waits for it, the rules do not.
+        if self.counting.is_none() {
+            self.counting = Some(Box::pin(self.task.journal.begin(outbox::pending).await?));
+        }
         Ok(())
     }
 
@@ -393,6 +403,14 @@ impl Running {
             }
         }
         Ok(())
+    }
+}
+
+/// The answer, if one is on its way.
+async fn answered(answer: &mut Option<Answer>) -> Option<Result<u64, JournalError>> {
+    match answer {
+        Some(answer) => Some(answer.await),
+        None => None,
     }
 }
 

@@ -1,16 +1,17 @@
 //! The snapshot of the store that the console and the command line read.
 
-use super::Running;
+use super::{Running, utc_offset_s};
 use crate::view::{AlarmView, DeviceView, PointView, StoreView};
 use std::sync::Arc;
 use storewarden_rules::{AlarmState, DeviceId, Now, Quality, Sample};
 
 impl Running {
     /// Publishes the store as it is now.
-    pub(super) fn publish(&self, now: Now, utc_offset_s: i32, outbox_pending: u64) {
+    pub(super) fn publish(&self, outbox_pending: u64) {
+        let now = self.task.clock.now();
         let mut view = StoreView {
             at_ms: now.utc.0,
-            utc_offset_s,
+            utc_offset_s: utc_offset_s(self.task.timezone, now.utc),
             readings: self.readings,
             hq_online: *self.task.hq_online.borrow(),
             outbox_pending,

@@ -123,3 +123,20 @@ async fn a_device_that_answered_is_known_after_a_restart_and_a_silent_one_is_not
     let known = |db: &rusqlite::Connection| alarms::knows_device(db, "freezer");
     assert!(bench.running.task.journal.run(known).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_tick_does_not_wait_for_the_journals_disk() {
+    let mut bench = Bench::new().await;
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let job = move |_: &rusqlite::Connection| {
+        let _ = held.recv();
+        Ok(())
+    };
+    let slow = bench.running.task.journal.begin(job).await.unwrap();
+    let ticked = tokio::time::timeout(Duration::from_secs(5), bench.running.tick()).await;
+    ticked.expect("the count of the outbox stands behind the slow commit").unwrap();
+    assert!(bench.running.counting.is_some());
+    drop(release);
+    slow.await.unwrap();
+    assert_eq!(answered(&mut bench.running.counting).await.unwrap().unwrap(), 0);
+}

@@ -41,19 +41,24 @@ const RUNS: usize = 3;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long a program may take until it polls.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// 10 Hz, ms: the shortest interval that the configuration allows.
+/// 10 Hz, ms.
 const STEADY_MS: u32 = 100;
 
 /// Registers per second through rules and journal.
 const REGISTERS_PER_S_MIN: f64 = 2e6;
 /// Of the bare loop's registers per second, where both publish with QoS 1.
 const SHARE_OF_BARE_MIN: f64 = 0.75;
+/// Of the registers per second of whichever peer is the fastest.
+const LEAD_MIN: f64 = 1.0;
 /// CPU time per decoded point, µs.
 const CPU_US_MAX: f64 = 0.5;
 /// CPU at 10 Hz, % of a core.
 const STEADY_CPU_MAX: f64 = 2.0;
 /// Resident memory at 10 Hz, MB.
 const STEADY_MB_MAX: f64 = 15.0;
+
+/// The programs that people use today.
+const PEERS: [Program; 4] = [Program::Node, Program::Python, Program::NodeRed, Program::Modpoll];
 
 /// What one run brought.
 #[derive(Clone, Copy)]
@@ -98,7 +103,6 @@ impl Subject {
 
 /// Measures all of them, at full speed and at 10 Hz.
 pub async fn measure() -> io::Result<Vec<Row>> {
-    const PEERS: [Program; 4] = [Program::Node, Program::Python, Program::NodeRed, Program::Modpoll];
     let agent = super::agent::build().await?;
     let dir = tempfile::tempdir()?;
     let mqtt = free_port()?;
@@ -186,6 +190,20 @@ fn rows(subjects: &[Subject]) -> Vec<Row> {
                 runs.map(|(agent, bare)| agent.registers_per_s / bare.registers_per_s).collect();
             let what = format!("{}, to the bare loop with QoS 1", agent.what());
             rows.push(Row::at_least("bus", what, &shares, "×", SHARE_OF_BARE_MIN));
+        }
+    }
+    if let Some(agent) = of(Program::Agent, false) {
+        let peers: Vec<_> = PEERS.iter().filter_map(|peer| of(*peer, false)).collect();
+        let fastest = |run: usize| {
+            let speeds = peers.iter().filter_map(|peer| peer.runs.get(run)).map(|run| run.registers_per_s);
+            speeds.fold(0.0, f64::max)
+        };
+        let leads: Vec<f64> = (0..agent.runs.len())
+            .map(|run| agent.runs[run].registers_per_s / fastest(run).max(1.0))
+            .collect();
+        if peers.iter().any(|peer| peer.installed) {
+            let what = format!("{}, to the fastest peer", agent.what());
+            rows.push(Row::at_least("bus", what, &leads, "×", LEAD_MIN));
         }
     }
     rows

@@ -520,6 +520,18 @@ fn nothing_is_told_of_a_point_whose_multiplier_is_not_known() {
 }
 
 #[test]
+fn a_multiplier_that_cannot_be_is_not_known() {
+    let ratio = format!("{}pace='slow'\nrange=[1, 100]\n", register(50));
+    let energy = format!("{}scale_by=['p50']\n", register(0));
+    let mut line = Line::new(vec![with(1, ms(1000), &[&energy, &ratio])]);
+    line.words.insert((0, 50), 0);
+    line.run_until(3_500);
+    let told: Vec<_> = line.readings.iter().map(|(_, reading)| (reading.point.0, reading.sample)).collect();
+    assert!(!told.is_empty());
+    assert!(told.iter().all(|told| *told == (11, Sample::Bad(BadReason::OutOfRange))), "{told:?}");
+}
+
+#[test]
 fn a_command_goes_before_the_polls_that_wait_and_is_read_back() {
     let mut line = Line::new((1..=8).map(|number| device(number, ms(1000))).collect());
     line.run_until(1_020);

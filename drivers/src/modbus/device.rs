@@ -278,8 +278,9 @@ impl Polled {
         for number in &read.points {
             let (point, index) = config.wanted[*number];
             let sample = raw_sample(&config.modbus.registers[index], read.start, answer);
+            // One that cannot be multiplies nothing: 0 would make a 0 of everything.
             if is_factor[index]
-                && let Sample::Good(value) = sample
+                && let Sample::Good(value) = config.points[index].plausible(sample)
             {
                 factors[index] = Some(value);
             }

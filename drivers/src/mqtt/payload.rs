@@ -72,12 +72,13 @@ impl Payload {
     }
 }
 
-/// The text of `value` in a command: the word that stands for it, else its raw number.
+/// The text of `value` in a command: the word that stands for it, else its raw number to six decimals.
+/// 0.3 in tenths is 3: a device that is told 2.9999999999999996 may cut it to 2.
 pub fn text_of(topic: &Topic, words: &[(String, f64)], value: f64) -> String {
     let words = if words.is_empty() { &topic.texts } else { words };
     match words.iter().find(|(_, meant)| *meant == value) {
         Some((word, _)) => word.clone(),
-        None => ((value - topic.offset) / topic.scale).to_string(),
+        None => ((((value - topic.offset) / topic.scale) * 1e6).round() / 1e6).to_string(),
     }
 }
 
@@ -154,6 +155,8 @@ mod tests {
         assert_eq!(text_of(&on_off, &[], 1.0), "ON");
         assert_eq!(text_of(&on_off, &[("off".into(), 0.0), ("on".into(), 1.0)], 0.0), "off");
         assert_eq!(text_of(&topic(&[], 0.5), &[], 10.75), "21.5");
+        assert_eq!(text_of(&topic(&[], 0.1), &[], 0.3), "3");
+        assert_eq!(text_of(&topic(&[], 1.0), &[], -18.5), "-18.5");
     }
 
     proptest! {

@@ -286,6 +286,7 @@ struct MqttFile {
     note: String,
     /// Whether it was compared with hardware.
     verified: bool,
+    /// Its topics and what else it needs of the broker.
     #[schemars(with = "FileMqtt")]
     mqtt: Spanned<FileMqtt>,
     #[serde(default)]
@@ -296,12 +297,18 @@ struct MqttFile {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FileMqtt {
+    /// Messages that say whether the device is there; all must say so.
     #[serde(default)]
     availability: Vec<AvailabilityFile>,
+    /// What to publish to be told everything.
     #[serde(default)]
     ask: Vec<AskFile>,
+    /// How often to ask, s; without it only when the device is found.
+    #[schemars(range(min = 1))]
     ask_every_s: Option<u32>,
+    /// How long its last word may be taken to hold, s.
     #[serde(default = "silent_max_s")]
+    #[schemars(range(min = 1))]
     silent_max_s: u32,
 }
 
@@ -313,16 +320,21 @@ fn silent_max_s() -> u32 {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AvailabilityFile {
+    /// The exact topic; `{topic}` stands for the device's own part.
     topic: String,
+    /// Where in the payload's JSON: keys with dots between; empty: the whole payload.
     #[serde(default)]
     path: String,
+    /// The text that means yes; any other means no.
     online: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct AskFile {
+    /// The exact topic; `{topic}` stands for the device's own part.
     topic: String,
+    /// The payload; `{topic}` stands for the device's own part.
     payload: String,
 }
 
@@ -334,8 +346,10 @@ struct TopicFile {
     name: String,
     #[schemars(schema_with = "unit_schema")]
     unit: String,
+    /// How often it is worth reading.
     #[serde(default)]
     pace: Pace,
+    /// Values outside cannot be; lowest and highest, in the unit.
     range: Option<[f64; 2]>,
     /// What it means when this flag is 1, if that is an alarm.
     alarm: Option<AlarmMeaning>,
@@ -345,39 +359,54 @@ struct TopicFile {
     states: BTreeMap<String, String>,
     /// Its name for people, where the shared table of words has none.
     text: Option<Text>,
+    /// The messages that carry it; the last one counts.
     from: Vec<SourceFile>,
+    /// Words that stand for values: { OFF = 0.0, ON = 1.0 }.
     #[serde(default)]
     texts: BTreeMap<String, f64>,
+    /// value = number × scale + offset; not for words.
     #[serde(default = "one")]
     scale: f64,
+    /// Added after scaling.
     #[serde(default)]
     offset: f64,
+    /// How it is written, if it may be.
     write: Option<TopicWriteFile>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SourceFile {
+    /// The exact topic; `{topic}` stands for the device's own part.
     topic: String,
+    /// Where in the payload's JSON: keys and indices with dots between; empty: the whole payload.
     #[serde(default)]
     path: String,
+    /// A text that must stand in the same message, or the value is not what it is taken for.
     expect: Option<ExpectFile>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ExpectFile {
+    /// Where in the payload's JSON.
     path: String,
+    /// The text that must be there.
     text: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TopicWriteFile {
+    /// The exact topic; `{topic}` stands for the device's own part.
     topic: String,
+    /// The payload; `{value}` stands for the word of the value or its raw number.
     payload: String,
+    /// Lowest and highest value that may be written, in the unit.
     range: Option<[f64; 2]>,
+    /// Or: the values that may be written.
     values: Option<Vec<f64>>,
+    /// Words of values in commands, where they are not those of reports.
     #[serde(default)]
     texts: BTreeMap<String, f64>,
 }
@@ -435,6 +464,15 @@ impl Profile {
                 && register.kind.width() > modbus.registers_max
             {
                 return fault("wider than `registers_max`; it could never be read".into());
+            }
+            if let Some(modbus) = self.modbus()
+                && let mut factors = modbus.registers[index].scale_by.iter()
+                && let Some(factor) = factors.find(|factor| !modbus.registers[**factor].scale_by.is_empty())
+            {
+                let name = &self.points[*factor].name;
+                return fault(format!(
+                    "`scale_by` names `{name}`, which has a `scale_by` itself; name every factor here"
+                ));
             }
             if let Some(unit) = words::unit(&point.name)
                 && unit != point.unit

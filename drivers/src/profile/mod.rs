@@ -663,6 +663,11 @@ mod tests {
             (meter(&point.replace("'W'", "'watts'")), 19, "write one of °C, W"),
             (meter(&point.replace("'u16'", "'bool'")), 19, "functions 1 and 2"),
             (meter(&point.replace("'u16'", "'u64'").replace("=9", "=65533")), 19, "beyond address"),
+            (
+                meter(&format!("{point}scale_by=['q']\n{}scale_by=['p']\n", point.replace("'p'", "'q'"))),
+                19,
+                "which has a `scale_by` itself",
+            ),
             (meter(&format!("{point}{point}")), 25, "named twice"),
             (meter(&format!("{point}range=[5, 1]\n")), 19, "[lowest, highest]"),
             (meter(&format!("{point}write={{function=5, range=[0, 1]}}\n")), 19, "cannot reach it"),

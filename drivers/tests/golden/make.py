@@ -320,6 +320,34 @@ def carlo_gavazzi():
     d.number("power_factor", 4, 0x35, "INT16", -870, -0.87)
     d.number("frequency", 4, 0x37, "INT16", 500, 50.0)
     d.write()
+    d = Device("carlo-gavazzi-em340")
+    three(d, 4, "INT32", 0x00, 0x0C, 0x12,
+          [scaled(10, 2301, 2299, 2307), scaled(1000, 65_536, 2, 999), scaled(10, 150_000, -1, 42)],
+          low_first=True)
+    for name, address, raw, value in [
+        ("power_total", 0x28, 150_041, 15_004.1), ("energy_import", 0x34, 7_654_321, 765_432.1),
+        ("energy_export", 0x4E, 65_537, 6553.7), ("energy_import_1", 0x40, 7_000_000, 700_000.0),
+        ("energy_import_2", 0x42, 654_320, 65_432.0), ("energy_import_3", 0x44, 1, 0.1),
+    ]:
+        d.number(name, 4, address, "INT32", raw, value, low_first=True)
+    d.number("power_factor", 4, 0x31, "INT16", 912, 0.912)
+    d.number("frequency", 4, 0x33, "INT16", 499, 49.9)
+    d.write()
+
+
+def inepro():
+    """Powers in kW."""
+    d = Device("inepro-pro380")
+    three(d, 3, "FLOAT32", 0x5002, 0x500C, 0x5014,
+          [same(230.5, 229.25, 231.75), same(4.5, 0.25, 11.0), [(1.5, 1500.0), (-0.25, -250.0), (2.0, 2000.0)]])
+    d.number("power_total", 3, 0x5012, "FLOAT32", 3.25, 3250.0)
+    for name, address, value in [
+        ("frequency", 0x5008, 49.96875), ("power_factor", 0x502A, 0.9375), ("energy_total", 0x6000, 4333.75),
+        ("energy_import", 0x600C, 4321.5), ("energy_export", 0x6018, 12.25), ("energy_import_1", 0x6012, 4000.0),
+        ("energy_import_2", 0x6014, 321.25), ("energy_import_3", 0x6016, 0.25),
+    ]:
+        d.number(name, 3, address, "FLOAT32", value, value)
+    d.write()
 
 
 def orno():
@@ -424,5 +452,5 @@ def air():
 
 if __name__ == "__main__":
     for family in (danfoss, carel, eliwell, parker, dixell, eastron, chint, schneider, abb, carlo_gavazzi,
-                   orno, acrel, pzem, wiren_board, relays, air):
+                   inepro, orno, acrel, pzem, wiren_board, relays, air):
         family()

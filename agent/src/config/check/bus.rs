@@ -21,6 +21,8 @@ const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 }
 const POLL: Millis = Millis::from_secs(5);
 const POLL_SLOW: Millis = Millis::from_secs(60);
 const POLL_MAX: Millis = Millis::from_mins(15);
+/// A broker has no line that would hold up the repetitions of a last word.
+const POLL_MIN_AT_BROKER: Millis = Millis(100);
 /// A device must be asked so often before its watchdog may act, or a single lost answer would switch
 /// its outputs.
 const POLLS_WITHIN_WATCHDOG: u32 = 3;
@@ -129,9 +131,9 @@ impl Check {
 
     /// How often the device is read, by pace.
     pub(super) fn polls(&mut self, device: &file::Device) -> Polls {
-        let mut interval = |value: &Option<At<String>>, default| {
-            self.span_of_time(value.as_ref(), default, Millis(0), POLL_MAX)
-        };
+        let least = if device.broker.is_some() { POLL_MIN_AT_BROKER } else { Millis(0) };
+        let mut interval =
+            |value: &Option<At<String>>, default| self.span_of_time(value.as_ref(), default, least, POLL_MAX);
         let normal = interval(&device.poll, POLL);
         Polls {
             fast: duration(interval(&device.poll_fast, normal)),

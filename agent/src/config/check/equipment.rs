@@ -219,6 +219,19 @@ impl Check {
             self.fault(&at, message);
             return None;
         }
+        let of_a_bus = [
+            ("poll_fast", &device.poll_fast),
+            ("poll_slow", &device.poll_slow),
+            ("timeout", &device.timeout),
+        ];
+        for (key, at) in of_a_bus {
+            if let Some(at) = at {
+                let message = format!(
+                    "device `{id}`: `{key}` is for a device on a bus; at a broker `poll` says how often the last word of all its points is repeated: leave `{key}` out"
+                );
+                self.fault(&at.span(), message);
+            }
+        }
         let (Some(broker), Some(topic)) = (&device.broker, &device.topic) else {
             let message =
                 format!("device `{id}`: a {profile} speaks MQTT; write its `broker` and its `topic`");
