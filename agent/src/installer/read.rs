@@ -1,6 +1,6 @@
 //! `storewarden read`: every point of a device once, or registers without a profile.
 
-use super::connection::{Session, block_on};
+use super::connection::{Session, block_on, check_unit};
 use super::orders::{in_all_orders, pair, single};
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown, table};
@@ -139,18 +139,20 @@ fn points(
     let indices = if indices.is_empty() { (0..profile.points.len()).collect() } else { indices };
     let target = Target { unit, modbus, points: &profile.points };
     let transport = connection.transport(usual(modbus));
+    check_unit(&transport, unit, modbus.units.clone())?;
     let line = transport.to_string();
     let readings = block_on(async {
         let mut session = Session::open(transport).await?;
         target.read(&mut session, &indices).await
     })?;
+    let silent = readings.iter().all(|reading| reading.sample == Sample::Bad(BadReason::NoResponse));
     let print = if json { print_json } else { print_text };
-    print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
-    let answered = |reading: &PointReading| reading.sample != Sample::Bad(BadReason::NoResponse);
-    if !readings.iter().any(answered) {
-        return Err(Failure::Outcome(format!(
-            "unit {unit} does not answer on {line}; check address, wiring (A and B swapped?) and serial settings, or look with `storewarden scan`"
-        )));
+    // A table of points that say nothing would hide the one line that does.
+    if json || !silent {
+        print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
+    }
+    if silent {
+        return Err(no_answer(unit, &line));
     }
     if readings.iter().all(|reading| reading.raw.is_none()) {
         return Err(Failure::Outcome(format!(
@@ -159,6 +161,12 @@ fn points(
         )));
     }
     Ok(())
+}
+
+fn no_answer(unit: u8, line: &str) -> Failure {
+    Failure::Outcome(format!(
+        "unit {unit} does not answer on {line}; check address, wiring (A and B swapped?) and serial settings, or look with `storewarden scan`"
+    ))
 }
 
 fn print_json(
@@ -249,6 +257,7 @@ fn registers(
         )));
     }
     let transport = connection.transport(SERIAL);
+    check_unit(&transport, unit, 0..=255)?;
     let line = transport.to_string();
     let outcome = block_on(async {
         let mut session = Session::open(transport).await?;
@@ -267,9 +276,7 @@ fn registers(
                 "something came back on {line} that is no answer; two devices of one address, or wrong serial settings?"
             )));
         }
-        Outcome::TimedOut | Outcome::Lost => {
-            return Err(Failure::Outcome(format!("unit {unit} does not answer on {line}")));
-        }
+        Outcome::TimedOut | Outcome::Lost => return Err(no_answer(unit, &line)),
     };
     let printed = if json {
         let raw: Vec<u16> = match &answer {

@@ -1,6 +1,6 @@
 //! `storewarden write`: one point of one device, shown first, sent only with `--yes`.
 
-use super::connection::{Session, block_on};
+use super::connection::{Session, block_on, check_unit};
 use super::read::usual;
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown};
@@ -64,6 +64,8 @@ impl Write {
         let profile = profile_of(profiles, &self.profile)?;
         let modbus = modbus_of(profile)?;
         let unit = self.unit;
+        let transport = self.connection.transport(usual(modbus));
+        check_unit(&transport, unit, modbus.units.clone())?;
         let Some(index) = profile.points.iter().position(|point| point.name == self.point) else {
             let writable = profile.points.iter().filter(|point| point.accepts.is_some());
             let writable: Vec<_> = writable.map(|point| point.name.as_str()).collect();
@@ -79,8 +81,6 @@ impl Write {
             |there| write_of(point, register, value, there).map_err(|why| Failure::Input(format!("{why}\n")));
         // Before anything is asked of the device.
         request(None)?;
-        let transport = self.connection.transport(usual(modbus));
-
         let now = present(profile, unit, index, transport.clone())?;
         let write = request(now.raw.as_deref())?;
         let look = |reading: &PointReading| {

@@ -84,13 +84,12 @@ impl Check {
 
     fn address(&mut self, bus: &str, key: &str, address: &At<String>) -> Option<String> {
         let text = address.get_ref();
-        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
-        if port.is_none() {
-            let message = format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
-            self.fault(&address.span(), message);
+        if is_host_port(text) {
+            return Some(text.clone());
         }
-        port.map(|_| text.clone())
+        let message = format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
+        self.fault(&address.span(), message);
+        None
     }
 
     fn serial(&mut self, bus: &file::Bus) -> Option<Serial> {
@@ -282,6 +281,12 @@ pub fn key_of(pace: Pace) -> &'static str {
         Pace::Normal => "poll",
         Pace::Slow => "poll_slow",
     }
+}
+
+/// Whether it is `host:port`, the port from 1 to 65535.
+pub fn is_host_port(text: &str) -> bool {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse());
+    matches!(port, Some(Ok(1..=u16::MAX)))
 }
 
 /// Parity as it is written in the configuration and on the command line.
