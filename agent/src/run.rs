@@ -88,6 +88,9 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
+    for profile in &config.own_profiles {
+        tracing::info!(profile, "the store's own profile stands in for the shipped one");
+    }
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);

@@ -43,6 +43,8 @@ pub struct Config {
     pub buses: Vec<Bus>,
     /// Brokers on the store's LAN that equipment talks to.
     pub brokers: Vec<EquipmentBroker>,
+    /// Ids of the profiles of the store's folder that stand in for shipped ones.
+    pub own_profiles: Vec<String>,
     /// Equipment.
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
