@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use storewarden_drivers::modbus::request::{Answer, Outcome, Request};
+use storewarden_drivers::modbus::request::{Answer, Outcome, Request, exception_meaning};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::{Kind, Modbus, Profile, Profiles, Table};
 use storewarden_rules::{BadReason, Sample};
@@ -268,7 +268,7 @@ fn registers(
         Outcome::Exception(code) => {
             return Err(Failure::Outcome(format!(
                 "unit {unit} refuses with exception {code} ({})",
-                exception(code)
+                exception_meaning(code)
             )));
         }
         Outcome::Garbled | Outcome::Written => {
@@ -336,21 +336,5 @@ fn number(sample: Sample) -> String {
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
         Some(value) => format!("{value:.4e}"),
-    }
-}
-
-/// What an exception code means: Modbus Application Protocol Specification V1.1b3, section 7.
-fn exception(code: u8) -> &'static str {
-    match code {
-        1 => "it does not know this function",
-        2 => "it has no such address",
-        3 => "not this count or value",
-        4 => "it failed while doing it",
-        5 => "it needs more time",
-        6 => "it is busy",
-        8 => "its memory is damaged",
-        0x0A => "the gateway has no path to that unit",
-        0x0B => "the gateway had no answer from that unit",
-        _ => "a code of its own",
     }
 }

@@ -214,7 +214,13 @@ impl Shell {
             Change::WatchdogSet(device) => info!(bus, device = self.bus.device(device).name, "watchdog set"),
             Change::WatchdogFailed { device, address, why } => {
                 let device = self.bus.device(device).name.as_str();
-                error!(bus, device, address, %why, "watchdog not set: its outputs have no safe state");
+                error!(
+                    bus,
+                    device,
+                    address,
+                    %why,
+                    "watchdog not set, its outputs have no safe state; do profile and firmware fit the device?"
+                );
             }
         }
     }
