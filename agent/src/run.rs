@@ -68,12 +68,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
 async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
-    let listener = tokio::net::TcpListener::bind(config.console.listen).await.map_err(|error| {
-        Failure::Outcome(format!(
-            "console.listen {}: {error}; is an agent running already? Stop it, or write another address",
-            config.console.listen
-        ))
-    })?;
+    let listener = tokio::net::TcpListener::bind(config.console.listen)
+        .await
+        .map_err(|error| Failure::Outcome(format!("console.listen {}: {error}", config.console.listen)))?;
     let names = Identity {
         chain: config.store.chain.clone(),
         store: config.store.id.clone(),
@@ -88,9 +85,6 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
-    for profile in &config.own_profiles {
-        tracing::info!(profile, "the store's own profile stands in for the shipped one");
-    }
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
@@ -107,8 +101,8 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let mut tasks = Tasks { broken: CancellationToken::new(), stopping: stop_intake.clone() };
     let rest = &Handle::current();
 
-    let mut buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock);
-    start_brokers(&mut tasks, intake, &mut buses, &config, &assembled, &readings, &clock);
+    let mut buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock, &stop_intake);
+    start_brokers(&mut tasks, intake, &mut buses, &config, &assembled, &readings, &clock, &stop_intake);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
@@ -186,8 +180,8 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent
-    /// stops, for systemd to start it anew: a store half running is worse.
+    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent stops, for systemd to start it
+    /// anew: a store half running is worse.
     fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
         &mut self,
         on: &Handle,
@@ -222,6 +216,7 @@ fn start_buses(
     assembled: &Assembled,
     readings: &mpsc::Sender<Vec<Reading>>,
     clock: &Clock,
+    stop: &CancellationToken,
 ) -> Buses {
     let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
     for (index, bus) in config.buses.iter().enumerate() {
@@ -235,7 +230,7 @@ fn start_buses(
         }
         let bus =
             BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
-        let task = task::run(bus, readings.clone(), receiver, clock.clone(), tasks.stopping.clone());
+        let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start(on, "bus", async {
             task.await;
             Ok::<_, JournalError>(())
@@ -258,6 +253,7 @@ fn start_brokers(
     assembled: &Assembled,
     readings: &mpsc::Sender<Vec<Reading>>,
     clock: &Clock,
+    stop: &CancellationToken,
 ) {
     for (index, broker) in config.brokers.iter().enumerate() {
         let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
@@ -297,7 +293,7 @@ fn start_brokers(
             client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
             devices,
         };
-        let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), tasks.stopping.clone());
+        let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
         buses.tasks.push(tasks.start(on, "broker", async {
             task.await;
             Ok::<_, JournalError>(())
