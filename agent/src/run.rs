@@ -52,8 +52,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    // Two threads. One reads and judges: to wake another for each answer would cost more than all that is
-    // done with it. The rest is the other's, so that an image for a label delays no poll.
+    // One thread reads and judges: to wake another for each answer would cost more than all that is done
+    // with it. The rest is this one's, so that an image for a label delays no poll. The journal and each
+    // serial line have threads of their own: nothing that blocks runs on these two.
     use tokio::runtime::Builder;
     let intake = Builder::new_multi_thread()
         .worker_threads(1)
@@ -101,8 +102,16 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let mut tasks = Tasks { broken: CancellationToken::new(), stopping: stop_intake.clone() };
     let rest = &Handle::current();
 
-    let mut buses = start_buses(&mut tasks, intake, &config, &assembled, &readings, &clock, &stop_intake);
-    start_brokers(&mut tasks, intake, &mut buses, &config, &assembled, &readings, &clock, &stop_intake);
+    let sources = Sources {
+        on: intake,
+        config: &config,
+        assembled: &assembled,
+        readings: &readings,
+        clock: &clock,
+        stop: &stop_intake,
+    };
+    let mut buses = sources.start_buses(&mut tasks);
+    sources.start_brokers(&mut tasks, &mut buses);
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
@@ -180,8 +189,8 @@ struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent stops, for systemd to start it
-    /// anew: a store half running is worse.
+    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent
+    /// stops, for systemd to start it anew: a store half running is worse.
     fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
         &mut self,
         on: &Handle,
@@ -209,96 +218,94 @@ struct Buses {
     commands: HashMap<DeviceId, mpsc::Sender<Command>>,
 }
 
-fn start_buses(
-    tasks: &mut Tasks,
-    on: &Handle,
-    config: &Config,
-    assembled: &Assembled,
-    readings: &mpsc::Sender<Vec<Reading>>,
-    clock: &Clock,
-    stop: &CancellationToken,
-) -> Buses {
-    let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
-    for (index, bus) in config.buses.iter().enumerate() {
-        let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
-        let mut devices = Vec::new();
-        for (device_index, device) in config.devices_of(index) {
-            let id = device_id(device_index);
-            buses.commands.insert(id, sender.clone());
-            let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
-            devices.extend(device.on_bus(first));
+/// What everything that brings readings in is started with.
+struct Sources<'a> {
+    on: &'a Handle,
+    config: &'a Config,
+    assembled: &'a Assembled,
+    readings: &'a mpsc::Sender<Vec<Reading>>,
+    clock: &'a Clock,
+    stop: &'a CancellationToken,
+}
+
+impl Sources<'_> {
+    /// One task per bus.
+    fn start_buses(&self, tasks: &mut Tasks) -> Buses {
+        let Self { on, config, assembled, readings, clock, stop } = *self;
+        let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
+        for (index, bus) in config.buses.iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+            let mut devices = Vec::new();
+            for (device_index, device) in config.devices_of(index) {
+                let id = device_id(device_index);
+                buses.commands.insert(id, sender.clone());
+                let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
+                devices.extend(device.on_bus(first));
+            }
+            let bus =
+                BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
+            let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
+            buses.tasks.push(tasks.start(on, "bus", async {
+                task.await;
+                Ok::<_, JournalError>(())
+            }));
         }
-        let bus =
-            BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
-        let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
-        buses.tasks.push(tasks.start(on, "bus", async {
-            task.await;
-            Ok::<_, JournalError>(())
-        }));
+        buses
     }
-    buses
+
+    /// One task per broker that has devices; their commands join those of the buses.
+    fn start_brokers(&self, tasks: &mut Tasks, buses: &mut Buses) {
+        let Self { on, config, assembled, readings, clock, stop } = *self;
+        for (index, broker) in config.brokers.iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+            let mut devices = Vec::new();
+            for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
+                let Place::Broker { broker, topic } = &device.place else { continue };
+                if *broker != index {
+                    continue;
+                }
+                buses.commands.insert(id, sender.clone());
+                let mqtt = device.profile.mqtt().expect("the config puts only MQTT devices at a broker");
+                devices.push(MqttDevice {
+                    name: device.id.clone(),
+                    topic: topic.clone(),
+                    mqtt: mqtt.clone(),
+                    points: device.profile.points.clone(),
+                    poll: device.polls.normal,
+                    wanted: assembled
+                        .names
+                        .points_of(id)
+                        .enumerate()
+                        .map(|(index, (point, _))| (point, index))
+                        .collect(),
+                });
+            }
+            if devices.is_empty() {
+                continue;
+            }
+            let login = broker.broker.login.as_ref();
+            let broker = BrokerConfig {
+                name: broker.id.clone(),
+                host: broker.broker.host.clone(),
+                port: broker.broker.port,
+                username: login.map(|(user, _)| user.clone()),
+                password: login.map(|(_, password)| password.clone()),
+                // Ids hold no slash: no label gateway's connection has this name.
+                client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
+                devices,
+            };
+            let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
+            buses.tasks.push(tasks.start(on, "broker", async {
+                task.await;
+                Ok::<_, JournalError>(())
+            }));
+        }
+    }
 }
 
 /// Devices are added to the rules in the order of the config.
 fn device_id(index: usize) -> DeviceId {
     DeviceId(u16::try_from(index).expect("Site takes at most some hundreds"))
-}
-
-/// One task per broker that has devices; their commands join those of the buses.
-fn start_brokers(
-    tasks: &mut Tasks,
-    on: &Handle,
-    buses: &mut Buses,
-    config: &Config,
-    assembled: &Assembled,
-    readings: &mpsc::Sender<Vec<Reading>>,
-    clock: &Clock,
-    stop: &CancellationToken,
-) {
-    for (index, broker) in config.brokers.iter().enumerate() {
-        let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
-        let mut devices = Vec::new();
-        for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
-            let Place::Broker { broker, topic } = &device.place else { continue };
-            if *broker != index {
-                continue;
-            }
-            buses.commands.insert(id, sender.clone());
-            let mqtt = device.profile.mqtt().expect("the config puts only MQTT devices at a broker");
-            devices.push(MqttDevice {
-                name: device.id.clone(),
-                topic: topic.clone(),
-                mqtt: mqtt.clone(),
-                points: device.profile.points.clone(),
-                poll: device.polls.normal,
-                wanted: assembled
-                    .names
-                    .points_of(id)
-                    .enumerate()
-                    .map(|(index, (point, _))| (point, index))
-                    .collect(),
-            });
-        }
-        if devices.is_empty() {
-            continue;
-        }
-        let login = broker.broker.login.as_ref();
-        let broker = BrokerConfig {
-            name: broker.id.clone(),
-            host: broker.broker.host.clone(),
-            port: broker.broker.port,
-            username: login.map(|(user, _)| user.clone()),
-            password: login.map(|(_, password)| password.clone()),
-            // Ids hold no slash: no label gateway's connection has this name.
-            client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
-            devices,
-        };
-        let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
-        buses.tasks.push(tasks.start(on, "broker", async {
-            task.await;
-            Ok::<_, JournalError>(())
-        }));
-    }
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);
