@@ -224,6 +224,8 @@ fn a_write_is_shown_first_and_sent_on_demand_within_the_limits() {
     python_agrees(&said.out, "assert said['raw'] == [65341], said");
     let said = freezer(&["set_point", "500"]);
     assert!(said.code == 2 && said.err.contains("is outside"), "{}", said.err);
+    let said = write("9", "eliwell-idplus-9xx", &["economy_on", "off"]);
+    assert!(said.code == 2 && said.err.contains("economy_on takes only on"), "{}", said.err);
     let said = freezer(&["air_temperature", "1"]);
     assert!(said.code == 2 && said.err.contains("cannot be written"), "{}", said.err);
     let said = relay(&["relay_1", "perhaps"]);

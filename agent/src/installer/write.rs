@@ -10,12 +10,12 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::modbus::command::write_of;
+use storewarden_drivers::modbus::command::{CommandError, write_of};
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::request;
 use storewarden_drivers::modbus::task::{self, BusConfig, Command};
-use storewarden_drivers::profile::{Point, Profile, Profiles};
+use storewarden_drivers::profile::{Accepts, Point, Profile, Profiles};
 use storewarden_rules::{Millis, PointId, Unit};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -77,8 +77,14 @@ impl Write {
         };
         let (point, register) = (&profile.points[index], &modbus.registers[index]);
         let value = value_of(point, &self.value)?;
-        let request =
-            |there| write_of(point, register, value, there).map_err(|why| Failure::Input(format!("{why}\n")));
+        let refused = |why: CommandError| match &point.accepts {
+            Some(Accepts::OneOf(values)) if matches!(why, CommandError::NotAccepted { .. }) => {
+                let values: Vec<_> = values.iter().map(|value| shown(point, *value)).collect();
+                Failure::Input(format!("{} takes only {}\n", point.name, values.join(", ")))
+            }
+            _ => Failure::Input(format!("{why}\n")),
+        };
+        let request = |there| write_of(point, register, value, there).map_err(refused);
         // Before anything is asked of the device.
         request(None)?;
         let now = present(profile, unit, index, transport.clone())?;
@@ -89,7 +95,13 @@ impl Write {
         (|| {
             writeln!(out, "{} of unit {} ({} {})", point.name, unit, profile.maker, profile.model)?;
             writeln!(out, "  shows now  {}", look(&now))?;
-            writeln!(out, "  to write   {}: {}", shown(point, value), in_words(&write))
+            // Without an answer they are not known yet; the bus reads them before it writes.
+            let others = if now.raw.is_none() && register.bits.is_some() {
+                ", its other bits as they are by then"
+            } else {
+                ""
+            };
+            writeln!(out, "  to write   {}: {}{others}", shown(point, value), in_words(&write))
         })()
         .map_err(written)?;
         if !self.yes {
