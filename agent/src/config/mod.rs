@@ -4,7 +4,7 @@ mod check;
 mod fault;
 mod file;
 
-pub use check::bus::{is_host_port, key_of, parse_parity};
+pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::price::PriceKey;

@@ -5,6 +5,7 @@ use super::orders::{in_all_orders, pair, single};
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown, table};
 use crate::cli::written;
+use crate::config::SERIAL;
 use crate::failure::Failure;
 use clap::Args;
 use serde_json::{Map, json};
@@ -12,12 +13,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::modbus::request::{Answer, Outcome, Request, exception_meaning};
-use storewarden_drivers::modbus::serial::{Parity, Serial};
+use storewarden_drivers::modbus::serial::Serial;
 use storewarden_drivers::profile::{Kind, Modbus, Profile, Profiles, Table};
 use storewarden_rules::{BadReason, Sample};
 
-/// What a line is taken for where neither the command nor the profile says: as `[[bus]]`.
-const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
 /// How long a unit without a profile may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -15,8 +15,9 @@ use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::{Pace, Profile};
 use storewarden_rules::Millis;
 
-/// What controllers for shops leave the factory with: see `serial` in the shipped profiles.
-const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
+/// How a serial line is taken to be set where nobody says: as controllers for shops leave the factory,
+/// see `serial` in the shipped profiles.
+pub const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
 /// How often a device is read unless the file says otherwise, and its settings and counters.
 const POLL: Millis = Millis::from_secs(5);
 const POLL_SLOW: Millis = Millis::from_secs(60);
