@@ -161,6 +161,9 @@ fn load(path: &Path) -> Result<Config, Failure> {
 }
 
 fn print_summary(config: &Config) {
+    for profile in &config.own_profiles {
+        println!("note: profile {profile} of the store's folder stands in for the shipped one");
+    }
     println!(
         "ok: store {}/{}: {} devices on {} buses, {} lights, {} labels on {} gateways; headquarters: {}",
         config.store.chain,

@@ -2,10 +2,11 @@
 
 use crate::cli::written;
 use crate::failure::Failure;
+use crate::installer::profiles_of;
 use clap::Subcommand;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use storewarden_drivers::profile::{self, Origin, Profile, Profiles, Wire};
+use storewarden_drivers::profile::{self, Origin, Profile, Wire};
 
 /// What to do with profiles.
 #[derive(Subcommand)]
@@ -73,10 +74,7 @@ fn check(files: &[PathBuf], out: &mut impl Write) -> Result<(), Failure> {
 }
 
 fn list(folder: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let profiles = match folder {
-        None => Profiles::built_in(),
-        Some(folder) => Profiles::with_folder(folder).map_err(|faults| Failure::Input(faults.to_string()))?,
-    };
+    let profiles = profiles_of(folder)?;
     for profile in profiles.iter() {
         let origin = match profiles.origin(&profile.id) {
             Some(Origin::Folder) => "folder",

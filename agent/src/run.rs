@@ -69,9 +69,12 @@ pub fn run(config: Config) -> Result<(), Failure> {
 async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
-    let listener = tokio::net::TcpListener::bind(config.console.listen)
-        .await
-        .map_err(|error| Failure::Outcome(format!("console.listen {}: {error}", config.console.listen)))?;
+    let listener = tokio::net::TcpListener::bind(config.console.listen).await.map_err(|error| {
+        Failure::Outcome(format!(
+            "console.listen {}: {error}; is an agent running already? Stop it, or write another address",
+            config.console.listen
+        ))
+    })?;
     let names = Identity {
         chain: config.store.chain.clone(),
         store: config.store.id.clone(),
@@ -86,6 +89,9 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
         console = %format_args!("http://{}", config.console.listen), "started");
+    for profile in &config.own_profiles {
+        tracing::info!(profile, "the store's own profile stands in for the shipped one");
+    }
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);

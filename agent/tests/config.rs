@@ -277,7 +277,11 @@ fn profiles_of_a_folder_are_known_and_their_faults_told() {
     let text = good().replace("profile = \"danfoss-ekc-202d\"", "profile = \"our-freezer\"")
         + "[profiles]\nfolder = \"profiles\"\n";
     let parse = |text: &str| Config::parse(&folder.path().join("store.toml"), text);
-    assert_eq!(parse(&text).unwrap().devices[0].profile.id, "our-freezer");
+    let config = parse(&text).unwrap();
+    assert_eq!(config.devices[0].profile.id, "our-freezer");
+    assert!(config.own_profiles.is_empty(), "{:?}", config.own_profiles);
+    std::fs::write(folder.path().join("profiles/carel-ir33.toml"), &own).unwrap();
+    assert_eq!(parse(&text).unwrap().own_profiles, ["carel-ir33"]);
     std::fs::write(&file, own.replacen("kind = \"s16\"", "kind = \"s15\"", 1)).unwrap();
     let told = parse(&text).unwrap_err().to_string();
     assert!(told.contains("our-freezer.toml") && told.contains("s15"), "{told}");

@@ -136,6 +136,8 @@ assert not bad, bad",
     );
     let said = read("3", &["--profile", "waveshare-relay-8", "--point", "relay_2"]);
     assert!(said.out.contains("relay_2  on     good"), "{}", said.out);
+    let said = storewarden(&["read", "--unit", "1", "--profile", "danfoss-ekc-202d", "--tcp", "10.0.0.9"]);
+    assert!(said.code == 2 && said.err.contains("write HOST:PORT"), "{}", said.err);
     let said = read("1", &["--profile", "danfoss-ekc-202d", "--point", "humidity"]);
     assert!(said.code == 2 && said.err.contains("it has air_temperature"), "{}", said.err);
 }
@@ -222,6 +224,8 @@ fn a_write_is_shown_first_and_sent_on_demand_within_the_limits() {
     python_agrees(&said.out, "assert said['raw'] == [65341], said");
     let said = freezer(&["set_point", "500"]);
     assert!(said.code == 2 && said.err.contains("is outside"), "{}", said.err);
+    let said = write("9", "eliwell-idplus-9xx", &["economy_on", "off"]);
+    assert!(said.code == 2 && said.err.contains("economy_on takes only on"), "{}", said.err);
     let said = freezer(&["air_temperature", "1"]);
     assert!(said.code == 2 && said.err.contains("cannot be written"), "{}", said.err);
     let said = relay(&["relay_1", "perhaps"]);
@@ -250,10 +254,17 @@ assert [unit['unit'] for unit in line['units']] == [1, 2, 3], line",
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     let said = read("3", &["--profile", "waveshare-relay-8", "--point", "relay_8"]);
     assert!(said.out.contains("on"), "{}", said.out);
+    // Unit 0 is every unit of the line: such a write would switch them all.
+    let write = ["write", "--unit", "0", "--profile", "waveshare-relay-8", "relay_7", "on", "--yes"];
+    let said = storewarden(&[&write[..], &at].concat());
+    assert!(said.code == 2 && said.err.contains("write 1 to 247"), "{}", said.err);
+    let said = read("3", &["--profile", "waveshare-relay-8", "--point", "relay_7"]);
+    assert!(said.out.contains("off"), "{}", said.out);
     let nobody = Terminal::open();
     let at = ["--serial", &nobody.path, "--parity", "none", "--unit", "9"];
     let said = storewarden(&[&["read"], &at[..], &["--profile", "waveshare-relay-8"]].concat());
     assert!(said.code == 1 && said.err.contains("unit 9 does not answer"), "{}", said.err);
+    assert_eq!(said.out, "", "one line says it all");
     let at = ["--serial", &nobody.path, "--parity", "none", "--baud", "9600", "--units", "1,2"];
     let said = storewarden(&[&["scan"], &at[..]].concat());
     assert!(said.code == 1 && said.err.contains("nothing answers"), "{}", said.err);

@@ -4,7 +4,7 @@ mod check;
 mod fault;
 mod file;
 
-pub use check::bus::{key_of, parse_parity};
+pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::price::PriceKey;
@@ -43,6 +43,8 @@ pub struct Config {
     pub buses: Vec<Bus>,
     /// Brokers on the store's LAN that equipment talks to.
     pub brokers: Vec<EquipmentBroker>,
+    /// Ids of the profiles of the store's folder that stand in for shipped ones.
+    pub own_profiles: Vec<String>,
     /// Equipment.
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.

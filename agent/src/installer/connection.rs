@@ -1,8 +1,9 @@
 //! Which line to talk on, and talking on it.
 
-use crate::config::parse_parity;
+use crate::config::{is_host_port, parse_parity};
 use crate::failure::Failure;
 use clap::Args;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use storewarden_drivers::modbus::line::{Line, Transport};
 use storewarden_drivers::modbus::request::{LinkAfter, Outcome, Request};
@@ -28,14 +29,18 @@ pub struct Connection {
 #[group(required = true, multiple = false)]
 struct Target {
     /// Modbus TCP: the device itself or a gateway that knows Modbus, HOST:PORT (usually port 502).
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     tcp: Option<String>,
     /// RTU frames over TCP: a gateway that passes bytes on.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
     rtu_over_tcp: Option<String>,
     /// A serial port of this machine, as /dev/ttyUSB0.
     #[arg(long, value_name = "PORT")]
     serial: Option<String>,
+}
+
+fn host_port(text: &str) -> Result<String, String> {
+    if is_host_port(text) { Ok(text.into()) } else { Err("write HOST:PORT, as 192.168.1.60:502".into()) }
 }
 
 fn parity(text: &str) -> Result<Parity, String> {
@@ -60,6 +65,21 @@ impl Connection {
             }
         }
     }
+}
+
+/// Refuses an address that is not one unit's. On a serial line 0 is all units at once: a write to it
+/// would switch them all. `units` are those that the model can be set to.
+pub fn check_unit(transport: &Transport, unit: u8, units: RangeInclusive<u8>) -> Result<(), Failure> {
+    let (first, last) = match transport {
+        Transport::Tcp { .. } => (*units.start(), *units.end()),
+        Transport::RtuOverTcp { .. } | Transport::Serial { .. } => {
+            ((*units.start()).max(1), (*units.end()).min(247))
+        }
+    };
+    if (first..=last).contains(&unit) {
+        return Ok(());
+    }
+    Err(Failure::Input(format!("unit {unit} is no address of one device here; write {first} to {last}\n")))
 }
 
 /// A line that one command talks on.
@@ -126,4 +146,22 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .build()
         .map_err(Failure::outcome)?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_serial_line_nobody_is_asked_as_unit_0() {
+        let serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
+        let line = Transport::Serial { port: "/dev/ttyUSB0".into(), serial };
+        let gateway = Transport::Tcp { address: "10.0.0.9:502".into() };
+        let taken = |transport, unit, units| check_unit(transport, unit, units).is_ok();
+        for unit in [0, 248, 255] {
+            assert!(!taken(&line, unit, 0..=255), "{unit}");
+            assert!(taken(&gateway, unit, 0..=255) && !taken(&gateway, unit, 1..=247), "{unit}");
+        }
+        assert!(taken(&line, 1, 0..=255) && taken(&line, 247, 1..=247) && !taken(&line, 64, 1..=63));
+    }
 }

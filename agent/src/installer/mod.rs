@@ -30,7 +30,7 @@ fn modbus_of(profile: &Profile) -> Result<&Modbus, Failure> {
 }
 
 /// The profiles that ship with the program, and those of the user's folder.
-fn profiles_of(folder: Option<&Path>) -> Result<Profiles, Failure> {
+pub(crate) fn profiles_of(folder: Option<&Path>) -> Result<Profiles, Failure> {
     match folder {
         Some(folder) => Profiles::with_folder(folder).map_err(|faults| Failure::Input(faults.to_string())),
         None => Ok(Profiles::built_in()),

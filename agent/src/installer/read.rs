@@ -1,23 +1,22 @@
 //! `storewarden read`: every point of a device once, or registers without a profile.
 
-use super::connection::{Session, block_on};
+use super::connection::{Session, block_on, check_unit};
 use super::orders::{in_all_orders, pair, single};
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown, table};
 use crate::cli::written;
+use crate::config::SERIAL;
 use crate::failure::Failure;
 use clap::Args;
 use serde_json::{Map, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use storewarden_drivers::modbus::request::{Answer, Outcome, Request};
-use storewarden_drivers::modbus::serial::{Parity, Serial};
+use storewarden_drivers::modbus::request::{Answer, Outcome, Request, exception_meaning};
+use storewarden_drivers::modbus::serial::Serial;
 use storewarden_drivers::profile::{Kind, Modbus, Profile, Profiles, Table};
 use storewarden_rules::{BadReason, Sample};
 
-/// What a line is taken for where neither the command nor the profile says: as `[[bus]]`.
-const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
 /// How long a unit without a profile may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -139,18 +138,20 @@ fn points(
     let indices = if indices.is_empty() { (0..profile.points.len()).collect() } else { indices };
     let target = Target { unit, modbus, points: &profile.points };
     let transport = connection.transport(usual(modbus));
+    check_unit(&transport, unit, modbus.units.clone())?;
     let line = transport.to_string();
     let readings = block_on(async {
         let mut session = Session::open(transport).await?;
         target.read(&mut session, &indices).await
     })?;
+    let silent = readings.iter().all(|reading| reading.sample == Sample::Bad(BadReason::NoResponse));
     let print = if json { print_json } else { print_text };
-    print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
-    let answered = |reading: &PointReading| reading.sample != Sample::Bad(BadReason::NoResponse);
-    if !readings.iter().any(answered) {
-        return Err(Failure::Outcome(format!(
-            "unit {unit} does not answer on {line}; check address, wiring (A and B swapped?) and serial settings, or look with `storewarden scan`"
-        )));
+    // A table of points that say nothing would hide the one line that does.
+    if json || !silent {
+        print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
+    }
+    if silent {
+        return Err(no_answer(unit, &line));
     }
     if readings.iter().all(|reading| reading.raw.is_none()) {
         return Err(Failure::Outcome(format!(
@@ -159,6 +160,12 @@ fn points(
         )));
     }
     Ok(())
+}
+
+fn no_answer(unit: u8, line: &str) -> Failure {
+    Failure::Outcome(format!(
+        "unit {unit} does not answer on {line}; check address, wiring (A and B swapped?) and serial settings, or look with `storewarden scan`"
+    ))
 }
 
 fn print_json(
@@ -249,6 +256,7 @@ fn registers(
         )));
     }
     let transport = connection.transport(SERIAL);
+    check_unit(&transport, unit, 0..=255)?;
     let line = transport.to_string();
     let outcome = block_on(async {
         let mut session = Session::open(transport).await?;
@@ -259,7 +267,7 @@ fn registers(
         Outcome::Exception(code) => {
             return Err(Failure::Outcome(format!(
                 "unit {unit} refuses with exception {code} ({})",
-                exception(code)
+                exception_meaning(code)
             )));
         }
         Outcome::Garbled | Outcome::Written => {
@@ -267,9 +275,7 @@ fn registers(
                 "something came back on {line} that is no answer; two devices of one address, or wrong serial settings?"
             )));
         }
-        Outcome::TimedOut | Outcome::Lost => {
-            return Err(Failure::Outcome(format!("unit {unit} does not answer on {line}")));
-        }
+        Outcome::TimedOut | Outcome::Lost => return Err(no_answer(unit, &line)),
     };
     let printed = if json {
         let raw: Vec<u16> = match &answer {
@@ -329,21 +335,5 @@ fn number(sample: Sample) -> String {
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
         Some(value) => format!("{value:.4e}"),
-    }
-}
-
-/// What an exception code means: Modbus Application Protocol Specification V1.1b3, section 7.
-fn exception(code: u8) -> &'static str {
-    match code {
-        1 => "it does not know this function",
-        2 => "it has no such address",
-        3 => "not this count or value",
-        4 => "it failed while doing it",
-        5 => "it needs more time",
-        6 => "it is busy",
-        8 => "its memory is damaged",
-        0x0A => "the gateway has no path to that unit",
-        0x0B => "the gateway had no answer from that unit",
-        _ => "a code of its own",
     }
 }

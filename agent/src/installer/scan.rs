@@ -3,7 +3,7 @@
 //! It only reads. A unit is there when an answer or a refusal comes from it, each with the right
 //! address and check sum: no other setting of a serial line brings that.
 
-use super::connection::{Session, block_on};
+use super::connection::{Session, block_on, check_unit};
 use super::model::{Fit, Heard, fit, hopeless, likely, trial};
 use super::{Connection, profiles_of, shown, table};
 use crate::cli::written;
@@ -132,14 +132,12 @@ fn scan(
         Transport::Serial { .. } => wanted.timeout.unwrap_or(PROBE_SERIAL),
         Transport::Tcp { .. } | Transport::RtuOverTcp { .. } => wanted.timeout.unwrap_or(PROBE_TCP),
     };
-    if let Some(unit) = wanted.units.iter().find(|unit| **unit > 247)
-        && settings.iter().any(|transport| !matches!(transport, Transport::Tcp { .. }))
-    {
-        return Err(Failure::Input(format!("unit {unit} is for Modbus TCP; a serial line has 1 to 247\n")));
+    for unit in &wanted.units {
+        check_unit(&settings[0], *unit, 0..=255)?;
     }
     let longest: Duration = settings.iter().map(|line| at_most(line, probe(line), wanted.units.len())).sum();
     eprintln!(
-        "{}: {} unit addresses, {}; at most {}, less where something answers. Nothing is written to any device.",
+        "{}: {} unit addresses, {}; {} if nothing answers, some seconds more for each device found. Nothing is written to any device.",
         settings[0],
         wanted.units.len(),
         if settings.len() == 1 { "1 setting".into() } else { format!("{} settings", settings.len()) },
@@ -365,7 +363,8 @@ fn as_json(profiles: &Profiles, line: &FoundLine) -> Value {
     })
 }
 
-/// The line and its devices as the configuration has them; units of unknown model as comments.
+/// The line and its devices as the configuration has them, but for classes that a person must choose;
+/// units of unknown model as comments.
 fn as_toml(profiles: &Profiles, line: &FoundLine) -> String {
     let mut text = String::from("[[bus]]\nid = \"bus-1\"\n");
     let (key, place) = match &line.transport {
@@ -381,15 +380,17 @@ fn as_toml(profiles: &Profiles, line: &FoundLine) -> String {
     }
     for found in &line.units {
         let unit = found.unit;
-        let best = found.models.first().and_then(|best| profiles.get(&best.profile));
-        let Some((profile, class)) = best.and_then(|profile| Some((profile, profile.classes.first()?)))
-        else {
+        let Some(profile) = found.models.first().and_then(|best| profiles.get(&best.profile)) else {
             let _ = writeln!(text, "\n# unit {unit}: answers, model not known");
             continue;
         };
-        let classes: Vec<_> = profile.classes.iter().skip(1).map(|class| class.name()).collect();
-        let class_note =
-            if classes.is_empty() { String::new() } else { format!("  # or {}", classes.join(", ")) };
+        // What the device is for decides its limits, and no register tells: a freezer taken for a chiller
+        // would thaw without an alarm. So a choice is left to be made, and no start without it.
+        let classes: Vec<_> = profile.classes.iter().map(|class| class.name()).collect();
+        let (class, id, class_note) = match classes[..] {
+            [class] => (class, class, String::new()),
+            _ => ("?", "device", format!("  # write one of {}", classes.join(", "))),
+        };
         let others: Vec<_> = found.models.iter().skip(1).map(|model| model.profile.as_str()).collect();
         let profile_note = if others.is_empty() {
             String::new()
@@ -398,9 +399,8 @@ fn as_toml(profiles: &Profiles, line: &FoundLine) -> String {
         };
         let _ = writeln!(
             text,
-            "\n[[device]]\nid = \"{class}-{unit}\"\nclass = \"{class}\"{class_note}\nprofile = \"{}\"{profile_note}\nbus = \"bus-1\"\nunit = {unit}",
+            "\n[[device]]\nid = \"{id}-{unit}\"\nclass = \"{class}\"{class_note}\nprofile = \"{}\"{profile_note}\nbus = \"bus-1\"\nunit = {unit}",
             profile.id,
-            class = class.name(),
         );
     }
     text
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_can_be_pasted_into_a_configuration() {
+    fn what_is_printed_is_a_configuration_once_a_person_has_said_what_the_cabinets_are() {
         let address = "10.0.0.9:502".to_owned();
         let serial = Serial { baud: 38_400, parity: Parity::None, stop_bits: 2 };
         for transport in [
@@ -484,8 +484,12 @@ mod tests {
             let line = found(transport.clone());
             let toml = as_toml(&Profiles::built_in(), &line);
             let text = format!("[store]\nchain = \"c\"\nid = \"s\"\ntimezone = \"Asia/Shanghai\"\n\n{toml}");
+            let faults = Config::parse(Path::new("store.toml"), &text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{text}\n{faults}");
+            assert!(faults.to_string().contains("unknown class `?`"), "{faults}");
+            let decided = text.replace("class = \"?\"", "class = \"freezer\"");
             let config =
-                Config::parse(Path::new("store.toml"), &text).unwrap_or_else(|f| panic!("{text}\n{f}"));
+                Config::parse(Path::new("store.toml"), &decided).unwrap_or_else(|f| panic!("{text}\n{f}"));
             assert_eq!(config.buses[0].transport, transport);
             let ids: Vec<_> = config.devices.iter().map(|device| device.profile.id.as_str()).collect();
             assert_eq!(ids, ["danfoss-ekc-202d", "eastron-sdm630"]);

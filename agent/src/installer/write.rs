@@ -1,6 +1,6 @@
 //! `storewarden write`: one point of one device, shown first, sent only with `--yes`.
 
-use super::connection::{Session, block_on};
+use super::connection::{Session, block_on, check_unit};
 use super::read::usual;
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown};
@@ -10,12 +10,12 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::modbus::command::write_of;
+use storewarden_drivers::modbus::command::{CommandError, write_of};
 use storewarden_drivers::modbus::device::{BusDevice, Polls};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::request;
 use storewarden_drivers::modbus::task::{self, BusConfig, Command};
-use storewarden_drivers::profile::{Point, Profile, Profiles};
+use storewarden_drivers::profile::{Accepts, Point, Profile, Profiles};
 use storewarden_rules::{Millis, PointId, Unit};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ impl Write {
         let profile = profile_of(profiles, &self.profile)?;
         let modbus = modbus_of(profile)?;
         let unit = self.unit;
+        let transport = self.connection.transport(usual(modbus));
+        check_unit(&transport, unit, modbus.units.clone())?;
         let Some(index) = profile.points.iter().position(|point| point.name == self.point) else {
             let writable = profile.points.iter().filter(|point| point.accepts.is_some());
             let writable: Vec<_> = writable.map(|point| point.name.as_str()).collect();
@@ -75,12 +77,16 @@ impl Write {
         };
         let (point, register) = (&profile.points[index], &modbus.registers[index]);
         let value = value_of(point, &self.value)?;
-        let request =
-            |there| write_of(point, register, value, there).map_err(|why| Failure::Input(format!("{why}\n")));
+        let refused = |why: CommandError| match &point.accepts {
+            Some(Accepts::OneOf(values)) if matches!(why, CommandError::NotAccepted { .. }) => {
+                let values: Vec<_> = values.iter().map(|value| shown(point, *value)).collect();
+                Failure::Input(format!("{} takes only {}\n", point.name, values.join(", ")))
+            }
+            _ => Failure::Input(format!("{why}\n")),
+        };
+        let request = |there| write_of(point, register, value, there).map_err(refused);
         // Before anything is asked of the device.
         request(None)?;
-        let transport = self.connection.transport(usual(modbus));
-
         let now = present(profile, unit, index, transport.clone())?;
         let write = request(now.raw.as_deref())?;
         let look = |reading: &PointReading| {
@@ -89,7 +95,13 @@ impl Write {
         (|| {
             writeln!(out, "{} of unit {} ({} {})", point.name, unit, profile.maker, profile.model)?;
             writeln!(out, "  shows now  {}", look(&now))?;
-            writeln!(out, "  to write   {}: {}", shown(point, value), in_words(&write))
+            // Without an answer they are not known yet; the bus reads them before it writes.
+            let others = if now.raw.is_none() && register.bits.is_some() {
+                ", its other bits as they are by then"
+            } else {
+                ""
+            };
+            writeln!(out, "  to write   {}: {}{others}", shown(point, value), in_words(&write))
         })()
         .map_err(written)?;
         if !self.yes {

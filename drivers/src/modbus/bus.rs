@@ -75,8 +75,8 @@ pub enum Change {
     LinkUp,
     /// It cannot be made.
     LinkDown,
-    /// The device of this index stopped answering.
-    DeviceSilent(usize),
+    /// The device of this index stopped answering, or what comes from it makes no sense: the reason.
+    DeviceSilent(usize, BadReason),
     /// It answers again.
     DeviceBack(usize),
     /// The device refused a read, which is made in parts from now on.
@@ -402,7 +402,7 @@ impl Bus {
         self.orders.retain(|order| order.device != device || matches!(order.owner, Owner::Command { .. }));
         self.give_up(now, device, reason);
         if news {
-            self.out.push_back(Next::Changed(Change::DeviceSilent(device)));
+            self.out.push_back(Next::Changed(Change::DeviceSilent(device, reason)));
         }
     }
 

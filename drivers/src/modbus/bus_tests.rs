@@ -241,7 +241,7 @@ fn a_dead_device_is_asked_once_per_pause_and_still_yields_every_missed_poll() {
     assert_eq!(dead.len(), 240, "two points, 120 polls");
     assert!(dead.iter().all(|(_, sample)| *sample == Sample::Bad(BadReason::NoResponse)));
     assert_eq!(line.good_of(2), 240, "its neighbour misses nothing");
-    assert_eq!(line.changes, [Change::LinkUp, Change::DeviceSilent(0)], "told once");
+    assert_eq!(line.changes, [Change::LinkUp, Change::DeviceSilent(0, BadReason::NoResponse)], "told once");
 
     line.dead.clear();
     line.run_until(200_000);
@@ -287,7 +287,7 @@ fn some_misses_are_forgiven_and_more_than_that_are_not() {
     let bad = [51_000, 53_000, 55_000, 57_000];
     line.odd = Box::new(move |at, _, _| bad.contains(&at).then_some(Outcome::Garbled));
     line.run_until(58_000);
-    assert_eq!(line.changes[1..], [Change::DeviceSilent(0)]);
+    assert_eq!(line.changes[1..], [Change::DeviceSilent(0, BadReason::Garbled)]);
     assert_eq!(line.samples_of(1).last().unwrap().1, Sample::Bad(BadReason::Garbled));
     line.run_until(60_000);
     assert_eq!(line.changes[2..], [Change::DeviceBack(0)]);
@@ -467,7 +467,7 @@ fn a_gateway_that_misses_the_unit_is_the_units_silence() {
     line.odd = Box::new(|_, device, _| (device == 0).then_some(Outcome::Exception(0x0B)));
     line.run_until(500);
     assert_eq!(line.asked_of(0).len(), 1);
-    assert_eq!(line.changes, [Change::LinkUp, Change::DeviceSilent(0)]);
+    assert_eq!(line.changes, [Change::LinkUp, Change::DeviceSilent(0, BadReason::Exception(0x0B))]);
     assert_eq!(line.samples_of(1)[1].1, Sample::Bad(BadReason::Exception(0x0B)));
     assert_eq!(line.connects, [0], "the gateway answered: the line is sound");
     assert_eq!(line.good_of(2), 2);
@@ -697,7 +697,10 @@ fn a_watchdog_is_set_once_verified_and_set_again_when_the_device_comes_back() {
     line.dead.clear();
     line.words.clear();
     line.run_until(20_000);
-    assert_eq!(line.changes[2..], [Change::DeviceSilent(0), Change::WatchdogSet(0), Change::DeviceBack(0)]);
+    assert_eq!(
+        line.changes[2..],
+        [Change::DeviceSilent(0, BadReason::NoResponse), Change::WatchdogSet(0), Change::DeviceBack(0)]
+    );
     assert_eq!(writes(&line)[2..], [write(938, 1), write(930, 1), write(8, 30)]);
 }
 

@@ -3,7 +3,7 @@
 
 use crate::modbus::device::BusDevice;
 use crate::modbus::fence::Span;
-use crate::modbus::request::Write;
+use crate::modbus::request::{Write, exception_meaning};
 use crate::modbus::words::{EncodeError, decode, decode_bit, encode, raw_words};
 use crate::profile::{Accepts, Kind, Mask, Point, Register, Table, WriteFunction};
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub enum CommandError {
         reads: f64,
     },
     /// The device refused it with this Modbus exception code.
-    #[error("the device refused with Modbus exception {0}")]
+    #[error("the device refused with Modbus exception {0}: {meaning}", meaning = exception_meaning(*.0))]
     Exception(u8),
     /// The bus was stopped.
     #[error("the bus was stopped; nothing more is sent")]

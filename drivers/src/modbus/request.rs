@@ -87,3 +87,19 @@ pub enum Write {
         words: Vec<u16>,
     },
 }
+
+/// What an exception code means: Modbus Application Protocol Specification V1.1b3, section 7.
+pub fn exception_meaning(code: u8) -> &'static str {
+    match code {
+        1 => "it does not know this function",
+        2 => "it has no such address",
+        3 => "not this count or value",
+        4 => "it failed while doing it",
+        5 => "it needs more time",
+        6 => "it is busy",
+        8 => "its memory is damaged",
+        0x0A => "the gateway has no path to that unit",
+        0x0B => "the gateway had no answer from that unit",
+        _ => "a code of its own",
+    }
+}

@@ -7,10 +7,10 @@ use crate::modbus::cost::LineCost;
 use crate::modbus::device::BusDevice;
 use crate::modbus::line::{Line, Transport, wait_until};
 use crate::modbus::plan::Read;
-use crate::modbus::request::{LinkAfter, Outcome};
+use crate::modbus::request::{LinkAfter, Outcome, exception_meaning};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use storewarden_rules::{Millis, PointId, Reading};
+use storewarden_rules::{BadReason, Millis, PointId, Reading};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -192,8 +192,18 @@ impl Shell {
         match change {
             Change::LinkUp => info!(bus, line = %self.transport, "connected"),
             Change::LinkDown => warn!(bus, line = %self.transport, "{}", self.trouble),
-            Change::DeviceSilent(device) => {
-                warn!(bus, device = self.bus.device(device).name, "does not answer");
+            Change::DeviceSilent(device, reason) => {
+                let device = self.bus.device(device).name.as_str();
+                match reason {
+                    BadReason::Garbled => {
+                        warn!(bus, device, "its answers are garbled; two devices of one address, or noise?");
+                    }
+                    BadReason::Exception(code) => {
+                        let why = exception_meaning(code);
+                        warn!(bus, device, why, "does not answer; check its power, cable and address");
+                    }
+                    _ => warn!(bus, device, "does not answer; check its power, cable and address"),
+                }
             }
             Change::DeviceBack(device) => info!(bus, device = self.bus.device(device).name, "answers again"),
             Change::ReadSplit { device, read } => {
@@ -214,7 +224,13 @@ impl Shell {
             Change::WatchdogSet(device) => info!(bus, device = self.bus.device(device).name, "watchdog set"),
             Change::WatchdogFailed { device, address, why } => {
                 let device = self.bus.device(device).name.as_str();
-                error!(bus, device, address, %why, "watchdog not set: its outputs have no safe state");
+                error!(
+                    bus,
+                    device,
+                    address,
+                    %why,
+                    "watchdog not set, its outputs have no safe state; do profile and firmware fit the device?"
+                );
             }
         }
     }

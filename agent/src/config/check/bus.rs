@@ -15,8 +15,9 @@ use storewarden_drivers::modbus::serial::{Parity, Serial};
 use storewarden_drivers::profile::{Pace, Profile};
 use storewarden_rules::Millis;
 
-/// What controllers for shops leave the factory with: see `serial` in the shipped profiles.
-const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
+/// How a serial line is taken to be set where nobody says: as controllers for shops leave the factory,
+/// see `serial` in the shipped profiles.
+pub const SERIAL: Serial = Serial { baud: 9600, parity: Parity::Even, stop_bits: 1 };
 /// How often a device is read unless the file says otherwise, and its settings and counters.
 const POLL: Millis = Millis::from_secs(5);
 const POLL_SLOW: Millis = Millis::from_secs(60);
@@ -86,13 +87,12 @@ impl Check {
 
     fn address(&mut self, bus: &str, key: &str, address: &At<String>) -> Option<String> {
         let text = address.get_ref();
-        let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
-        if port.is_none() {
-            let message = format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
-            self.fault(&address.span(), message);
+        if is_host_port(text) {
+            return Some(text.clone());
         }
-        port.map(|_| text.clone())
+        let message = format!("bus `{bus}`: {key} `{text}` is not host:port; write \"192.168.1.60:502\"");
+        self.fault(&address.span(), message);
+        None
     }
 
     fn serial(&mut self, bus: &file::Bus) -> Option<Serial> {
@@ -284,6 +284,12 @@ pub fn key_of(pace: Pace) -> &'static str {
         Pace::Normal => "poll",
         Pace::Slow => "poll_slow",
     }
+}
+
+/// Whether it is `host:port`, the port from 1 to 65535.
+pub fn is_host_port(text: &str) -> bool {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse());
+    matches!(port, Some(Ok(1..=u16::MAX)))
 }
 
 /// Parity as it is written in the configuration and on the command line.

@@ -10,7 +10,7 @@ use super::file::{At, File};
 use super::{Broker, Config, Faults};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use storewarden_drivers::profile::Profile;
+use storewarden_drivers::profile::{Origin, Profile};
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::{Millis, Unit};
 
@@ -48,6 +48,11 @@ pub(super) fn check(
                 price_keys,
                 buses: buses.into_iter().flatten().collect(),
                 brokers,
+                own_profiles: profiles
+                    .ids()
+                    .filter(|id| profiles.origin(id) == Some(Origin::FolderInsteadOfBuiltIn))
+                    .map(String::from)
+                    .collect(),
                 devices: devices.into_iter().flatten().collect(),
                 lights,
                 gateways,
