@@ -3,7 +3,7 @@
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
 use crate::assemble::assemble;
-use crate::config::{Config, Faults};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
@@ -136,24 +136,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A fault of standard output.
-pub(crate) fn written(error: std::io::Error) -> Failure {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
-        Failure::NobodyReads
-    } else {
-        Failure::outcome(error)
-    }
-}
-
-/// A configuration with faults.
-pub(crate) fn refused(faults: &Faults) -> Failure {
-    let count = faults.len();
-    let s = if count == 1 { "" } else { "s" };
-    Failure::Input(format!("{faults}{count} fault{s}; nothing was started.\n"))
-}
-
 fn load(path: &Path) -> Result<Config, Failure> {
-    let config = Config::load(path).map_err(|faults| refused(&faults))?;
+    let config = Config::load(path).map_err(|faults| Failure::config(&faults))?;
     // Too many of something shows only when the rules are put together.
     assemble(&config, |device, pace| Some(device.interval(pace)))
         .map_err(|full| Failure::Input(format!("{}: {full}; nothing was started.\n", path.display())))?;
@@ -198,13 +182,13 @@ fn print_alarms(config: &Config, history: bool, json: bool) -> Result<(), Failur
     let mut count = 0;
     while let Some(row) = rows.next().map_err(Failure::outcome)? {
         let line = alarm_line(row, json).map_err(Failure::outcome)?;
-        writeln!(out, "{line}").map_err(written)?;
+        writeln!(out, "{line}").map_err(Failure::output)?;
         count += 1;
     }
     if count == 0 && !json {
-        writeln!(out, "no alarms").map_err(written)?;
+        writeln!(out, "no alarms").map_err(Failure::output)?;
     }
-    out.flush().map_err(written)
+    out.flush().map_err(Failure::output)
 }
 
 fn alarm_line(row: &rusqlite::Row, json: bool) -> rusqlite::Result<String> {
@@ -265,10 +249,10 @@ fn print_replay(config: &Config, csv: &Path, json: bool) -> Result<(), Failure> 
         }
     })
     .map_err(|error| match error {
-        replay::ReplayError::Output(error) => written(error),
+        replay::ReplayError::Output(error) => Failure::output(error),
         error @ replay::ReplayError::Site(_) => Failure::outcome(error),
     })?;
-    out.flush().map_err(written)?;
+    out.flush().map_err(Failure::output)?;
     eprintln!("{} rows judged, {changes} alarm changes", recording.rows.len());
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! `storewarden profile`: check a profile's file, list the profiles there are, print the schema.
 
-use crate::cli::written;
 use crate::failure::Failure;
 use crate::installer::profiles_of;
 use clap::Subcommand;
@@ -36,7 +35,7 @@ pub fn run(command: &ProfileCommand) -> Result<(), Failure> {
     match command {
         ProfileCommand::Check { files } => check(files, &mut out),
         ProfileCommand::List { folder, json } => list(folder.as_deref(), *json, &mut out),
-        ProfileCommand::Schema => write!(out, "{}", profile::schema()).map_err(written),
+        ProfileCommand::Schema => write!(out, "{}", profile::schema()).map_err(Failure::output),
     }
 }
 
@@ -62,11 +61,11 @@ fn check(files: &[PathBuf], out: &mut impl Write) -> Result<(), Failure> {
             Ok(warnings) => {
                 for it in &warnings {
                     writeln!(out, "{file}:{}:{}: warning: {}", it.line, it.column, it.what)
-                        .map_err(written)?;
+                        .map_err(Failure::output)?;
                 }
                 let count = warnings.len();
                 let s = if count == 1 { "" } else { "s" };
-                writeln!(out, "{file}: ok, {count} warning{s}").map_err(written)?;
+                writeln!(out, "{file}: ok, {count} warning{s}").map_err(Failure::output)?;
             }
         }
     }
@@ -82,7 +81,7 @@ fn list(folder: Option<&Path>, json: bool, out: &mut impl Write) -> Result<(), F
             Some(Origin::BuiltIn) | None => "shipped",
         };
         let line = if json { json_line(profile, origin) } else { text_lines(profile, origin) };
-        writeln!(out, "{line}").map_err(written)?;
+        writeln!(out, "{line}").map_err(Failure::output)?;
     }
     Ok(())
 }

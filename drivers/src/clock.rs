@@ -38,6 +38,20 @@ impl Clock {
     }
 }
 
+/// Returns at `moment` or up to 1 ms after it, which is as exact as tokio's timer is. With
+/// `exactly`, which is for a thread that has nothing else to do, the last 2 ms are slept by the
+/// thread: the kernel keeps those to some 0.1 ms.
+pub(crate) async fn wait_until(moment: Instant, exactly: bool) {
+    let last = if exactly { Duration::from_millis(2) } else { Duration::ZERO };
+    let left = moment.saturating_duration_since(Instant::now());
+    if left > last {
+        tokio::time::sleep(left - last).await;
+    }
+    if exactly {
+        std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+    }
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,6 @@
 //! `storewarden plan`: what the devices of each line ask of it, and whether it holds that.
 
 use super::table;
-use crate::cli::{refused, written};
 use crate::config::{Bus, Config, key_of};
 use crate::failure::Failure;
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ use storewarden_drivers::profile::{Pace, Table};
 ///
 /// Where the file has faults, which a line with too much to do is one of.
 pub fn plan(path: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let (config, overloads) = Config::load_whatever_load(path).map_err(|faults| refused(&faults))?;
+    let (config, overloads) = Config::load_whatever_load(path).map_err(|faults| Failure::config(&faults))?;
     let loads: Vec<Load> = (0..config.buses.len()).map(|bus| config.load_of(bus)).collect();
     let names = |bus: usize| config.devices_of(bus).map(|(_, device)| device.id.as_str()).collect::<Vec<_>>();
     let printed = if json {
@@ -38,8 +37,8 @@ pub fn plan(path: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure
             .enumerate()
             .try_for_each(|(index, (bus, load))| print(out, bus, load, &names(index)))
     };
-    printed.map_err(written)?;
-    if overloads.is_empty() { Ok(()) } else { Err(refused(&overloads)) }
+    printed.map_err(Failure::output)?;
+    if overloads.is_empty() { Ok(()) } else { Err(Failure::config(&overloads)) }
 }
 
 fn print(out: &mut impl Write, bus: &Bus, load: &Load, names: &[&str]) -> std::io::Result<()> {

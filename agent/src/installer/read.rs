@@ -4,7 +4,6 @@ use super::connection::{Session, block_on, check_unit};
 use super::orders::{in_all_orders, pair, single};
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown, table};
-use crate::cli::written;
 use crate::config::SERIAL;
 use crate::failure::Failure;
 use clap::Args;
@@ -148,7 +147,7 @@ fn points(
     let print = if json { print_json } else { print_text };
     // A table of points that say nothing would hide the one line that does.
     if json || !silent {
-        print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(written)?;
+        print(out, profile, modbus, &indices, &readings, wanted.orders).map_err(Failure::output)?;
     }
     if silent {
         return Err(no_answer(unit, &line));
@@ -286,7 +285,7 @@ fn registers(
     } else {
         print_registers(out, address, &answer)
     };
-    printed.map_err(written)
+    printed.map_err(Failure::output)
 }
 
 fn print_registers(out: &mut impl Write, address: u16, answer: &Answer) -> std::io::Result<()> {

@@ -6,7 +6,6 @@
 use super::connection::{Session, block_on, check_unit};
 use super::model::{Fit, Heard, fit, hopeless, likely, trial};
 use super::{Connection, profiles_of, shown, table};
-use crate::cli::written;
 use crate::failure::Failure;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -157,9 +156,9 @@ fn scan(
     })?;
     if json {
         let lines: Vec<_> = lines.iter().map(|line| as_json(profiles, line)).collect();
-        writeln!(out, "{}", json!({ "lines": lines })).map_err(written)?;
+        writeln!(out, "{}", json!({ "lines": lines })).map_err(Failure::output)?;
     } else {
-        lines.iter().try_for_each(|line| print(out, profiles, line)).map_err(written)?;
+        lines.iter().try_for_each(|line| print(out, profiles, line)).map_err(Failure::output)?;
     }
     if lines.is_empty() {
         return Err(Failure::Outcome(

@@ -4,7 +4,6 @@ use super::connection::{Session, block_on, check_unit};
 use super::read::usual;
 use super::reading::{PointReading, Target};
 use super::{Connection, modbus_of, profile_of, profiles_of, shown};
-use crate::cli::written;
 use crate::failure::Failure;
 use clap::Args;
 use std::path::PathBuf;
@@ -103,15 +102,15 @@ impl Write {
             };
             writeln!(out, "  to write   {}: {}{others}", shown(point, value), in_words(&write))
         })()
-        .map_err(written)?;
+        .map_err(Failure::output)?;
         if !self.yes {
-            return writeln!(out, "Nothing was sent. Add --yes to send it.").map_err(written);
+            return writeln!(out, "Nothing was sent. Add --yes to send it.").map_err(Failure::output);
         }
         let outcome = send(profile, unit, index, value, transport.clone());
         let now = present(profile, unit, index, transport)?;
-        writeln!(out, "  shows now  {}", look(&now)).map_err(written)?;
+        writeln!(out, "  shows now  {}", look(&now)).map_err(Failure::output)?;
         outcome?;
-        writeln!(out, "Written.").map_err(written)
+        writeln!(out, "Written.").map_err(Failure::output)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The whole agent as it ships: its own executable, told by a configuration and a profile of 40 registers
 //! (no shipped one has so many) in files, as a store tells it.
 
+use super::REGISTERS;
 use super::peers::Place;
-use super::tcp::REGISTERS;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};

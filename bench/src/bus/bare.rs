@@ -1,6 +1,6 @@
 //! The peer: read, publish, and nothing else.
 
-use super::tcp::REGISTERS;
+use super::REGISTERS;
 use rumqttc::{AsyncClient, Broker, MqttOptions, PublishOptions, QoS};
 use std::io;
 use std::time::Duration;

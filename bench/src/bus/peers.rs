@@ -1,6 +1,6 @@
 //! What is measured: how each program is started.
 
-use super::tcp::REGISTERS;
+use super::REGISTERS;
 use std::io;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;

@@ -29,8 +29,6 @@ use tokio::time::{sleep, timeout};
 
 /// Devices, each behind a port of its own.
 const DEVICES: u32 = 20;
-/// Holding registers read of each in one request.
-pub const REGISTERS: u16 = 40;
 /// How long a value stays where it does not change with each answer, ms.
 const STEP_MS: u32 = 1000;
 /// How long one run measures.

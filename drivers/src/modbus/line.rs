@@ -6,7 +6,7 @@ use crate::modbus::rtu_line::RtuLine;
 use crate::modbus::serial::Serial;
 use crate::modbus::tcp::TcpLine;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How a bus is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,20 +83,6 @@ impl Line {
             Self::Tcp(line) => line.ask(unit, request, timeout).await,
             Self::Rtu(line) => line.ask(unit, request, timeout).await,
         }
-    }
-}
-
-/// Returns at `moment` or up to 1 ms after it, which is as exact as tokio's timer is. With
-/// `exactly`, which is for a thread that has nothing else to do, the last 2 ms are slept by the
-/// thread: the kernel keeps those to some 0.1 ms.
-pub(super) async fn wait_until(moment: Instant, exactly: bool) {
-    let last = if exactly { Duration::from_millis(2) } else { Duration::ZERO };
-    let left = moment.saturating_duration_since(Instant::now());
-    if left > last {
-        tokio::time::sleep(left - last).await;
-    }
-    if exactly {
-        std::thread::sleep(moment.saturating_duration_since(Instant::now()));
     }
 }
 

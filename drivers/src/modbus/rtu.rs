@@ -123,10 +123,11 @@ impl<'a> Receiver<'a> {
     }
 
     /// The waiting is over and no answer was complete. A line on which nothing was heard but noise
-    /// of a few bytes or another unit's frame counts as silent.
+    /// of a few bytes or another unit's frame counts as silent; a frame of this unit that is shorter than
+    /// it says is garbled, whatever its CRC.
     pub fn end(&self) -> Outcome {
         let rest = self.rest();
-        let silent = self.is_own() || rest.len() < FRAME_MIN || crc(rest) == 0;
+        let silent = self.is_own() || rest.len() < FRAME_MIN || (crc(rest) == 0 && !self.has_begun());
         if silent { Outcome::TimedOut } else { Outcome::Garbled }
     }
 

@@ -4,7 +4,7 @@
 //! The exchange is our own, from the silence before a request to the last byte of its answer; see
 //! `docs/decisions/0008-own-rtu-exchange.md`.
 
-use crate::modbus::line::wait_until;
+use crate::clock::wait_until;
 use crate::modbus::request::{LinkAfter, Outcome, Request};
 use crate::modbus::rtu::{Receiver, answer_len, encode};
 use crate::modbus::serial::{Parity, Serial};

@@ -190,6 +190,12 @@ fn another_unit_or_function_is_never_an_answer() {
 }
 
 #[test]
+fn a_frame_that_is_shorter_than_it_says_is_garbled() {
+    let request = read(Table::HoldingRegister, 2545, 3);
+    assert_eq!(exchange(1, &request, false, &frame(&[1, 3, 6, 0, 1]), 4), Outcome::Garbled);
+}
+
+#[test]
 fn a_babbling_line_is_not_heard_for_ever() {
     let request = read(Table::HoldingRegister, 2545, 3);
     let sent = hex("010309f1000357a4");

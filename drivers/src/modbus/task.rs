@@ -1,11 +1,11 @@
 //! The task that owns one line and does what [`Bus`] says.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wait_until};
 use crate::modbus::bus::{Bus, Change, Next};
 use crate::modbus::command::CommandError;
 use crate::modbus::cost::LineCost;
 use crate::modbus::device::BusDevice;
-use crate::modbus::line::{Line, Transport, wait_until};
+use crate::modbus::line::{Line, Transport};
 use crate::modbus::plan::Read;
 use crate::modbus::request::{LinkAfter, Outcome, exception_meaning};
 use std::collections::HashMap;
