@@ -2,10 +2,11 @@
 //! is told, and reports how that went.
 //!
 //! Promises, each with a test: of the polls that are due the one with the earliest deadline goes
-//! first, read by read; a command waits for at most the one request under way, is sent once, and its
-//! outcome is what the point reads afterwards; silent devices cost their neighbours at most 3 % of
-//! the line's time; no late answer is taken for another read's; a refusal is read for its meaning;
-//! every poll that could not be made still yields a bad reading for each of its points.
+//! first, read by read; a command waits for at most the one request under way, is not sent again once it
+//! may have been taken, and its outcome is what the point reads afterwards; silent devices cost their
+//! neighbours at most 3 % of the line's time; no late answer is taken for another read's; a refusal is
+//! read for its meaning; every poll that could not be made still yields a bad reading for each of its
+//! points.
 
 use crate::clock::Moment;
 use crate::modbus::command::{CommandError, Order, Owner, Stage, target_of};
