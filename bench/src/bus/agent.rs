@@ -9,19 +9,20 @@ use std::path::{Path, PathBuf};
 use storewarden_demo::ready::free_port;
 use tokio::process::Command;
 
-/// Builds the agent's executable, in release mode, and says where it is.
+/// Builds the agent's executable as it is installed, and says where it is.
 pub async fn build() -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "-p", "storewarden", "--bin", "storewarden"])
+        .args(["build", "--profile", "ship", "--quiet", "-p", "storewarden", "--bin", "storewarden"])
         .current_dir(&workspace)
         .status()
         .await?;
     if !status.success() {
         return Err(io::Error::other("the agent cannot be built"));
     }
-    let built = std::env::current_exe()?.with_file_name("storewarden");
+    // target/release/storewarden-bench, target/ship/storewarden
+    let built = std::env::current_exe()?.with_file_name("../ship/storewarden");
     if built.exists() {
         Ok(built)
     } else {

@@ -9,8 +9,8 @@
 //! change with each answer, so that everything read is also reported.
 //!
 //! Registers are counted by the devices, CPU time and memory come from /proc. The broker and the devices
-//! are processes of their own and are not counted. The agent is the executable that ships, not the file that
-//! devices and broker run from; its bound is held against the resident memory all the same.
+//! are processes of their own and are not counted. Memory is the proportional set, as for the peers: the
+//! agent is the executable that ships and shares nothing but the C library with the others.
 
 use super::peers::{Place, Program};
 use crate::process::{self, Memory};
@@ -52,7 +52,7 @@ const LEAD_MIN: f64 = 1.0;
 const CPU_US_MAX: f64 = 0.5;
 /// CPU at 10 Hz, % of a core.
 const STEADY_CPU_MAX: f64 = 2.0;
-/// Resident memory at 10 Hz, MB.
+/// Memory at 10 Hz (proportional set), MB.
 const STEADY_MB_MAX: f64 = 15.0;
 
 /// The programs that people use today.
@@ -166,8 +166,8 @@ fn rows(subjects: &[Subject]) -> Vec<Row> {
         } else if subject.program == Program::Agent {
             rows.push(Row::compared("bus", &*what, &speed, "registers/s", "8 000 asked for"));
             rows.push(Row::at_most("bus", &*what, &cpu, "% of a core", STEADY_CPU_MAX));
-            rows.push(Row::at_most("bus", &*what, &resident, "MB resident", STEADY_MB_MAX));
-            rows.push(Row::compared("bus", what, &proportional, "MB proportional", "the others"));
+            rows.push(Row::at_most("bus", &*what, &proportional, "MB proportional", STEADY_MB_MAX));
+            rows.push(Row::compared("bus", what, &resident, "MB resident", "the row above"));
         } else {
             rows.push(Row::compared("bus", &*what, &speed, "registers/s", "peer"));
             if full_speed {
