@@ -24,6 +24,8 @@ pub mod report;
 pub mod run;
 mod shelf;
 mod site_task;
+mod sources;
+mod tasks;
 mod telemetry;
 pub mod texts;
 pub mod view;

@@ -1,29 +1,26 @@
 //! `storewarden run`: the whole machine on one screen. Open the journal, start the buses, the site, the
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
-use crate::assemble::{Assembled, assemble};
-use crate::config::{Config, Hq, Place};
+use crate::assemble::assemble;
+use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, connection::Endpoint};
 use crate::journal::{self, Identity, Journal, JournalError, boot};
 use crate::shelf::Shelf;
 use crate::site_task::SiteTask;
+use crate::sources::Sources;
+use crate::tasks::Tasks;
 use crate::view::StoreView;
-use std::collections::HashMap;
-use std::future::Future;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
-use storewarden_drivers::modbus::task::{self, BusConfig, Command};
-use storewarden_drivers::mqtt::equipment::MqttDevice;
-use storewarden_drivers::mqtt::task::{self as mqtt, BrokerConfig};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
-use storewarden_rules::{DeviceId, Millis, PointId, Reading};
+use storewarden_rules::Millis;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -32,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 /// Blocks of readings between the buses and the rules; a bus waits when it is full. A block is one
 /// answer of a device, so this is about a second of a busy store.
 const READING_BLOCKS_MAX: usize = 256;
-/// Commands waiting for a bus; beyond, a command is refused.
-const COMMANDS_MAX: usize = 16;
 /// Requests of people waiting for the rules.
 const REQUESTS_MAX: usize = 16;
 /// Price batches waiting to be checked; headquarters repeats what does not fit.
@@ -186,132 +181,6 @@ fn stop_at_the_latest() {
     std::thread::sleep(STOP_LIMIT);
     tracing::error!("the orderly stop takes too long; stopping at once");
     std::process::exit(1);
-}
-
-/// Tasks that must not end before they are told to.
-struct Tasks {
-    broken: CancellationToken,
-    stopping: CancellationToken,
-}
-
-impl Tasks {
-    /// Starts a task on a thread. When it fails, ends early or panics, the log says so and the agent
-    /// stops, for systemd to start it anew: a store half running is worse.
-    fn start<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
-        &mut self,
-        on: &Handle,
-        name: &'static str,
-        task: impl Future<Output = Result<T, E>> + Send + 'static,
-    ) -> JoinHandle<Option<T>> {
-        let (broken, stopping) = (self.broken.clone(), self.stopping.clone());
-        let inner = on.spawn(task);
-        on.spawn(async move {
-            match inner.await {
-                Ok(Ok(value)) if stopping.is_cancelled() => return Some(value),
-                Ok(Ok(_)) => tracing::error!(task = name, "ended without being told to"),
-                Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
-                Err(error) => tracing::error!(task = name, %error, "failed"),
-            }
-            broken.cancel();
-            None
-        })
-    }
-}
-
-struct Buses {
-    tasks: Vec<JoinHandle<Option<()>>>,
-    /// Where the commands for each device go.
-    commands: HashMap<DeviceId, mpsc::Sender<Command>>,
-}
-
-/// What everything that brings readings in is started with.
-struct Sources<'a> {
-    on: &'a Handle,
-    config: &'a Config,
-    assembled: &'a Assembled,
-    readings: &'a mpsc::Sender<Vec<Reading>>,
-    clock: &'a Clock,
-    stop: &'a CancellationToken,
-}
-
-impl Sources<'_> {
-    /// One task per bus.
-    fn start_buses(&self, tasks: &mut Tasks) -> Buses {
-        let Self { on, config, assembled, readings, clock, stop } = *self;
-        let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
-        for (index, bus) in config.buses.iter().enumerate() {
-            let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
-            let mut devices = Vec::new();
-            for (device_index, device) in config.devices_of(index) {
-                let id = device_id(device_index);
-                buses.commands.insert(id, sender.clone());
-                let first = assembled.names.points_of(id).next().map_or(PointId(0), |(point, _)| point);
-                devices.extend(device.on_bus(first));
-            }
-            let bus =
-                BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
-            let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
-            buses.tasks.push(tasks.start(on, "bus", async {
-                task.await;
-                Ok::<_, JournalError>(())
-            }));
-        }
-        buses
-    }
-
-    /// One task per broker that has devices; their commands join those of the buses.
-    fn start_brokers(&self, tasks: &mut Tasks, buses: &mut Buses) {
-        let Self { on, config, assembled, readings, clock, stop } = *self;
-        for (index, broker) in config.brokers.iter().enumerate() {
-            let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
-            let mut devices = Vec::new();
-            for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
-                let Place::Broker { broker, topic } = &device.place else { continue };
-                if *broker != index {
-                    continue;
-                }
-                buses.commands.insert(id, sender.clone());
-                let mqtt = device.profile.mqtt().expect("the config puts only MQTT devices at a broker");
-                devices.push(MqttDevice {
-                    name: device.id.clone(),
-                    topic: topic.clone(),
-                    mqtt: mqtt.clone(),
-                    points: device.profile.points.clone(),
-                    poll: device.polls.normal,
-                    wanted: assembled
-                        .names
-                        .points_of(id)
-                        .enumerate()
-                        .map(|(index, (point, _))| (point, index))
-                        .collect(),
-                });
-            }
-            if devices.is_empty() {
-                continue;
-            }
-            let login = broker.broker.login.as_ref();
-            let broker = BrokerConfig {
-                name: broker.id.clone(),
-                host: broker.broker.host.clone(),
-                port: broker.broker.port,
-                username: login.map(|(user, _)| user.clone()),
-                password: login.map(|(_, password)| password.clone()),
-                // Ids hold no slash: no label gateway's connection has this name.
-                client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
-                devices,
-            };
-            let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
-            buses.tasks.push(tasks.start(on, "broker", async {
-                task.await;
-                Ok::<_, JournalError>(())
-            }));
-        }
-    }
-}
-
-/// Devices are added to the rules in the order of the config.
-fn device_id(index: usize) -> DeviceId {
-    DeviceId(u16::try_from(index).expect("Site takes at most some hundreds"))
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);
