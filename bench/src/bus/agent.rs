@@ -2,7 +2,6 @@
 //! (no shipped one has so many) in files, as a store tells it.
 
 use super::REGISTERS;
-use super::peers::Place;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,9 +29,10 @@ pub async fn build() -> io::Result<PathBuf> {
     }
 }
 
-/// Writes its files for these devices and broker; the configuration's path.
-pub fn configure(place: &Place) -> io::Result<PathBuf> {
-    let profiles = place.folder.join("profiles");
+/// Writes its files into `folder`, for devices at these addresses, polled every `every_ms` ms, and the
+/// broker on port `mqtt`; the configuration's path.
+pub fn configure(folder: &Path, devices: &[String], every_ms: u32, mqtt: u16) -> io::Result<PathBuf> {
+    let profiles = folder.join("profiles");
     std::fs::create_dir_all(&profiles)?;
     std::fs::write(profiles.join("wide.toml"), profile())?;
     let mut text = format!(
@@ -51,19 +51,19 @@ listen = "127.0.0.1:{}"
 [profiles]
 folder = "profiles"
 "#,
-        place.mqtt,
+        mqtt,
         free_port()?
     );
-    for (index, address) in place.devices.iter().enumerate() {
+    for (index, address) in devices.iter().enumerate() {
         let _ = write!(
             text,
             "[[bus]]\nid = \"bus-{index}\"\ntcp = \"{address}\"\n\
              [[device]]\nid = \"device-{index}\"\nclass = \"freezer\"\nprofile = \"wide\"\nbus = \"bus-{index}\"\n\
              unit = 1\npoll = \"{}ms\"\n",
-            place.every_ms
+            every_ms
         );
     }
-    let path = place.folder.join("store.toml");
+    let path = folder.join("store.toml");
     std::fs::write(&path, text)?;
     Ok(path)
 }
@@ -93,14 +93,8 @@ mod tests {
     #[test]
     fn the_agent_takes_its_files_and_makes_one_read_of_forty_registers() {
         let folder = tempfile::tempdir().expect("a directory");
-        let place = Place {
-            agent: PathBuf::new(),
-            devices: vec!["127.0.0.1:5020".into()],
-            mqtt: 1883,
-            every_ms: 0,
-            folder: folder.path().to_owned(),
-        };
-        let config = Config::load(&configure(&place).expect("files")).expect("a configuration");
+        let path = configure(folder.path(), &["127.0.0.1:5020".into()], 0, 1883).expect("files");
+        let config = Config::load(&path).expect("a configuration");
         let modbus = config.devices[0].profile.modbus().expect("Modbus");
         let numbered: Vec<_> = modbus.registers.iter().enumerate().collect();
         let reads = plan(modbus, LineCost::Tcp, &numbered, &[]);

@@ -1,6 +1,7 @@
 //! What is measured: how each program is started.
 
 use super::REGISTERS;
+use super::agent::configure;
 use std::io;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
@@ -64,7 +65,12 @@ impl Program {
         let mut command = match self {
             Self::Agent => {
                 let mut command = Command::new(&place.agent);
-                command.args(["run", "--config"]).arg(super::agent::configure(place)?);
+                command.args(["run", "--config"]).arg(configure(
+                    &place.folder,
+                    &place.devices,
+                    place.every_ms,
+                    place.mqtt,
+                )?);
                 return Ok(Some(command));
             }
             Self::Bare { qos } => {
