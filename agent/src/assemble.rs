@@ -4,6 +4,8 @@
 use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
 use storewarden_drivers::profile::{Pace, Point};
+use storewarden_rules::cabinet::{CabinetConfig, CabinetPoints};
+use storewarden_rules::detect::Direction;
 use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
@@ -147,10 +149,29 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
     let at = |index: usize| PointId(names.device(id).first_point + next_id(index));
     let vital = device.vital().map(at);
     site.add_rule(id, Rule::NoResponse { vital, config: device.no_response })?;
-    if let Some(air) = vital.filter(|_| !device.temperature_limits.is_empty()) {
+    let air = vital.filter(|_| !device.temperature_limits.is_empty());
+    if let (Some(air), Some(config)) = (air, CabinetConfig::for_class(device.class)) {
+        let limit = |direction| device.temperature_limits.iter().find(|limit| limit.direction == direction);
+        let points = CabinetPoints {
+            air,
+            evaporator: point("defrost_temperature"),
+            ambient: None,
+            set_point: point("set_point_in_force").or(point("set_point")),
+            power: point("power_total"),
+            compressor: point("compressor"),
+            fan: point("fan"),
+            defrost: point("defrost"),
+            door: point("door"),
+        };
+        let config = CabinetConfig {
+            high: limit(Direction::High).copied(),
+            low: limit(Direction::Low).copied(),
+            ..config
+        };
+        site.add_rule(id, Rule::Cabinet { points, config })?;
+    } else if let Some(air) = air {
         for config in &device.temperature_limits {
-            let (defrost, compressor) = (point("defrost"), point("compressor"));
-            site.add_rule(id, Rule::TemperatureLimit { air, defrost, compressor, config: *config })?;
+            site.add_rule(id, Rule::TemperatureLimit { air, defrost: point("defrost"), config: *config })?;
         }
     }
     if let Some((power, config)) = device.demand {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden::journal::alarms::{self, AlarmChange};
 use storewarden::journal::{Identity, Journal};
-use storewarden_rules::{AlarmState, Cause, Condition, Evidence, Quantity, Utc};
+use storewarden_rules::{AlarmState, Condition, Diagnosis, Evidence, Quantity, Utc};
 use tokio::task::JoinSet;
 
 /// How long each run measures.
@@ -70,7 +70,7 @@ fn change(number: u64) -> AlarmChange {
         condition: Condition::TemperatureHigh,
         state: if raised { AlarmState::ActiveUnacknowledged } else { AlarmState::ReturnedUnacknowledged },
         at: Utc(1_796_000_000_000),
-        cause: Cause::default(),
+        diagnosis: Diagnosis::default(),
         evidence: Evidence::since(Utc(1_796_000_000_000)).with(Quantity::ALL[0], -9.5),
         shelved_until: None,
         by: String::new(),

@@ -15,10 +15,16 @@ pub enum Class {
     Light,
     /// Air conditioner.
     AirConditioner,
+    /// One line with its devices: not equipment itself, but what they hang on.
+    Line,
+    /// One circuit of the distribution board.
+    Circuit,
+    /// The store as a whole.
+    Store,
 }
 
 impl Class {
-    /// All of them, for error messages and tables.
+    /// What equipment can be, for error messages and tables; lines, circuits and the store are not equipment.
     pub const ALL: [Self; 6] =
         [Self::Chiller, Self::Freezer, Self::ColdRoom, Self::Meter, Self::Light, Self::AirConditioner];
 
@@ -31,10 +37,13 @@ impl Class {
             Self::Meter => "meter",
             Self::Light => "light",
             Self::AirConditioner => "air_conditioner",
+            Self::Line => "line",
+            Self::Circuit => "circuit",
+            Self::Store => "store",
         }
     }
 
-    /// The class of that name, if there is one.
+    /// The class of equipment of that name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }

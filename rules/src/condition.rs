@@ -3,6 +3,9 @@
 use crate::{Millis, Unit, Utc};
 use heapless::Vec;
 
+/// How many rules of their own a chain and a store may write.
+pub const USER_RULES_MAX: u8 = 64;
+
 /// What can be wrong with a device. One device has at most one alarm per condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
@@ -10,27 +13,88 @@ pub enum Condition {
     TemperatureHigh,
     /// Air colder than the limit for longer than the delay.
     TemperatureLow,
+    /// Air warmer than the level below the alarm for longer than the delay.
+    TemperaturePreAlarm,
+    /// At the present rise the air will be at its limit soon.
+    LimitForecast,
+    /// The goods themselves are, by estimate, warmer than they may be.
+    GoodsWarm,
+    /// The air warms faster than a closed, cooled cabinet can.
+    TemperatureRate,
+    /// The door is open for too long, by its contact or by what the air does.
+    DoorOpen,
+    /// A defrost does not end, lasts too long, is missed, or comes too often.
+    DefrostAbnormal,
+    /// The compressor does not start, never stops, or starts too often.
+    CompressorAbnormal,
+    /// Over days the machine cools less for what it is asked.
+    CapacityLoss,
+    /// The air probe cannot be believed.
+    ProbeFault,
     /// Nothing good has come from the device for longer than the delay.
     NoResponse,
+    /// The device, its circuit or the store is without power.
+    PowerLost,
+    /// Nothing on a line answers.
+    LineDead,
     /// Mean power over the utility's window above the contracted limit.
     DemandHigh,
     /// A light was commanded on and draws no current, or reads back off.
     LightDark,
+    /// More alarms come than people can act on (ISA-18.2: more than 10 in 10 min).
+    AlarmFlood,
+    /// The equipment has not been checked by hand for too long.
+    InspectionDue,
+    /// The user's rule of that number is true. Its name is the configuration's.
+    User(u8),
 }
 
 impl Condition {
-    /// All of them, for tables of texts.
-    pub const ALL: [Self; 5] =
-        [Self::TemperatureHigh, Self::TemperatureLow, Self::NoResponse, Self::DemandHigh, Self::LightDark];
+    /// All that have a name of their own, for tables of texts; those of the user are not among them.
+    pub const ALL: [Self; 18] = [
+        Self::TemperatureHigh,
+        Self::TemperatureLow,
+        Self::TemperaturePreAlarm,
+        Self::LimitForecast,
+        Self::GoodsWarm,
+        Self::TemperatureRate,
+        Self::DoorOpen,
+        Self::DefrostAbnormal,
+        Self::CompressorAbnormal,
+        Self::CapacityLoss,
+        Self::ProbeFault,
+        Self::NoResponse,
+        Self::PowerLost,
+        Self::LineDead,
+        Self::DemandHigh,
+        Self::LightDark,
+        Self::AlarmFlood,
+        Self::InspectionDue,
+    ];
 
-    /// As written in files, on the wire and in logs.
+    /// As written in files, on the wire and in logs. A rule of the user is `user_rule` here: whoever
+    /// writes it down writes its own name instead.
     pub fn name(self) -> &'static str {
         match self {
             Self::TemperatureHigh => "temperature_high",
             Self::TemperatureLow => "temperature_low",
+            Self::TemperaturePreAlarm => "temperature_pre_alarm",
+            Self::LimitForecast => "limit_forecast",
+            Self::GoodsWarm => "goods_warm",
+            Self::TemperatureRate => "temperature_rate",
+            Self::DoorOpen => "door_open",
+            Self::DefrostAbnormal => "defrost_abnormal",
+            Self::CompressorAbnormal => "compressor_abnormal",
+            Self::CapacityLoss => "capacity_loss",
+            Self::ProbeFault => "probe_fault",
             Self::NoResponse => "no_response",
+            Self::PowerLost => "power_lost",
+            Self::LineDead => "line_dead",
             Self::DemandHigh => "demand_high",
             Self::LightDark => "light_dark",
+            Self::AlarmFlood => "alarm_flood",
+            Self::InspectionDue => "inspection_due",
+            Self::User(_) => "user_rule",
         }
     }
 
@@ -42,9 +106,23 @@ impl Condition {
     /// How urgent its alarm is (ISA-18.2 priority).
     pub fn priority(self) -> Priority {
         match self {
-            Self::TemperatureHigh => Priority::High,
-            Self::NoResponse | Self::DemandHigh | Self::TemperatureLow => Priority::Medium,
-            Self::LightDark => Priority::Low,
+            Self::TemperatureHigh | Self::GoodsWarm | Self::PowerLost => Priority::High,
+            Self::TemperatureLow
+            | Self::LimitForecast
+            | Self::TemperatureRate
+            | Self::DoorOpen
+            | Self::CompressorAbnormal
+            | Self::ProbeFault
+            | Self::NoResponse
+            | Self::LineDead
+            | Self::DemandHigh
+            | Self::AlarmFlood
+            | Self::User(_) => Priority::Medium,
+            Self::TemperaturePreAlarm
+            | Self::DefrostAbnormal
+            | Self::CapacityLoss
+            | Self::LightDark
+            | Self::InspectionDue => Priority::Low,
         }
     }
 }
@@ -139,10 +217,54 @@ pub enum Quantity {
     WorstTemperature,
     /// The temperature limit in force.
     TemperatureLimit,
+    /// The warmest the air usually is between defrosts.
+    UsualTemperature,
+    /// Estimated temperature of the goods.
+    GoodsTemperature,
+    /// Temperature of the evaporator.
+    EvaporatorTemperature,
+    /// Temperature of the room.
+    AmbientTemperature,
     /// How long the condition must hold before it is an alarm.
     Delay,
     /// How long it has held.
     Held,
+    /// Time until the air is at its limit, or the goods must be thrown away.
+    TimeLeft,
+    /// How long what is judged lasted.
+    Duration,
+    /// How long it usually lasts.
+    UsualDuration,
+    /// Time since the one before.
+    Interval,
+    /// Usual time between two.
+    UsualInterval,
+    /// How far and how long the goods were above their limit.
+    Exposure,
+    /// How fast the air warms.
+    Rate,
+    /// How fast it may.
+    RateLimit,
+    /// Height of a step of the probe.
+    Jump,
+    /// Difference of two probes.
+    Difference,
+    /// What that difference usually is.
+    UsualDifference,
+    /// Share of the time the compressor ran.
+    RunShare,
+    /// What that share usually is.
+    UsualRunShare,
+    /// Starts of the compressor.
+    Starts,
+    /// What they usually are.
+    UsualStarts,
+    /// Cooling per hour of running, of what it was when learnt.
+    Capacity,
+    /// Power drawn now.
+    Power,
+    /// Power usually drawn.
+    UsualPower,
     /// Mean power over the window.
     Demand,
     /// The contracted power.
@@ -153,21 +275,52 @@ pub enum Quantity {
     LampPowerLimit,
     /// What the switch reads back.
     ReadBack,
+    /// How many devices are affected.
+    Members,
+    /// How many alarms came.
+    Alarms,
+    /// What the expression compares, in its own unit.
+    Value,
 }
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 35] = [
         Self::Temperature,
         Self::WorstTemperature,
         Self::TemperatureLimit,
+        Self::UsualTemperature,
+        Self::GoodsTemperature,
+        Self::EvaporatorTemperature,
+        Self::AmbientTemperature,
         Self::Delay,
         Self::Held,
+        Self::TimeLeft,
+        Self::Duration,
+        Self::UsualDuration,
+        Self::Interval,
+        Self::UsualInterval,
+        Self::Exposure,
+        Self::Rate,
+        Self::RateLimit,
+        Self::Jump,
+        Self::Difference,
+        Self::UsualDifference,
+        Self::RunShare,
+        Self::UsualRunShare,
+        Self::Starts,
+        Self::UsualStarts,
+        Self::Capacity,
+        Self::Power,
+        Self::UsualPower,
         Self::Demand,
         Self::DemandLimit,
         Self::LampPower,
         Self::LampPowerLimit,
         Self::ReadBack,
+        Self::Members,
+        Self::Alarms,
+        Self::Value,
     ];
 
     /// The quantity of that name, if there is one.
@@ -180,23 +333,71 @@ impl Quantity {
             Self::Temperature => "temperature",
             Self::WorstTemperature => "worst_temperature",
             Self::TemperatureLimit => "temperature_limit",
+            Self::UsualTemperature => "usual_temperature",
+            Self::GoodsTemperature => "goods_temperature",
+            Self::EvaporatorTemperature => "evaporator_temperature",
+            Self::AmbientTemperature => "ambient_temperature",
             Self::Delay => "delay",
             Self::Held => "held",
+            Self::TimeLeft => "time_left",
+            Self::Duration => "duration",
+            Self::UsualDuration => "usual_duration",
+            Self::Interval => "interval",
+            Self::UsualInterval => "usual_interval",
+            Self::Exposure => "exposure",
+            Self::Rate => "rate",
+            Self::RateLimit => "rate_limit",
+            Self::Jump => "jump",
+            Self::Difference => "difference",
+            Self::UsualDifference => "usual_difference",
+            Self::RunShare => "run_share",
+            Self::UsualRunShare => "usual_run_share",
+            Self::Starts => "starts",
+            Self::UsualStarts => "usual_starts",
+            Self::Capacity => "capacity",
+            Self::Power => "power",
+            Self::UsualPower => "usual_power",
             Self::Demand => "demand",
             Self::DemandLimit => "demand_limit",
             Self::LampPower => "lamp_power",
             Self::LampPowerLimit => "lamp_power_limit",
             Self::ReadBack => "read_back",
+            Self::Members => "members",
+            Self::Alarms => "alarms",
+            Self::Value => "value",
         }
     }
 
     /// The unit of its value.
     pub fn unit(self) -> Unit {
         match self {
-            Self::Temperature | Self::WorstTemperature | Self::TemperatureLimit => Unit::Celsius,
-            Self::Demand | Self::DemandLimit | Self::LampPower | Self::LampPowerLimit => Unit::Watt,
+            Self::Temperature
+            | Self::WorstTemperature
+            | Self::TemperatureLimit
+            | Self::UsualTemperature
+            | Self::GoodsTemperature
+            | Self::EvaporatorTemperature
+            | Self::AmbientTemperature => Unit::Celsius,
+            Self::Delay
+            | Self::Held
+            | Self::TimeLeft
+            | Self::Duration
+            | Self::UsualDuration
+            | Self::Interval
+            | Self::UsualInterval => Unit::Second,
+            Self::Exposure => Unit::KelvinMinute,
+            Self::Rate | Self::RateLimit => Unit::KelvinPerMinute,
+            Self::Jump | Self::Difference | Self::UsualDifference => Unit::Kelvin,
+            Self::RunShare | Self::UsualRunShare | Self::Capacity => Unit::Percent,
+            Self::Starts | Self::UsualStarts => Unit::PerHour,
+            Self::Power
+            | Self::UsualPower
+            | Self::Demand
+            | Self::DemandLimit
+            | Self::LampPower
+            | Self::LampPowerLimit => Unit::Watt,
             Self::ReadBack => Unit::Flag,
-            Self::Delay | Self::Held => Unit::Second,
+            Self::Members | Self::Alarms | Self::Value => Unit::One,
         }
     }
 }

@@ -10,10 +10,12 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+pub mod cabinet;
 mod cause;
 mod class;
 mod condition;
 pub mod detect;
+pub mod diagnosis;
 mod reading;
 pub mod schedule;
 mod site;
@@ -23,7 +25,8 @@ mod unit;
 pub use alarm::{Alarm, AlarmInput, AlarmState};
 pub use cause::Cause;
 pub use class::Class;
-pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity};
+pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity, USER_RULES_MAX};
+pub use diagnosis::Diagnosis;
 pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
 pub use site::{AlarmEvent, AlarmSnapshot, Event, Input, Restored, Rule, Site, SiteFull};
 pub use time::{Millis, Mono, Now, Utc};

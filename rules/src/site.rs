@@ -1,6 +1,7 @@
 //! The site: every device of a store with its points, rules and alarms.
 
 mod event;
+mod family;
 mod points;
 mod rule;
 mod slot;
@@ -8,16 +9,27 @@ mod slot;
 pub use event::{AlarmEvent, AlarmSnapshot, Event, Input, Restored};
 pub use rule::Rule;
 
-use crate::detect::Demand;
-use crate::{AlarmInput, BadReason, Class, Condition, DeviceId, Millis, Now, PointId, Reading, Sample};
+use crate::cabinet::{CABINET_CONDITIONS, Cabinet};
+use crate::detect::{Census, Demand};
+use crate::{
+    AlarmInput, BadReason, Change, Class, Condition, DeviceId, Diagnosis, Millis, Mono, Now, PointId,
+    Reading, Sample,
+};
 use core::fmt;
+use family::{explains, explains_below};
 use heapless::Vec;
 use points::Points;
 use rule::{Running, Sight};
-use slot::Slot;
+use slot::{Before, Slot};
 
 const DEVICES_MAX: usize = 128;
 const RULES_MAX: usize = 512;
+/// A shop of 200 m² has some twenty; the rest is reserve.
+const CABINETS_MAX: usize = 64;
+/// Alarms: those of every cabinet, and one of each other rule.
+const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX;
+/// Changes of one rule in one step.
+const CHANGES_MAX: usize = 2 * CABINET_CONDITIONS.len();
 /// A window takes a kilobyte, and a store has few contracts.
 const DEMANDS_MAX: usize = 16;
 /// Longest a person may put an alarm aside: nothing stays unnoticed for more than a day.
@@ -26,8 +38,8 @@ const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
 /// Everything a store's rules know. No allocation, no clock, no I/O.
 ///
 /// Build it with the `add_` functions, tell it what was known before a restart with
-/// [`Site::resume`] and [`Site::restore`], then feed it with [`Site::step`]. It is about a quarter
-/// of a megabyte: box it.
+/// [`Site::resume`] and [`Site::restore`], then feed it with [`Site::step`]. It is about half
+/// a megabyte: box it.
 ///
 /// A reading costs the rules that watch its point and the device's [`Rule::NoResponse`], nothing
 /// else. [`Input::Tick`], once a second, steps every rule.
@@ -37,13 +49,27 @@ const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
 pub struct Site {
     devices: Vec<Device, DEVICES_MAX>,
     points: Points,
-    rules: Vec<Slot, RULES_MAX>,
+    rules: Vec<RuleOf, RULES_MAX>,
+    cabinets: Vec<Cabinet, CABINETS_MAX>,
     demands: Vec<Demand, DEMANDS_MAX>,
+    alarms: Vec<Slot, ALARMS_MAX>,
+}
+
+/// A rule, whose it is, and where its alarms are.
+struct RuleOf {
+    device: DeviceId,
+    running: Running,
+    first_alarm: u16,
+    alarm_count: u8,
 }
 
 struct Device {
     class: Class,
     poll: Millis,
+    /// The line, the circuit and the store it hangs on.
+    hangs_on: [Option<DeviceId>; 3],
+    /// When something good last came from it.
+    heard: Option<Mono>,
     /// Number of its [`Rule::NoResponse`], and the only point that breaks the silence, if there is one.
     silence: Option<(u16, Option<PointId>)>,
 }
@@ -57,6 +83,8 @@ pub enum SiteFull {
     Points,
     /// 512 rules are there.
     Rules,
+    /// 64 cabinets are there.
+    Cabinets,
     /// 16 rules of power demand are there.
     Demands,
     /// The device has a rule for this condition, or the switch a schedule.
@@ -71,6 +99,7 @@ impl fmt::Display for SiteFull {
             Self::Devices => "a site holds 128 devices; leave some out",
             Self::Points => "a site holds 2048 points; leave out those that nothing needs",
             Self::Rules => "a site holds 512 rules; leave some out",
+            Self::Cabinets => "a site holds 64 cabinets; leave some out",
             Self::Demands => "a site holds 16 demand rules; leave some out",
             Self::Taken => {
                 "one device has one rule per condition and one switch one schedule; leave the second out"
@@ -91,13 +120,20 @@ impl Default for Site {
 impl Site {
     /// An empty site.
     pub const fn new() -> Self {
-        Self { devices: Vec::new(), points: Points::new(), rules: Vec::new(), demands: Vec::new() }
+        Self {
+            devices: Vec::new(),
+            points: Points::new(),
+            rules: Vec::new(),
+            cabinets: Vec::new(),
+            demands: Vec::new(),
+            alarms: Vec::new(),
+        }
     }
 
     /// Adds a device that is polled every `poll`; ids count from 0.
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
-        let device = Device { class, poll, silence: None };
+        let device = Device { class, poll, hangs_on: [None; 3], heard: None, silence: None };
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
         Ok(id)
     }
@@ -109,29 +145,56 @@ impl Site {
         self.points.add(device, stale_after).ok_or(SiteFull::Points)
     }
 
+    /// `device` hangs on the line, circuit or store `on`: gone with it, and explained by it.
+    pub fn hang(&mut self, device: DeviceId, on: DeviceId) -> Result<(), SiteFull> {
+        let place = match self.device(on)?.class {
+            Class::Line => 0,
+            Class::Circuit => 1,
+            Class::Store => 2,
+            _ => return Err(SiteFull::Unknown),
+        };
+        self.device(device)?;
+        self.devices[usize::from(device.0)].hangs_on[place] = Some(on);
+        Ok(())
+    }
+
     /// Adds a rule of `device`. Its points may belong to another device (a lamp circuit's meter).
     pub fn add_rule(&mut self, device: DeviceId, rule: Rule) -> Result<(), SiteFull> {
-        let condition = rule.condition();
         let poll = self.device(device)?.poll;
-        if rule.points().into_iter().flatten().any(|point| !self.points.contains(point)) {
+        let conditions = rule.conditions();
+        if !rule.names_only(|point| self.points.contains(point)) {
             return Err(SiteFull::Unknown);
         }
         let taken = match rule {
             Rule::LightSchedule { switch, .. } => self.points.schedule(switch).is_some(),
-            _ => self.rules.iter().any(|slot| condition.is_some_and(|condition| slot.is(device, condition))),
+            _ => conditions.iter().any(|condition| self.watches(device, *condition)),
         };
         if taken {
             return Err(SiteFull::Taken);
         }
         let number = u16::try_from(self.rules.len()).map_err(|_| SiteFull::Rules)?;
-        if self.rules.is_full() {
+        if self.rules.is_full() || self.alarms.len() + conditions.len() > ALARMS_MAX {
             return Err(SiteFull::Rules);
         }
-        if let Rule::Demand { config, .. } = rule {
-            self.demands.push(Demand::new(config)).map_err(|_| SiteFull::Demands)?;
+        let large = match rule {
+            Rule::Demand { config, .. } => {
+                self.demands.push(Demand::new(config)).map_err(|_| SiteFull::Demands)?;
+                self.demands.len() - 1
+            }
+            Rule::Cabinet { config, .. } => {
+                self.cabinets.push(Cabinet::new(config)).map_err(|_| SiteFull::Cabinets)?;
+                self.cabinets.len() - 1
+            }
+            _ => 0,
+        };
+        let first_alarm = u16::try_from(self.alarms.len()).map_err(|_| SiteFull::Rules)?;
+        let alarm_count = u8::try_from(conditions.len()).map_err(|_| SiteFull::Rules)?;
+        for condition in conditions {
+            self.alarms.push(Slot::new(device, condition, number)).map_err(|_| SiteFull::Rules)?;
         }
-        let running = Running::new(rule, poll, self.demands.len().saturating_sub(1));
-        self.rules.push(Slot::new(device, condition, running)).map_err(|_| SiteFull::Rules)?;
+        let running = Running::new(rule, poll, large);
+        let rule_of = RuleOf { device, running, first_alarm, alarm_count };
+        self.rules.push(rule_of).map_err(|_| SiteFull::Rules)?;
         for point in rule.watched().into_iter().flatten() {
             self.points.watch(point, number);
         }
@@ -148,8 +211,8 @@ impl Site {
     /// The device was known before a restart of the agent: it is not starting up. To be called after
     /// its rules were added.
     pub fn resume(&mut self, device: DeviceId) {
-        for slot in self.rules.iter_mut().filter(|slot| slot.device == device) {
-            slot.running.resume();
+        for rule in self.rules.iter_mut().filter(|rule| rule.device == device) {
+            rule.running.resume(&mut self.cabinets);
         }
     }
 
@@ -158,8 +221,25 @@ impl Site {
     /// knows it already. A condition without a rule is ignored.
     pub fn restore(&mut self, now: Now, device: DeviceId, condition: Condition, restored: Restored) {
         self.points.start(now.mono);
-        let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) else { return };
-        slot.restore(now, restored, &mut self.demands);
+        let Some(slot) = self.alarms.iter_mut().find(|slot| slot.is(device, condition)) else { return };
+        let running = &mut self.rules[usize::from(slot.rule)].running;
+        match restored {
+            Restored::Pending { since } => {
+                slot.restore_pending();
+                if !slot.is_active() {
+                    running.restore_pending(now, condition, since, &mut self.cabinets);
+                }
+            }
+            Restored::Alarm { state, changed_at, diagnosis, evidence, shelved_until } => {
+                slot.restore(
+                    now,
+                    Before { state, changed_at, diagnosis, evidence: evidence.clone(), shelved_until },
+                );
+                if slot.is_active() {
+                    running.restore_raised(now, condition, &evidence, &mut self.cabinets, &mut self.demands);
+                }
+            }
+        }
     }
 
     /// Takes `input` in and gives what follows from it to `out`.
@@ -169,26 +249,31 @@ impl Site {
             Input::Reading(reading) => self.take(now, reading, out),
             Input::Tick { utc_offset_s } => {
                 for number in 0..self.rules.len() {
-                    let slot = &mut self.rules[number];
-                    if let Some((point, on)) = slot.running.command(now, utc_offset_s, &self.points) {
+                    let rule = &mut self.rules[number];
+                    if let Some((point, on)) = rule.running.command(now, utc_offset_s, &self.points) {
                         let value = if on { 1.0 } else { 0.0 };
-                        out(Event::Command { device: slot.device, point, value });
+                        out(Event::Command { device: rule.device, point, value });
                     }
-                    self.look(now, number, false, out);
-                    self.rules[number].change_alarm(now, AlarmInput::Tick, out);
+                    self.look(now, number, None, false, out);
+                }
+                for slot in &mut self.alarms {
+                    slot.step(now, AlarmInput::Tick, out);
                 }
             }
             Input::Acknowledge { device, condition } => {
-                self.tell(now, device, condition, AlarmInput::Acknowledge, out);
+                if let Some(slot) = self.alarm(device, condition) {
+                    slot.step(now, AlarmInput::Acknowledge, out);
+                }
             }
             // What is over, or put aside already, is not put aside: the next occurrence is another alarm.
-            Input::Shelve { device, condition, span }
-                if span > Millis(0) && self.can_shelve(device, condition) =>
-            {
-                let until = now.mono + span.min(SHELF_MAX);
-                self.tell(now, device, condition, AlarmInput::Shelve { until }, out);
+            Input::Shelve { device, condition, span } => {
+                if let Some(slot) = self.alarm(device, condition)
+                    && span > Millis(0)
+                    && slot.can_shelve()
+                {
+                    slot.step(now, AlarmInput::Shelve { until: Slot::shelf_end(now, span) }, out);
+                }
             }
-            Input::Shelve { .. } => {}
         }
     }
 
@@ -204,17 +289,33 @@ impl Site {
 
     /// Whether the device has a rule that can find `condition`.
     pub fn watches(&self, device: DeviceId, condition: Condition) -> bool {
-        self.rules.iter().any(|slot| slot.is(device, condition))
+        self.alarms.iter().any(|slot| slot.is(device, condition))
     }
 
     /// Every alarm that is not normal, in the order of the rules.
     pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
-        self.rules.iter().filter_map(Slot::snapshot)
+        self.alarms.iter().filter_map(Slot::snapshot)
     }
 
-    fn can_shelve(&self, device: DeviceId, condition: Condition) -> bool {
-        self.alarms()
-            .any(|alarm| (alarm.device, alarm.condition) == (device, condition) && !alarm.state.is_cover())
+    /// What is known of a cabinet beyond its alarms: its curve, what was learnt of it.
+    pub fn cabinet(&self, device: DeviceId) -> Option<&Cabinet> {
+        self.cabinet_of(device).map(|cabinet| &self.cabinets[cabinet])
+    }
+
+    /// The same, to tell it what was learnt before a restart.
+    pub fn cabinet_mut(&mut self, device: DeviceId) -> Option<&mut Cabinet> {
+        self.cabinet_of(device).map(|cabinet| &mut self.cabinets[cabinet])
+    }
+
+    fn cabinet_of(&self, device: DeviceId) -> Option<usize> {
+        self.rules.iter().find_map(|rule| match rule.running {
+            Running::Cabinet { cabinet, .. } if rule.device == device => Some(cabinet),
+            _ => None,
+        })
+    }
+
+    fn alarm(&mut self, device: DeviceId, condition: Condition) -> Option<&mut Slot> {
+        self.alarms.iter_mut().find(|slot| slot.is(device, condition))
     }
 
     fn device(&self, device: DeviceId) -> Result<&Device, SiteFull> {
@@ -227,27 +328,124 @@ impl Site {
             Sample::Good(value) if !value.is_finite() => Sample::Bad(BadReason::Implausible),
             sample => sample,
         };
-        let Some(device) = self.points.take(now.mono, reading.point, sample) else { return };
-        if let (Some((number, vital)), Some(_)) = (self.devices[usize::from(device.0)].silence, sample.good())
+        let Some(id) = self.points.take(now.mono, reading.point, sample) else { return };
+        let device = &mut self.devices[usize::from(id.0)];
+        if sample.good().is_some() {
+            device.heard = Some(now.mono);
+        }
+        if let (Some((number, vital)), Some(_)) = (device.silence, sample.good())
             && vital.is_none_or(|vital| vital == reading.point)
         {
-            self.look(now, usize::from(number), true, out);
+            self.look(now, usize::from(number), None, true, out);
         }
         let mut link = self.points.first_watch(reading.point);
         while let Some(present) = link {
             let (number, next) = self.points.follow(present);
-            self.look(now, usize::from(number), false, out);
+            self.look(now, usize::from(number), Some(reading.point), false, out);
             link = next;
         }
     }
 
-    fn look(&mut self, now: Now, number: usize, heard: bool, out: &mut dyn FnMut(Event)) {
+    fn look(
+        &mut self,
+        now: Now,
+        number: usize,
+        read: Option<PointId>,
+        heard: bool,
+        out: &mut dyn FnMut(Event),
+    ) {
         let commanded = self.commanded(number);
-        let slot = &mut self.rules[number];
-        let sight = Sight { points: &self.points, demands: &mut self.demands, heard, commanded };
-        if let Some((change, cause)) = slot.running.look(now, sight) {
-            slot.change(now, change, cause, out);
+        let census = self.census(now, number);
+        let rule = &mut self.rules[number];
+        let sight = Sight {
+            points: &self.points,
+            cabinets: &mut self.cabinets,
+            demands: &mut self.demands,
+            heard,
+            read,
+            commanded,
+            census,
+        };
+        let mut changes = Vec::<(Condition, Change, Diagnosis), CHANGES_MAX>::new();
+        rule.running.look(now, sight, &mut |condition, change, diagnosis| {
+            let pushed = changes.push((condition, change, diagnosis));
+            debug_assert!(pushed.is_ok(), "a condition changes at most twice in a step");
+        });
+        for (condition, change, diagnosis) in changes {
+            self.change(now, number, condition, change, diagnosis, out);
         }
+    }
+
+    /// Carries a change of one of the rule's conditions to its alarm, and to those it explains.
+    fn change(
+        &mut self,
+        now: Now,
+        number: usize,
+        condition: Condition,
+        change: Change,
+        diagnosis: Diagnosis,
+        out: &mut dyn FnMut(Event),
+    ) {
+        let &RuleOf { device, first_alarm, alarm_count, .. } = &self.rules[number];
+        let range = usize::from(first_alarm)..usize::from(first_alarm) + usize::from(alarm_count);
+        let Some(place) = self.alarms[range.clone()].iter().position(|slot| slot.condition == condition)
+        else {
+            return;
+        };
+        let truth_changes = matches!(change, Change::Raised(_) | Change::Cleared(_));
+        let parent = self.parent_of(device, condition);
+        self.alarms[range.start + place].change(now, change, diagnosis, parent, out);
+        if truth_changes {
+            self.explain_all(now, device, out);
+        }
+    }
+
+    /// After a condition of `device` became true or untrue: puts beneath it what it explains.
+    fn explain_all(&mut self, now: Now, device: DeviceId, out: &mut dyn FnMut(Event)) {
+        for place in 0..self.alarms.len() {
+            let slot = &self.alarms[place];
+            let concerned = slot.device == device
+                || self.devices[usize::from(slot.device.0)].hangs_on.contains(&Some(device));
+            if concerned && slot.is_active() {
+                let parent = self.parent_of(slot.device, slot.condition);
+                self.alarms[place].explain(now, parent, out);
+            }
+        }
+    }
+
+    /// The active alarm that explains `condition` of `device`: what it hangs on first, then its own.
+    fn parent_of(&self, device: DeviceId, condition: Condition) -> Option<(DeviceId, Condition)> {
+        let above = self.devices[usize::from(device.0)].hangs_on;
+        let explaining = |slot: &&Slot| {
+            slot.is_active()
+                && if slot.device == device {
+                    explains(slot.condition, condition)
+                } else {
+                    above.contains(&Some(slot.device)) && explains_below(slot.condition, condition)
+                }
+        };
+        let found = self.alarms.iter().filter(explaining);
+        found.max_by_key(|slot| slot.device != device).map(|slot| (slot.device, slot.condition))
+    }
+
+    /// What hangs on the device of an outage rule.
+    fn census(&self, now: Now, number: usize) -> Census {
+        let rule = &self.rules[number];
+        if !matches!(rule.running, Running::Outage(_)) {
+            return Census::default();
+        }
+        let mut census = Census::default();
+        for device in self.devices.iter().filter(|device| device.silence.is_some()) {
+            let bound = Millis((device.poll.0 * 3).max(1_000));
+            let silent = device.heard.is_none_or(|heard| now.mono - heard > bound);
+            if device.hangs_on.contains(&Some(rule.device)) {
+                census.members += 1;
+                census.silent += u16::from(silent);
+            } else {
+                census.others_alive += u16::from(!silent);
+            }
+        }
+        census
     }
 
     /// What the light that rule `number` watches was last commanded to.
@@ -259,19 +457,6 @@ impl Site {
             _ => None,
         }
     }
-
-    fn tell(
-        &mut self,
-        now: Now,
-        device: DeviceId,
-        condition: Condition,
-        input: AlarmInput,
-        out: &mut dyn FnMut(Event),
-    ) {
-        if let Some(slot) = self.rules.iter_mut().find(|slot| slot.is(device, condition)) {
-            slot.change_alarm(now, input, out);
-        }
-    }
 }
 
-const _: () = assert!(size_of::<Site>() < 300 * 1024, "a debug build copies it on the stack");
+const _: () = assert!(size_of::<Site>() < 640 * 1024, "a debug build copies it on the stack");

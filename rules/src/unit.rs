@@ -27,13 +27,21 @@ pub enum Unit {
     Flag,
     /// A state code of the device; written `code`.
     Code,
+    /// A difference of temperatures, `K`.
+    Kelvin,
+    /// Speed of warming, `K/min`.
+    KelvinPerMinute,
+    /// Degree-minutes, `K·min`.
+    KelvinMinute,
+    /// Events per hour, `1/h`.
+    PerHour,
     /// A plain number; written `1`.
     One,
 }
 
 impl Unit {
     /// All of them, for error messages and tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Celsius,
         Self::Watt,
         Self::KilowattHour,
@@ -46,6 +54,10 @@ impl Unit {
         Self::Hour,
         Self::Flag,
         Self::Code,
+        Self::Kelvin,
+        Self::KelvinPerMinute,
+        Self::KelvinMinute,
+        Self::PerHour,
         Self::One,
     ];
 
@@ -64,6 +76,10 @@ impl Unit {
             Self::Hour => "h",
             Self::Flag => "flag",
             Self::Code => "code",
+            Self::Kelvin => "K",
+            Self::KelvinPerMinute => "K/min",
+            Self::KelvinMinute => "K·min",
+            Self::PerHour => "1/h",
             Self::One => "1",
         }
     }

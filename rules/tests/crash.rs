@@ -30,7 +30,7 @@ impl Journal {
                 let restored = Restored::Alarm {
                     state: alarm.state,
                     changed_at: alarm.at,
-                    cause: alarm.cause,
+                    diagnosis: alarm.diagnosis,
                     evidence: alarm.evidence,
                     shelved_until: None,
                 };
@@ -45,9 +45,9 @@ fn start(now: Now, journal: &Journal) -> (Box<Site>, DeviceId, PointId) {
     let mut site = Box::new(Site::new());
     let freezer = site.add_device(Class::Freezer, Millis::from_secs(5)).expect("room");
     let air = site.add_point(freezer, Millis::from_mins(2)).expect("room");
-    let config = TemperatureLimitConfig::for_class(Class::Freezer).expect("a freezer has a limit");
-    site.add_rule(freezer, Rule::TemperatureLimit { air, defrost: None, compressor: None, config })
-        .expect("room");
+    let customary = TemperatureLimitConfig::for_class(Class::Freezer).expect("a freezer has a limit");
+    let config = TemperatureLimitConfig { limit: -18.0, ..customary };
+    site.add_rule(freezer, Rule::TemperatureLimit { air, defrost: None, config }).expect("room");
     site.resume(freezer);
     for (condition, restored) in &journal.alarms {
         site.restore(now, freezer, *condition, restored.clone());

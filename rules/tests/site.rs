@@ -23,13 +23,14 @@ fn every_rule_that_watches_a_point_is_stepped_by_its_reading_in_order() {
     let config = TemperatureLimitConfig {
         delay: Millis(0),
         delay_hold_off: Millis(0),
+        limit: -18.0,
         ..TemperatureLimitConfig::for_class(Class::Freezer).expect("a freezer has a limit")
     };
     let devices = [(); 3].map(|()| site.add_device(Class::Freezer, POLL).expect("room"));
     let air = site.add_point(devices[0], STALE).expect("room");
     let other = site.add_point(devices[0], STALE).expect("room");
     for device in devices {
-        let rule = Rule::TemperatureLimit { air, defrost: None, compressor: None, config };
+        let rule = Rule::TemperatureLimit { air, defrost: None, config };
         site.add_rule(device, rule).expect("room");
     }
     let mut raised = Vec::new();
@@ -87,7 +88,7 @@ fn the_sign_goes_on_at_dusk_and_a_switch_that_does_not_obey_is_told() {
     assert!((dusk - 11 * 60).abs() <= 120, "sunset is at 19:01; commanded {dusk} s after 18:50");
     assert_eq!(commands[2], (dusk + 30, switch, 1.0), "again, since it was not obeyed");
     let (raised, alarm) = &alarms[0];
-    assert_eq!((alarm.condition, alarm.cause), (Condition::LightDark, Cause::SwitchDidNotObey));
+    assert_eq!((alarm.condition, alarm.diagnosis.cause), (Condition::LightDark, Cause::SwitchDidNotObey));
     assert!((120..=130).contains(&(raised - dusk)), "{raised} {dusk}");
 }
 
@@ -110,7 +111,7 @@ fn too_much_at_once_is_told_with_the_demand() {
     // 15 + 15·t/15 > 20 kW after 5 of the 15 minutes.
     let [(second, Event::Alarm(alarm))] = &alarms[..] else { panic!("{alarms:?}") };
     assert!((1200..=1202).contains(second), "{second}");
-    assert_eq!(alarm.cause, Cause::LoadAboveContract);
+    assert_eq!(alarm.diagnosis.cause, Cause::LoadAboveContract);
     assert_eq!(alarm.evidence.facts[0].quantity, Quantity::Demand);
 }
 

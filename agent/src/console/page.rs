@@ -149,7 +149,7 @@ fn main_figure<'v>(device: &'v DeviceView, freshness: Freshness, language: Langu
         }
         Some(Class::Meter) => named("power_total"),
         Some(Class::Light) => return lit(device, freshness, language),
-        None => device.points.first(),
+        Some(Class::Line | Class::Circuit | Class::Store) | None => device.points.first(),
     };
     let Some(point) = point else { return MainFigure::Unknown { why: "", last: None } };
     match Shown::of(point, freshness) {

@@ -5,7 +5,7 @@ use super::{Identity, outbox};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{Alert, Fact};
-use storewarden_rules::{AlarmState, Cause, Condition, Evidence, Quantity, Utc};
+use storewarden_rules::{AlarmState, Cause, Condition, Diagnosis, Evidence, Quantity, Utc};
 
 /// Changes kept for people to look back on; the oldest go first.
 const HISTORY_MAX: i64 = 10_000;
@@ -26,7 +26,7 @@ pub struct AlarmChange {
     /// When it came into it.
     pub at: Utc,
     /// Probable cause.
-    pub cause: Cause,
+    pub diagnosis: Diagnosis,
     /// The numbers behind it.
     pub evidence: Evidence,
     /// Until when it is shelved, if it is.
@@ -51,7 +51,7 @@ pub struct Stored {
     /// Since when the delay runs, if it does.
     pub pending: Option<Utc>,
     /// Probable cause.
-    pub cause: Cause,
+    pub diagnosis: Diagnosis,
     /// Since when the condition had held, and the numbers.
     pub evidence: Evidence,
     /// Until when it is shelved, if it is.
@@ -81,7 +81,7 @@ pub fn record(
             change.state.name(),
             since,
             change.at.0,
-            change.cause.name(),
+            change.diagnosis.cause.name(),
             facts,
             change.shelved_until.map(|until| until.0),
             change.by,
@@ -98,7 +98,7 @@ pub fn record(
             change.state.name(),
             change.at.0,
             since,
-            change.cause.name(),
+            change.diagnosis.cause.name(),
             facts,
             change.by,
         ])?;
@@ -148,7 +148,7 @@ fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
         state,
         changed: Utc(row.get(5)?),
         pending: row.get::<_, Option<i64>>(6)?.map(Utc),
-        cause: Cause::from_name(&cause).unwrap_or_default(),
+        diagnosis: Diagnosis { cause: Cause::from_name(&cause).unwrap_or_default(), ..Diagnosis::default() },
         evidence: evidence_from(Utc(row.get(4)?), &facts),
         shelved_until: row.get::<_, Option<i64>>(9)?.map(Utc),
         by: row.get(10)?,
@@ -197,7 +197,7 @@ fn alert(change: &AlarmChange) -> Alert {
         state: wire_state(change.state).into(),
         at_ms: change.at.0,
         since_ms: change.evidence.since.0,
-        cause: change.cause.name().into(),
+        cause: change.diagnosis.cause.name().into(),
         evidence: change
             .evidence
             .facts

@@ -78,7 +78,7 @@ pub fn write_line(out: &mut impl Write, names: &Names, event: &AlarmEvent) -> io
         names.device(event.device).id,
         event.condition.name(),
         event.state.name(),
-        event.cause.name()
+        event.diagnosis.cause.name()
     )?;
     for fact in &event.evidence.facts {
         write!(out, "  {} {:.1} {}", fact.quantity.name(), fact.value, fact.quantity.unit().symbol())?;
@@ -93,7 +93,7 @@ pub fn write_json(out: &mut impl Write, names: &Names, event: &AlarmEvent) -> io
         "device": names.device(event.device).id,
         "condition": event.condition.name(),
         "state": event.state.name(),
-        "cause": event.cause.name(),
+        "cause": event.diagnosis.cause.name(),
         "since": time(event.evidence.since),
         "evidence": evidence_json(&event.evidence),
     });

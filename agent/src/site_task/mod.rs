@@ -306,13 +306,13 @@ impl Running {
             condition: event.condition,
             state: event.state,
             at: event.at,
-            cause: event.cause,
+            diagnosis: event.diagnosis,
             evidence: event.evidence,
             shelved_until: act.and_then(|act| act.shelved_until),
             by: act.map_or_else(String::new, |act| act.by.clone()),
         };
         tracing::warn!(device = %change.device, condition = change.condition.name(), state = change.state.name(),
-            cause = change.cause.name(), alarm = change.alarm, by = %change.by, "alarm");
+            cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by, "alarm");
         let identity = self.task.journal.identity().clone();
         self.task
             .journal
@@ -428,7 +428,7 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
         condition: alarm.condition,
         state: AlarmState::Normal,
         at: now,
-        cause: alarm.cause,
+        diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
         shelved_until: None,
         by: "config".into(),
@@ -443,7 +443,7 @@ fn restored(alarm: Stored) -> impl Iterator<Item = Restored> {
     let active = (alarm.state != AlarmState::Normal).then_some(Restored::Alarm {
         state: alarm.state,
         changed_at: alarm.changed,
-        cause: alarm.cause,
+        diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
         shelved_until: alarm.shelved_until,
     });

@@ -70,7 +70,7 @@ impl Running {
                     device: device.id.clone(),
                     device_name: device.name.clone(),
                     condition: alarm.condition.name(),
-                    cause: alarm.cause.name(),
+                    cause: alarm.diagnosis.cause.name(),
                     priority: alarm.condition.priority().name(),
                     state: alarm.state.name(),
                     since_ms: alarm.since.0,

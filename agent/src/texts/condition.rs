@@ -67,7 +67,24 @@ pub fn staff(condition: Condition, class: Option<Class>, language: Language) -> 
                 ],
             },
         ),
+        _ => other(language),
     }
+}
+
+/// Words of conditions that have none of their own.
+fn other(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "需要检查",
+            now: "去看一下这台设备。",
+            steps: &["去看一下这台设备。", "拿不准：打电话报修。"],
+        },
+        StaffText {
+            what: "needs a look",
+            now: "Go and look at it.",
+            steps: &["Go and look at it.", "If in doubt: call for repair."],
+        },
+    )
 }
 
 fn too_warm(class: Option<Class>, language: Language) -> StaffText {
@@ -140,7 +157,7 @@ fn too_warm(class: Option<Class>, language: Language) -> StaffText {
                 ],
             },
         ),
-        Some(Class::Chiller | Class::Meter | Class::Light) | None => language.pick(
+        Some(Class::Chiller | Class::Meter | Class::Light | Class::Line | Class::Circuit | Class::Store) | None => language.pick(
             StaffText {
                 what: "太热了",
                 now: "先看门有没有关好，有没有货物挡住出风口。",
@@ -256,6 +273,7 @@ pub fn technical(condition: Condition) -> &'static str {
         Condition::NoResponse => "no good reading from any point for longer than the delay",
         Condition::DemandHigh => "mean power over the demand window above the contracted limit",
         Condition::LightDark => "commanded on but reads back off or draws no current",
+        _ => "see the rules reference",
     }
 }
 

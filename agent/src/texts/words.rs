@@ -14,6 +14,9 @@ pub fn class(class: Class, language: Language) -> &'static str {
         Class::Meter => language.pick("用电", "Electricity"),
         Class::Light => language.pick("照明", "Lights"),
         Class::AirConditioner => language.pick("空调", "Air conditioning"),
+        Class::Line => language.pick("通信线路", "Lines"),
+        Class::Circuit => language.pick("供电回路", "Circuits"),
+        Class::Store => language.pick("门店", "Store"),
     }
 }
 
@@ -95,13 +98,6 @@ pub fn cause(cause: Cause, language: Language) -> &'static str {
     match cause {
         Cause::Unknown => language.pick("看不出来", "The readings do not say"),
         Cause::CompressorNotRunning => language.pick("压缩机没有运行", "The compressor is not running"),
-        Cause::CoolingWithoutEffect => language.pick(
-            "制冷已打开但没有变冷：压缩机、制冷剂或门",
-            "Cooling is on without effect: compressor, refrigerant or door",
-        ),
-        Cause::LoadOrCapacity => {
-            language.pick("降温太慢：门、热货、结霜或风机", "Cools too slowly: door, warm goods, ice or fan")
-        }
         Cause::DefrostNotEnded => language.pick("化霜没有结束", "A defrost has not ended"),
         Cause::DeviceSilent => language
             .pick("设备没有应答：电源、线路或控制器", "The device is silent: power, line or controller"),
@@ -112,6 +108,7 @@ pub fn cause(cause: Cause, language: Language) -> &'static str {
         Cause::LoadAboveContract => language.pick("同时开的设备太多", "Too much equipment runs at once"),
         Cause::SwitchDidNotObey => language.pick("开关没有执行命令", "The switch did not obey"),
         Cause::LampOrCircuit => language.pick("灯或线路坏了", "The lamp or its circuit is broken"),
+        _ => "",
     }
 }
 

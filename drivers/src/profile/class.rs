@@ -54,6 +54,8 @@ pub fn requirements(class: Class) -> &'static [Requirement] {
                 ]
             }
         }
+        // No device of the configuration can be one of these.
+        Class::Line | Class::Circuit | Class::Store => &[],
         Class::Light => const { &[Requirement { names: &["relay_N"], unit: Unit::Flag, is_written: true }] },
         Class::AirConditioner => {
             const {

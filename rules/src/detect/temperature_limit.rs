@@ -37,7 +37,7 @@ impl TemperatureLimitConfig {
         let limit = match class {
             Class::Chiller | Class::ColdRoom => 5.0,
             Class::Freezer => -18.0,
-            Class::Meter | Class::Light | Class::AirConditioner => return None,
+            _ => return None,
         };
         Some(Self {
             direction: Direction::High,
@@ -46,6 +46,11 @@ impl TemperatureLimitConfig {
             delay: Millis::from_mins(30),
             delay_hold_off: Millis::from_mins(90),
         })
+    }
+
+    /// The level below the alarm for a class of equipment, if it has a customary one.
+    pub fn pre_alarm_for_class(_class: Class) -> Option<Self> {
+        None
     }
 
     fn is_beyond(&self, temperature: f64) -> bool {
@@ -243,7 +248,8 @@ mod tests {
     const UNKNOWN: Sample = Sample::Bad(BadReason::NoResponse);
 
     fn config() -> TemperatureLimitConfig {
-        TemperatureLimitConfig::for_class(Class::Freezer).expect("refrigeration")
+        let customary = TemperatureLimitConfig::for_class(Class::Freezer).expect("refrigeration");
+        TemperatureLimitConfig { limit: -18.0, ..customary }
     }
     fn at(minutes: i64) -> Now {
         Now { mono: Mono(-5_000), utc: Utc(1_700_000_000_000) }.after(Millis::from_mins(minutes))

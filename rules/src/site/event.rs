@@ -1,6 +1,6 @@
 //! What goes into a site and what comes out.
 
-use crate::{AlarmState, Cause, Condition, DeviceId, Evidence, Millis, PointId, Reading, Utc};
+use crate::{AlarmState, Condition, DeviceId, Diagnosis, Evidence, Millis, PointId, Reading, Utc};
 
 /// What happens to a site.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,9 +70,11 @@ pub struct AlarmEvent {
     /// When it changed.
     pub at: Utc,
     /// Probable cause, as of when it was raised.
-    pub cause: Cause,
+    pub diagnosis: Diagnosis,
     /// The latest measurements behind it.
     pub evidence: Evidence,
+    /// The alarm that explains it, while it is suppressed by design for that.
+    pub parent: Option<(DeviceId, Condition)>,
 }
 
 /// An alarm that is not normal.
@@ -89,9 +91,11 @@ pub struct AlarmSnapshot {
     /// When the state last changed.
     pub changed_at: Utc,
     /// Probable cause.
-    pub cause: Cause,
+    pub diagnosis: Diagnosis,
     /// The latest measurements behind it.
     pub evidence: Evidence,
+    /// The alarm that explains it, while it is suppressed by design for that.
+    pub parent: Option<(DeviceId, Condition)>,
 }
 
 /// What was known of a condition before a restart.
@@ -108,8 +112,8 @@ pub enum Restored {
         state: AlarmState,
         /// When it came into that state.
         changed_at: Utc,
-        /// The cause said with it.
-        cause: Cause,
+        /// The diagnosis said with it.
+        diagnosis: Diagnosis,
         /// The evidence said with it; at least its `since`.
         evidence: Evidence,
         /// Until when it was put aside, if it was. A shelf without an end ends at the first tick.

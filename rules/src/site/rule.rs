@@ -1,26 +1,38 @@
 //! One rule at work: a detector or schedule with the points it looks at.
 
 use super::Points;
+use crate::cabinet::{CABINET_CONDITIONS, Cabinet, CabinetConfig, CabinetPoints, Scene};
 use crate::detect::{
-    Demand, DemandConfig, Direction, LightDark, LightDarkConfig, LightDarkInput, NoResponse,
-    NoResponseConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
+    Census, Demand, DemandConfig, Direction, LightDark, LightDarkConfig, LightDarkInput, NoResponse,
+    NoResponseConfig, Outage, OutageConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
 };
 use crate::schedule::{LightSchedule, LightScheduleConfig};
 use crate::{
-    BadReason, Cause, Change, Condition, Evidence, Millis, Now, PointId, Quality, Quantity, Sample, Utc,
+    BadReason, Cause, Change, Condition, Diagnosis, Evidence, Millis, Now, PointId, Quality, Sample, Utc,
 };
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// Air temperature beyond a limit.
+    /// Everything about a refrigerated cabinet.
+    Cabinet {
+        /// What is known of it.
+        points: CabinetPoints,
+        /// Settings.
+        config: CabinetConfig,
+    },
+    /// Whatever hangs on this line, circuit or store has gone at once; what hangs on it was told with
+    /// [`Site::hang`](super::Site::hang).
+    Outage {
+        /// Settings.
+        config: OutageConfig,
+    },
+    /// Air temperature beyond a limit, of equipment that is no cabinet.
     TemperatureLimit {
         /// Air temperature, °C.
         air: PointId,
         /// Flag: the device defrosts.
         defrost: Option<PointId>,
-        /// Flag: the compressor (or its cooling demand) is on; only tells causes apart.
-        compressor: Option<PointId>,
         /// Settings.
         config: TemperatureLimitConfig,
     },
@@ -59,91 +71,93 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// What it can find; a schedule finds nothing.
-    pub fn condition(&self) -> Option<Condition> {
+    /// What it can find, in the order in which its alarms are kept; a schedule finds nothing.
+    pub fn conditions(&self) -> heapless::Vec<Condition, { CABINET_CONDITIONS.len() }> {
+        match self {
+            Self::Cabinet { config, .. } => {
+                CABINET_CONDITIONS.into_iter().filter(|condition| config.watches(*condition)).collect()
+            }
+            _ => self.condition().into_iter().collect(),
+        }
+    }
+
+    /// The one thing it can find; none for a cabinet, which finds many, and for a schedule.
+    fn condition(&self) -> Option<Condition> {
         match self {
             Self::TemperatureLimit { config, .. } => Some(match config.direction {
                 Direction::High => Condition::TemperatureHigh,
                 Direction::Low => Condition::TemperatureLow,
             }),
+            Self::Outage { config } => Some(config.condition),
             Self::NoResponse { .. } => Some(Condition::NoResponse),
             Self::Demand { .. } => Some(Condition::DemandHigh),
             Self::LightDark { .. } => Some(Condition::LightDark),
-            Self::LightSchedule { .. } => None,
+            Self::Cabinet { .. } | Self::LightSchedule { .. } => None,
         }
     }
 
-    /// The points a new reading of which steps it at once. The schedule and a cause can wait for
-    /// the next tick; silence is watched per device.
+    /// The points a new reading of which steps it at once. The rest can wait for the next tick; silence
+    /// is watched per device.
     pub(super) fn watched(&self) -> [Option<PointId>; 2] {
         match *self {
+            Self::Cabinet { points, .. } => [Some(points.air), None],
             Self::TemperatureLimit { air, defrost, .. } => [Some(air), defrost],
             Self::Demand { power, .. } => [Some(power), None],
             Self::LightDark { switch, power, .. } => [Some(switch), power],
-            Self::NoResponse { .. } | Self::LightSchedule { .. } => [None, None],
+            Self::Outage { .. } | Self::NoResponse { .. } | Self::LightSchedule { .. } => [None, None],
         }
     }
 
-    /// Every point it names.
-    pub(super) fn points(&self) -> [Option<PointId>; 3] {
-        let [first, second] = self.watched();
+    /// Whether every point it names `is_known`.
+    pub(super) fn names_only(&self, is_known: impl Fn(PointId) -> bool) -> bool {
         match *self {
-            Self::TemperatureLimit { compressor, .. } => [first, second, compressor],
-            Self::LightSchedule { switch, .. } => [Some(switch), None, None],
-            Self::NoResponse { vital, .. } => [vital, None, None],
-            _ => [first, second, None],
+            Self::Cabinet { points, .. } => points.all().all(is_known),
+            Self::LightSchedule { switch, .. } => is_known(switch),
+            Self::NoResponse { vital, .. } => vital.is_none_or(is_known),
+            _ => self.watched().into_iter().flatten().all(is_known),
         }
     }
 }
 
-/// A rule's state machine. The window of a demand is large and lives in the site, by number.
+/// A rule's state machine. Cabinets and the windows of demands are large and live in the site, by number.
 pub(super) enum Running {
-    TemperatureLimit {
-        detector: TemperatureLimit,
-        air: PointId,
-        defrost: Option<PointId>,
-        compressor: Option<PointId>,
-    },
-    NoResponse {
-        detector: NoResponse,
-        vital: Option<PointId>,
-    },
-    Demand {
-        detector: usize,
-        power: PointId,
-    },
-    LightDark {
-        detector: LightDark,
-        switch: PointId,
-        power: Option<PointId>,
-    },
-    LightSchedule {
-        schedule: LightSchedule,
-        switch: PointId,
-    },
+    Cabinet { cabinet: usize, points: CabinetPoints },
+    Outage(Outage),
+    TemperatureLimit { detector: TemperatureLimit, air: PointId, defrost: Option<PointId> },
+    NoResponse { detector: NoResponse, vital: Option<PointId> },
+    Demand { detector: usize, power: PointId },
+    LightDark { detector: LightDark, switch: PointId, power: Option<PointId> },
+    LightSchedule { schedule: LightSchedule, switch: PointId },
 }
 
 /// What a rule sees besides its points.
 pub(super) struct Sight<'a> {
     pub points: &'a Points,
+    pub cabinets: &'a mut [Cabinet],
     pub demands: &'a mut [Demand],
     /// Something good just came from the device.
     pub heard: bool,
+    /// The point that was just read, if one was.
+    pub read: Option<PointId>,
     /// What the light of this rule was last commanded to.
     pub commanded: Option<bool>,
+    /// What hangs on the device of this rule.
+    pub census: Census,
 }
 
 impl Running {
-    /// The state machine of `rule`; `demand` is the number of its window, if it is a demand.
-    pub(super) fn new(rule: Rule, poll: Millis, demand: usize) -> Self {
+    /// The state machine of `rule`; `number` is that of its cabinet or window, if it has one.
+    pub(super) fn new(rule: Rule, poll: Millis, number: usize) -> Self {
         match rule {
-            Rule::TemperatureLimit { air, defrost, compressor, config } => {
-                Self::TemperatureLimit { detector: TemperatureLimit::new(config), air, defrost, compressor }
+            Rule::Cabinet { points, .. } => Self::Cabinet { cabinet: number, points },
+            Rule::Outage { config } => Self::Outage(Outage::new(config)),
+            Rule::TemperatureLimit { air, defrost, config } => {
+                Self::TemperatureLimit { detector: TemperatureLimit::new(config), air, defrost }
             }
             Rule::NoResponse { vital, config } => {
                 Self::NoResponse { detector: NoResponse::new(config, poll), vital }
             }
-            Rule::Demand { power, .. } => Self::Demand { detector: demand, power },
+            Rule::Demand { power, .. } => Self::Demand { detector: number, power },
             Rule::LightDark { switch, power, config } => {
                 Self::LightDark { detector: LightDark::new(config), switch, power }
             }
@@ -154,24 +168,42 @@ impl Running {
     }
 
     /// The equipment was running before the agent started.
-    pub(super) fn resume(&mut self) {
-        if let Self::TemperatureLimit { detector, .. } = self {
-            detector.resume();
+    pub(super) fn resume(&mut self, cabinets: &mut [Cabinet]) {
+        match self {
+            Self::TemperatureLimit { detector, .. } => detector.resume(),
+            Self::Cabinet { cabinet, .. } => cabinets[*cabinet].resume(),
+            _ => {}
         }
     }
 
-    pub(super) fn restore_pending(&mut self, now: Now, since: Utc) {
+    pub(super) fn restore_pending(
+        &mut self,
+        now: Now,
+        condition: Condition,
+        since: Utc,
+        cabinets: &mut [Cabinet],
+    ) {
         match self {
+            Self::Cabinet { cabinet, .. } => cabinets[*cabinet].restore_pending(now, condition, since),
             Self::TemperatureLimit { detector, .. } => detector.restore_pending(now, since),
             Self::LightDark { detector, .. } => detector.restore_pending(now, since),
             // These have no pending state to go on from.
-            Self::NoResponse { .. } | Self::Demand { .. } | Self::LightSchedule { .. } => {}
+            Self::Outage(_) | Self::NoResponse { .. } | Self::Demand { .. } | Self::LightSchedule { .. } => {}
         }
     }
 
-    pub(super) fn restore_raised(&mut self, now: Now, evidence: &Evidence, demands: &mut [Demand]) {
+    pub(super) fn restore_raised(
+        &mut self,
+        now: Now,
+        condition: Condition,
+        evidence: &Evidence,
+        cabinets: &mut [Cabinet],
+        demands: &mut [Demand],
+    ) {
         let since = evidence.since;
         match self {
+            Self::Cabinet { cabinet, .. } => cabinets[*cabinet].restore_raised(now, condition, evidence),
+            Self::Outage(detector) => detector.restore_raised(now, since),
             Self::TemperatureLimit { detector, .. } => detector.restore_raised(now, evidence),
             Self::NoResponse { detector, .. } => detector.restore_raised(now, since),
             Self::Demand { detector, .. } => demands[*detector].restore_raised(now, since),
@@ -180,33 +212,66 @@ impl Running {
         }
     }
 
-    /// Looks at the points; gives the change of mind and, where it raised, the probable cause.
-    pub(super) fn look(&mut self, now: Now, sight: Sight) -> Option<(Change, Cause)> {
+    /// Looks at the points; gives each condition that changes and, for one that was raised, its
+    /// diagnosis.
+    pub(super) fn look(&mut self, now: Now, sight: Sight, out: &mut dyn FnMut(Condition, Change, Diagnosis)) {
         let sample = |point: PointId| sight.points.sample(now.mono, point);
         let flag = |point: Option<PointId>| point.and_then(|point| sample(point).flag());
+        let mut say = |condition: Condition, change: Option<Change>, cause: Cause| {
+            if let Some(change) = change {
+                out(condition, change, Diagnosis::certain(cause));
+            }
+        };
         match self {
-            Self::TemperatureLimit { detector, air, defrost, compressor } => {
+            Self::Cabinet { cabinet, points } => {
                 // Right after a restart a point that was not yet asked is not silent: a delay that
                 // ran out meanwhile is judged by the first reading.
+                if !sight.points.is_due(now.mono, points.air) {
+                    return;
+                }
+                let scene = scene(now, sight.points, points, sight.read == Some(points.air));
+                let cabinet = &mut sight.cabinets[*cabinet];
+                let mut changes = heapless::Vec::<_, { 2 * CABINET_CONDITIONS.len() }>::new();
+                cabinet.step(now, scene, &mut |condition, change| {
+                    let pushed = changes.push((condition, change));
+                    debug_assert!(pushed.is_ok(), "a condition changes at most twice in a step");
+                });
+                // Weighed when all detectors have spoken, so that the first alarm knows of the second.
+                for (condition, change) in changes {
+                    let diagnosis = match change {
+                        Change::Raised(_) => cabinet.diagnose(now, condition),
+                        _ => Diagnosis::default(),
+                    };
+                    out(condition, change, diagnosis);
+                }
+            }
+            Self::Outage(detector) => {
+                let cause = detector.cause();
+                say(detector.condition(), detector.step(now, sight.census), cause);
+            }
+            Self::TemperatureLimit { detector, air, defrost } => {
                 if !sight.points.is_due(now.mono, *air) {
-                    return None;
+                    return;
                 }
                 let input = TemperatureInput { temperature: sample(*air), defrost: flag(*defrost) };
-                let change = detector.step(now, input)?;
-                let cause = warm_cause(detector, &change, flag(*compressor));
-                Some((change, cause))
+                let condition = match detector.direction() {
+                    Direction::High => Condition::TemperatureHigh,
+                    Direction::Low => Condition::TemperatureLow,
+                };
+                say(condition, detector.step(now, input), Cause::Unknown);
             }
             Self::NoResponse { detector, vital } => {
-                let change = detector.step(now, sight.heard)?;
+                let change = detector.step(now, sight.heard);
                 // The device answers, but not with this value.
                 let cause = match vital.map(|vital| sample(vital).quality()) {
                     Some(Quality::Bad(reason)) if reason != BadReason::NoResponse => Cause::ValueUnusable,
                     _ => Cause::DeviceSilent,
                 };
-                Some((change, cause))
+                say(Condition::NoResponse, change, cause);
             }
             Self::Demand { detector, power } => {
-                Some((sight.demands[*detector].step(now, sample(*power))?, Cause::LoadAboveContract))
+                let change = sight.demands[*detector].step(now, sample(*power));
+                say(Condition::DemandHigh, change, Cause::LoadAboveContract);
             }
             Self::LightDark { detector, switch, power } => {
                 let read_back = sample(*switch);
@@ -216,9 +281,9 @@ impl Running {
                     Some(false) => Cause::SwitchDidNotObey,
                     Some(true) | None => Cause::LampOrCircuit,
                 };
-                Some((detector.step(now, input)?, cause))
+                say(Condition::LightDark, detector.step(now, input), cause);
             }
-            Self::LightSchedule { .. } => None,
+            Self::LightSchedule { .. } => {}
         }
     }
 
@@ -235,33 +300,22 @@ impl Running {
     }
 }
 
-/// A cabinet this much colder than at its worst is cooling down, K: beyond the sensor's steps and noise.
-const COOLS_DOWN: f64 = 0.5;
-
-fn cools_down(change: &Change) -> Option<bool> {
-    let Change::Raised(evidence) = change else { return None };
-    let (worst, temperature) =
-        (evidence.value(Quantity::WorstTemperature)?, evidence.value(Quantity::Temperature)?);
-    Some(worst - temperature >= COOLS_DOWN)
-}
-
-/// Why a cabinet is too warm, as far as its flags tell. A defrost stops the compressor by design, so
-/// while one is on the compressor's flag says nothing. Nothing is claimed of a cabinet that is too
-/// cold.
-fn warm_cause(detector: &TemperatureLimit, change: &Change, compressor: Option<bool>) -> Cause {
-    if detector.direction() == Direction::Low {
-        Cause::Unknown
-    } else if detector.is_defrosting() {
-        if detector.defrost_not_ended() { Cause::DefrostNotEnded } else { Cause::Unknown }
-    } else {
-        match compressor {
-            Some(false) => Cause::CompressorNotRunning,
-            Some(true) => match cools_down(change) {
-                Some(true) => Cause::LoadOrCapacity,
-                Some(false) => Cause::CoolingWithoutEffect,
-                None => Cause::Unknown,
-            },
-            None => Cause::Unknown,
-        }
+/// What was read of a cabinet, as of now.
+#[expect(clippy::cast_possible_truncation, reason = "measurements")]
+fn scene(now: Now, points: &Points, of: &CabinetPoints, is_new: bool) -> Scene {
+    let number = |point: Option<PointId>| Some(points.sample(now.mono, point?).good()? as f32);
+    let flag = |point: Option<PointId>| points.sample(now.mono, point?).flag();
+    Scene {
+        air: points.sample(now.mono, of.air),
+        is_new,
+        evaporator: number(of.evaporator),
+        ambient: number(of.ambient),
+        set_point: number(of.set_point),
+        power: number(of.power),
+        asked: flag(of.compressor),
+        fan: flag(of.fan),
+        defrost_flag: flag(of.defrost),
+        door: flag(of.door),
+        ..Scene::unknown()
     }
 }
