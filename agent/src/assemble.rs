@@ -59,6 +59,24 @@ pub struct PointName {
 }
 
 impl Names {
+    /// The names of one device of that class, which it is named after, with these points.
+    pub fn of_one(class: Class, points: &[(&str, Unit)]) -> Self {
+        let device = DeviceName {
+            id: class.name().into(),
+            name: class.name().into(),
+            class,
+            first_point: 0,
+            point_count: next_id(points.len()),
+            borrowed: Vec::new(),
+        };
+        let point = |(name, unit): &(&str, Unit)| PointName {
+            device: DeviceId(0),
+            name: (*name).into(),
+            unit: *unit,
+            deadband: 0.0,
+        };
+        Self { devices: vec![device], points: points.iter().map(point).collect() }
+    }
     /// The device's names.
     pub fn device(&self, id: DeviceId) -> &DeviceName {
         &self.devices[usize::from(id.0)]

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
 use crate::profile_tool::{self, ProfileCommand};
-use crate::replay::{self, Recording};
+use crate::replay;
 use chrono::{DateTime, SecondsFormat};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -63,18 +63,7 @@ enum Command {
         by: String,
     },
     /// Run recorded readings through the rules of this store and print each alarm change.
-    Replay {
-        /// The store's configuration.
-        #[arg(long, default_value = "store.toml")]
-        config: PathBuf,
-        /// First column `time` (RFC 3339), other columns points such as `freezer-2/air_temperature`;
-        /// an empty cell is no reading.
-        #[arg(long)]
-        csv: PathBuf,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
-    },
+    Replay(replay::Replay),
     /// Device profiles: check a file, list them, print their schema.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -113,9 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Ack { config, alarm, by } => {
             load(&config).and_then(|config| acknowledge(&config, alarm, &by))
         }
-        Command::Replay { config, csv, json } => {
-            load(&config).and_then(|config| print_replay(&config, &csv, json))
-        }
+        Command::Replay(command) => command.run(),
         Command::Profile(command) => profile_tool::run(&command),
         Command::Plan { config, json } => installer::plan::plan(&config, json, &mut std::io::stdout().lock()),
         Command::Scan(command) => command.run(),
@@ -232,27 +219,4 @@ fn acknowledge(config: &Config, alarm: u64, by: &str) -> Result<(), Failure> {
     }
     let why = body.read_to_string().unwrap_or_default();
     Err(Failure::Outcome(format!("alarm {alarm} was not acknowledged: {}", why.trim())))
-}
-
-fn print_replay(config: &Config, csv: &Path, json: bool) -> Result<(), Failure> {
-    let wrong = |message: String| Failure::Input(format!("{}: {message}\n", csv.display()));
-    let file = std::fs::File::open(csv).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    let recording = Recording::read(config, file).map_err(|error| wrong(error.to_string()))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut changes = 0_u64;
-    replay::replay(config, &recording, |names, event| {
-        changes += 1;
-        if json {
-            replay::write_json(&mut out, names, event)
-        } else {
-            replay::write_line(&mut out, names, event)
-        }
-    })
-    .map_err(|error| match error {
-        replay::ReplayError::Output(error) => Failure::output(error),
-        error @ replay::ReplayError::Site(_) => Failure::outcome(error),
-    })?;
-    out.flush().map_err(Failure::output)?;
-    eprintln!("{} rows judged, {changes} alarm changes", recording.rows.len());
-    Ok(())
 }

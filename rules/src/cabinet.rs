@@ -68,8 +68,10 @@ pub struct Cabinet {
     power_lost: PowerLost,
     /// Which of [`CABINET_CONDITIONS`] are true now.
     active: u16,
-    /// When the diagnosis was last weighed, and its result.
+    /// The last result of weighing.
     diagnosis: Diagnosis,
+    /// The last moment, completed.
+    scene: Scene,
 }
 
 impl Cabinet {
@@ -93,6 +95,7 @@ impl Cabinet {
             power_lost: PowerLost::new(config.power_lost),
             active: 0,
             diagnosis: Diagnosis::default(),
+            scene: Scene::unknown(),
             config,
         }
     }
@@ -167,6 +170,12 @@ impl Cabinet {
             note(Condition::CapacityLoss, self.capacity.frame(now, &frame, &scene));
         }
         self.active = active;
+        self.scene = scene;
+    }
+
+    /// The last moment it looked at, completed.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
     }
 
     /// Everything the detectors know that bears on a cause.

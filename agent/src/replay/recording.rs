@@ -2,7 +2,7 @@
 //! `freezer-2/air_temperature`. An empty cell is no reading.
 
 use crate::config::Config;
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDateTime};
 use std::io::Read;
 use storewarden_rules::{Millis, Utc};
 
@@ -34,13 +34,16 @@ pub enum RecordingError {
     #[error("line 1: the first column must be `time`, not `{0}`")]
     FirstColumn(String),
     /// A column that is no point of the config.
-    #[error("line 1: column `{column}` is no point of the config; points are {known}")]
+    #[error("line 1: column `{column}` is not known; write one of {known}")]
     UnknownPoint {
         /// The column.
         column: String,
         /// Some that would do.
         known: String,
     },
+    /// No cabinet without its air.
+    #[error("line 1: there is no column `air_temperature`; a cabinet is judged by it")]
+    NoAir,
     /// The same column twice.
     #[error("line 1: column `{0}` is there twice")]
     DoubleColumn(String),
@@ -72,9 +75,37 @@ pub enum RecordingError {
     },
 }
 
+/// What a time without its zone means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// Nothing: schedules and stamps depend on it.
+    Needed,
+    /// UTC: only the steps count.
+    UtcIfNone,
+}
+
+impl Zone {
+    fn read(self, text: &str) -> Option<Utc> {
+        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+            return Some(Utc(at.timestamp_millis()));
+        }
+        let at = NaiveDateTime::parse_from_str(&text.replacen('T', " ", 1), "%Y-%m-%d %H:%M:%S%.f").ok()?;
+        (self == Self::UtcIfNone).then(|| Utc(at.and_utc().timestamp_millis()))
+    }
+}
+
 impl Recording {
     /// Reads a recording of points of `config`.
     pub fn read(config: &Config, csv: impl Read) -> Result<Self, RecordingError> {
+        Self::read_columns(csv, Zone::Needed, |column| check_column(config, column))
+    }
+
+    /// Reads a recording each of whose columns passes `check`.
+    pub(super) fn read_columns(
+        csv: impl Read,
+        zone: Zone,
+        check: impl Fn(&str) -> Result<(), RecordingError>,
+    ) -> Result<Self, RecordingError> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv);
         let header = reader.headers()?.clone();
         let first = header.get(0).unwrap_or("").trim_start_matches('\u{feff}');
@@ -83,7 +114,7 @@ impl Recording {
         }
         let columns: Vec<String> = header.iter().skip(1).map(str::to_owned).collect();
         for (index, column) in columns.iter().enumerate() {
-            check_column(config, column)?;
+            check(column)?;
             if columns[..index].contains(column) {
                 return Err(RecordingError::DoubleColumn(column.clone()));
             }
@@ -93,10 +124,7 @@ impl Recording {
             let record = record?;
             let line = record.position().map_or(0, csv::Position::line);
             let text = record.get(0).unwrap_or("");
-            let at = DateTime::parse_from_rfc3339(text)
-                .map_err(|_| RecordingError::Time { line, text: text.into() })?
-                .timestamp_millis();
-            let at = Utc(at);
+            let at = zone.read(text).ok_or_else(|| RecordingError::Time { line, text: text.into() })?;
             if rows.last().is_some_and(|last| last.at >= at) {
                 return Err(RecordingError::Order { line, text: text.into() });
             }

@@ -13,6 +13,7 @@ use crate::{
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "passed once, when the site is put together")]
 pub enum Rule {
     /// Everything about a refrigerated cabinet.
     Cabinet {
