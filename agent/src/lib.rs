@@ -12,6 +12,7 @@ mod backoff;
 pub mod cli;
 pub mod config;
 pub mod console;
+mod expression;
 pub mod failure;
 pub mod hq_link;
 pub mod installer;

@@ -16,6 +16,7 @@ mod class;
 mod condition;
 pub mod detect;
 pub mod diagnosis;
+pub mod expression;
 mod reading;
 pub mod schedule;
 mod site;

@@ -11,6 +11,7 @@ pub use rule::Rule;
 
 use crate::cabinet::{CABINET_CONDITIONS, Cabinet};
 use crate::detect::{Census, Demand};
+use crate::expression::Expression;
 use crate::{
     AlarmInput, BadReason, Change, Class, Condition, DeviceId, Diagnosis, Millis, Mono, Now, PointId,
     Reading, Sample,
@@ -52,6 +53,7 @@ pub struct Site {
     rules: Vec<RuleOf, RULES_MAX>,
     cabinets: Vec<Cabinet, CABINETS_MAX>,
     demands: Vec<Demand, DEMANDS_MAX>,
+    expressions: Vec<Expression, { crate::USER_RULES_MAX as usize }>,
     alarms: Vec<Slot, ALARMS_MAX>,
 }
 
@@ -87,6 +89,8 @@ pub enum SiteFull {
     Cabinets,
     /// 16 rules of power demand are there.
     Demands,
+    /// 64 rules of the user are there.
+    Expressions,
     /// The device has a rule for this condition, or the switch a schedule.
     Taken,
     /// No such device or point was added.
@@ -101,6 +105,7 @@ impl fmt::Display for SiteFull {
             Self::Rules => "a site holds 512 rules; leave some out",
             Self::Cabinets => "a site holds 64 cabinets; leave some out",
             Self::Demands => "a site holds 16 demand rules; leave some out",
+            Self::Expressions => "a site holds 64 rules of its own, counted by device; leave some out",
             Self::Taken => {
                 "one device has one rule per condition and one switch one schedule; leave the second out"
             }
@@ -126,6 +131,7 @@ impl Site {
             rules: Vec::new(),
             cabinets: Vec::new(),
             demands: Vec::new(),
+            expressions: Vec::new(),
             alarms: Vec::new(),
         }
     }
@@ -185,6 +191,10 @@ impl Site {
                 self.cabinets.push(Cabinet::new(config)).map_err(|_| SiteFull::Cabinets)?;
                 self.cabinets.len() - 1
             }
+            Rule::Expression { program, delay, .. } => {
+                self.expressions.push(Expression::new(program, delay)).map_err(|_| SiteFull::Expressions)?;
+                self.expressions.len() - 1
+            }
             _ => 0,
         };
         let first_alarm = u16::try_from(self.alarms.len()).map_err(|_| SiteFull::Rules)?;
@@ -227,7 +237,7 @@ impl Site {
             Restored::Pending { since } => {
                 slot.restore_pending();
                 if !slot.is_active() {
-                    running.restore_pending(now, condition, since, &mut self.cabinets);
+                    running.restore_pending(now, condition, since, &mut self.cabinets, &mut self.expressions);
                 }
             }
             Restored::Alarm { state, changed_at, diagnosis, evidence, shelved_until } => {
@@ -236,7 +246,14 @@ impl Site {
                     Before { state, changed_at, diagnosis, evidence: evidence.clone(), shelved_until },
                 );
                 if slot.is_active() {
-                    running.restore_raised(now, condition, &evidence, &mut self.cabinets, &mut self.demands);
+                    running.restore_raised(
+                        now,
+                        condition,
+                        &evidence,
+                        &mut self.cabinets,
+                        &mut self.demands,
+                        &mut self.expressions,
+                    );
                 }
             }
         }
@@ -361,6 +378,7 @@ impl Site {
             points: &self.points,
             cabinets: &mut self.cabinets,
             demands: &mut self.demands,
+            expressions: &mut self.expressions,
             heard,
             read,
             commanded,

@@ -6,6 +6,7 @@ use crate::detect::{
     Census, Demand, DemandConfig, Direction, LightDark, LightDarkConfig, LightDarkInput, NoResponse,
     NoResponseConfig, Outage, OutageConfig, TemperatureInput, TemperatureLimit, TemperatureLimitConfig,
 };
+use crate::expression::{Expression, Program};
 use crate::schedule::{LightSchedule, LightScheduleConfig};
 use crate::{
     BadReason, Cause, Change, Condition, Diagnosis, Evidence, Millis, Now, PointId, Quality, Sample, Utc,
@@ -13,7 +14,6 @@ use crate::{
 
 /// What a device is watched for, or switched by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "passed once, when the site is put together")]
 pub enum Rule {
     /// Everything about a refrigerated cabinet.
     Cabinet {
@@ -62,6 +62,15 @@ pub enum Rule {
         /// Settings.
         config: LightDarkConfig,
     },
+    /// A rule that the chain or the store wrote itself.
+    Expression {
+        /// Its number, below [`crate::USER_RULES_MAX`]; the configuration has its name.
+        number: u8,
+        /// When it is true.
+        program: Program,
+        /// For how long; 0 or more.
+        delay: Millis,
+    },
     /// When a light is on.
     LightSchedule {
         /// Flag: the switch, read and written.
@@ -93,6 +102,7 @@ impl Rule {
             Self::NoResponse { .. } => Some(Condition::NoResponse),
             Self::Demand { .. } => Some(Condition::DemandHigh),
             Self::LightDark { .. } => Some(Condition::LightDark),
+            Self::Expression { number, .. } => Some(Condition::User(*number)),
             Self::Cabinet { .. } | Self::LightSchedule { .. } => None,
         }
     }
@@ -105,7 +115,10 @@ impl Rule {
             Self::TemperatureLimit { air, defrost, .. } => [Some(air), defrost],
             Self::Demand { power, .. } => [Some(power), None],
             Self::LightDark { switch, power, .. } => [Some(switch), power],
-            Self::Outage { .. } | Self::NoResponse { .. } | Self::LightSchedule { .. } => [None, None],
+            Self::Outage { .. }
+            | Self::NoResponse { .. }
+            | Self::Expression { .. }
+            | Self::LightSchedule { .. } => [None, None],
         }
     }
 
@@ -114,13 +127,15 @@ impl Rule {
         match *self {
             Self::Cabinet { points, .. } => points.all().all(is_known),
             Self::LightSchedule { switch, .. } => is_known(switch),
+            Self::Expression { program, .. } => program.points().all(is_known),
             Self::NoResponse { vital, .. } => vital.is_none_or(is_known),
             _ => self.watched().into_iter().flatten().all(is_known),
         }
     }
 }
 
-/// A rule's state machine. Cabinets and the windows of demands are large and live in the site, by number.
+/// A rule's state machine. Cabinets, expressions and the windows of demands are large and live in the
+/// site, by number.
 pub(super) enum Running {
     Cabinet { cabinet: usize, points: CabinetPoints },
     Outage(Outage),
@@ -128,6 +143,7 @@ pub(super) enum Running {
     NoResponse { detector: NoResponse, vital: Option<PointId> },
     Demand { detector: usize, power: PointId },
     LightDark { detector: LightDark, switch: PointId, power: Option<PointId> },
+    Expression { expression: usize, condition: Condition },
     LightSchedule { schedule: LightSchedule, switch: PointId },
 }
 
@@ -136,6 +152,7 @@ pub(super) struct Sight<'a> {
     pub points: &'a Points,
     pub cabinets: &'a mut [Cabinet],
     pub demands: &'a mut [Demand],
+    pub expressions: &'a mut [Expression],
     /// Something good just came from the device.
     pub heard: bool,
     /// The point that was just read, if one was.
@@ -162,6 +179,9 @@ impl Running {
             Rule::LightDark { switch, power, config } => {
                 Self::LightDark { detector: LightDark::new(config), switch, power }
             }
+            Rule::Expression { number: name, .. } => {
+                Self::Expression { expression: number, condition: Condition::User(name) }
+            }
             Rule::LightSchedule { switch, config } => {
                 Self::LightSchedule { schedule: LightSchedule::new(config), switch }
             }
@@ -183,8 +203,10 @@ impl Running {
         condition: Condition,
         since: Utc,
         cabinets: &mut [Cabinet],
+        expressions: &mut [Expression],
     ) {
         match self {
+            Self::Expression { expression, .. } => expressions[*expression].restore_pending(now, since),
             Self::Cabinet { cabinet, .. } => cabinets[*cabinet].restore_pending(now, condition, since),
             Self::TemperatureLimit { detector, .. } => detector.restore_pending(now, since),
             Self::LightDark { detector, .. } => detector.restore_pending(now, since),
@@ -200,6 +222,7 @@ impl Running {
         evidence: &Evidence,
         cabinets: &mut [Cabinet],
         demands: &mut [Demand],
+        expressions: &mut [Expression],
     ) {
         let since = evidence.since;
         match self {
@@ -209,6 +232,7 @@ impl Running {
             Self::NoResponse { detector, .. } => detector.restore_raised(now, since),
             Self::Demand { detector, .. } => demands[*detector].restore_raised(now, since),
             Self::LightDark { detector, .. } => detector.restore_raised(now, since),
+            Self::Expression { expression, .. } => expressions[*expression].restore_raised(now, since),
             Self::LightSchedule { .. } => {}
         }
     }
@@ -283,6 +307,10 @@ impl Running {
                     Some(true) | None => Cause::LampOrCircuit,
                 };
                 say(Condition::LightDark, detector.step(now, input), cause);
+            }
+            Self::Expression { expression, condition } => {
+                let change = sight.expressions[*expression].step(now, sample);
+                say(*condition, change, Cause::UserRule);
             }
             Self::LightSchedule { .. } => {}
         }
