@@ -102,6 +102,72 @@ fn the_fridge_is_too_warm_for_half_an_hour_seventeen_times() {
     assert_eq!(raised(&lines, "chiller-1").len(), 17);
 }
 
+/// The freezer of the recording as a first look takes it.
+fn freezer_alone(scene: &Scene) -> PathBuf {
+    let text = std::fs::read_to_string(recording()).unwrap();
+    let rows = text.lines().skip(1).map(|line| {
+        let cells: Vec<_> = line.split(',').collect();
+        format!("{},{}\n", cells[0], cells[1])
+    });
+    let path = scene.path("freezer.csv");
+    std::fs::write(&path, format!("time,air_temperature\n{}", rows.collect::<String>())).unwrap();
+    path
+}
+
+/// The agent's `replay` without a configuration.
+fn first_look(arguments: &[&OsStr]) -> std::process::Output {
+    let mut command = parties::program("storewarden");
+    command.arg("replay").args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_class_alone_is_enough_for_a_first_look() {
+    let scene = Scene::new();
+    let csv = freezer_alone(&scene);
+    let words = ["--class", "freezer", "--json", "--csv"].map(OsStr::new);
+    let output = first_look(&[words[0], words[1], words[2], words[3], csv.as_os_str()]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    for line in said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        for key in ["time", "device", "condition", "state", "cause", "probability", "evidence"] {
+            assert!(!line[key].is_null(), "{key} is missing: {line}");
+        }
+        assert_ne!(line["condition"], "temperature_high", "{line}");
+        assert_ne!(line["condition"], "goods_warm", "{line}");
+    }
+
+    let moment = OsStr::new("freezer@2018-06-03T01:20:00Z");
+    let output =
+        first_look(&[words[0], words[1], OsStr::new("--explain"), moment, words[3], csv.as_os_str()]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    for words in ["air_temperature: -17.4 °C", "usual between defrosts", "temperature_high: normal", "next:"]
+    {
+        assert!(said.contains(words), "`{words}` is not said:\n{said}");
+    }
+}
+
+#[test]
+fn a_first_look_refuses_what_it_does_not_know() {
+    let scene = Scene::new();
+    let csv = scene.path("odd.csv");
+    for (text, words) in [
+        ("time,temp\n2018-06-01T07:00:00Z,-20\n", "write one of air_temperature"),
+        ("time,power\n2018-06-01T07:00:00Z,20\n", "no column `air_temperature`"),
+    ] {
+        std::fs::write(&csv, text).unwrap();
+        let output = first_look(
+            &["--class", "freezer", "--csv"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([csv.as_os_str()])
+                .collect::<Vec<_>>(),
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "`{words}` is not said:\n{said}");
+    }
+}
+
 /// Runs a bad recording; it must be refused with these words.
 #[track_caller]
 fn refused(csv: &str, words: &[&str]) {
