@@ -147,7 +147,8 @@ impl Cabinet {
         note(Condition::DefrostAbnormal, self.defrost.step(now, &scene));
         scene.phase = self.defrost.phase();
         note(Condition::CompressorAbnormal, self.compressor.step(now, &scene));
-        let input = TemperatureInput { temperature: scene.air, defrost: scene.phase.holds_off() };
+        let input =
+            TemperatureInput { temperature: self.probe.believable(&scene), defrost: scene.phase.holds_off() };
         for (condition, limit) in [
             (Condition::TemperatureHigh, &mut self.high),
             (Condition::TemperatureLow, &mut self.low),
@@ -283,4 +284,4 @@ pub fn index_of(condition: Condition) -> usize {
     place.expect("only conditions of a cabinet are asked for")
 }
 
-const _: () = assert!(size_of::<Cabinet>() <= 1_900, "with its alarms a cabinet takes at most 4 KB");
+const _: () = assert!(size_of::<Cabinet>() <= 3_600, "with its alarms a cabinet takes at most 4 KB");

@@ -1,19 +1,22 @@
 //! Defrosts, by their flag or by their shape: whether they end, come, and last as usual.
 
 use crate::cabinet::{Frame, Phase, Scene};
+use crate::detect::Band;
 use crate::diagnosis::Symptoms;
-use crate::{Change, Class, Millis, Now, Utc};
+use crate::{Cause, Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Defrost`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DefrostConfig {
-    /// Longest time from the start of a defrost to the end of its heat.
+    /// Longest time from the start of a defrost to the end of its heat. 45 min: factory setting of the
+    /// Danfoss EKC 202 family; 15 min of grace are added before it is a condition.
     pub duration_max: Millis,
-    /// Longest time from then until the air is back where it usually is.
+    /// Longest time from then until the air is back where it usually is. 90 min: the same family's
+    /// alarm delay after a defrost.
     pub recovery_max: Millis,
-    /// Shortest time between two starts that is not too often.
+    /// Shortest time between two starts that is not too often. 2 h; a choice of this project.
     pub interval_min: Millis,
-    /// Missed when none came for this many usual intervals.
+    /// Missed when none came for this many usual intervals. 2.5; a choice of this project.
     pub missed_factor: f32,
 }
 
@@ -29,46 +32,394 @@ impl DefrostConfig {
     }
 }
 
-/// (equation)
+/// A rise shorter or lower than this is traffic at the door, K and min.
+const HEIGHT_MIN: f32 = 1.5;
+const LASTS_MIN: f32 = 6.0;
+/// No defrost lasts longer than this with its recovery.
+const LASTS_MAX: Millis = Millis::from_mins(240);
+/// Of its learnt height and length a rise may have this much and still be one.
+const MORE: f32 = 1.4;
+/// A rise lower than this share of the learnt height is none.
+const LESS: f32 = 0.5;
+/// Defrosts from which the shape counts as learnt, and intervals from which the timer does.
+const SHAPES_MIN: u8 = 3;
+const INTERVALS_MIN: u8 = 5;
+/// Weight of a new defrost in what is learnt.
+const NEW: f32 = 0.2;
+/// A timer is regular if its intervals stray less than this share of the usual one.
+const REGULAR: f32 = 0.12;
+/// A compressor that runs this long during a rise tells that it is no defrost.
+const RUNS_MAX: Millis = Millis::from_mins(12);
+/// Over the air by this much, and above this, an evaporator is being heated, K and °C.
+const EVAPORATOR_OVER: f32 = 1.0;
+const EVAPORATOR_WARM: f32 = -2.0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    /// In the band, or nothing known.
+    Calm,
+    /// Out of the band without a flag.
+    Rising { since: Mono, from: f32, peak: f32, peak_at: Mono, denied: bool, heated: bool },
+    /// The flag is on.
+    Flagged { since: Mono, from: f32, peak: f32 },
+    /// The heat is off (or the peak is over); back to the band.
+    Recovering { start: Mono, from: f32, peak: f32, since: Mono },
+}
+
+/// Recognises defrosts and judges them.
+///
+/// **With a flag** the flag says when. **Without** a rise out of the [`Band`] may be one
+/// ([`Phase::Perhaps`]) while it looks like those seen here: not much higher or longer than the learnt
+/// ones (before three are learnt: than any defrost may be), the compressor does not run through it, and
+/// the evaporator, if there is a probe, is not being cooled. It is one, at the latest, when it came back
+/// in time; an evaporator above the air and near 0 °C tells at once. Learnt are running means of height,
+/// duration and interval, each new defrost weighing a fifth.
+///
+/// **Judged** ([`crate::Condition::DefrostAbnormal`]): heat longer than `duration_max` and 15 min, or
+/// than 1.4 × the usual and 15 min (does not end); recovery longer than `recovery_max` (too long); none
+/// for `missed_factor` usual intervals, where the timer is regular; three in a row at less than half of
+/// the usual interval and closer than `interval_min` (too often).
 #[derive(Clone, Debug)]
 pub struct Defrost {
-    #[expect(dead_code, reason = "the detector is not there yet")]
     config: Option<DefrostConfig>,
+    state: State,
+    /// Whether the device ever showed a flag.
+    has_flag: bool,
+    ran_since: Option<Mono>,
+    /// When the air was last known inside the band, and where.
+    inside: Option<(Mono, f32)>,
+    last_start: Option<Mono>,
+    recognised: u32,
+    height: f32,
+    duration: f32,
+    interval: f32,
+    stray: f32,
+    shapes: u8,
+    intervals: u8,
+    /// Starts in a row that came too soon.
+    hasty: u8,
+    wrong: Option<Cause>,
+    raised: Option<Mono>,
 }
 
 impl Defrost {
     /// How many numbers are learnt.
-    pub const LEARNT: usize = 8;
+    pub const LEARNT: usize = 6;
 
-    /// A detector that knows nothing yet; without settings it never raises.
+    /// A detector that knows nothing yet; without settings it never raises, but recognises all the same.
     pub fn new(config: Option<DefrostConfig>) -> Self {
-        Self { config }
-    }
-
-    /// To be called at every reading and once a second.
-    pub fn step(&mut self, _now: Now, _scene: &Scene) -> Option<Change> {
-        None
-    }
-
-    /// To be called with every frame.
-    pub fn frame(&mut self, _now: Now, _frame: &Frame, _scene: &Scene) -> Option<Change> {
-        None
+        Self {
+            config,
+            state: State::Calm,
+            has_flag: false,
+            ran_since: None,
+            inside: None,
+            last_start: None,
+            recognised: 0,
+            height: 0.0,
+            duration: 0.0,
+            interval: 0.0,
+            stray: 0.0,
+            shapes: 0,
+            intervals: 0,
+            hasty: 0,
+            wrong: None,
+            raised: None,
+        }
     }
 
     /// Whether the cabinet defrosts now.
     pub fn phase(&self) -> Phase {
-        Phase::Unknown
+        match self.state {
+            State::Calm if self.inside.is_none() => Phase::Unknown,
+            State::Calm => Phase::Cooling,
+            State::Rising { denied: true, .. } => Phase::Cooling,
+            State::Rising { since, heated: true, .. } | State::Flagged { since, .. } => {
+                Phase::Defrost { since }
+            }
+            State::Rising { since, .. } => Phase::Perhaps { since },
+            State::Recovering { since, .. } => Phase::Recovery { since },
+        }
+    }
+
+    /// How many defrosts were recognised.
+    pub fn recognised(&self) -> u32 {
+        self.recognised
+    }
+
+    /// When the last one began.
+    pub fn last_start(&self) -> Option<Mono> {
+        self.last_start
+    }
+
+    /// To be called at every reading and once a second: follows the flag.
+    pub fn step(&mut self, now: Now, scene: &Scene) -> Option<Change> {
+        if let Some(flag) = scene.defrost_flag {
+            self.has_flag = true;
+            match (flag, self.state) {
+                (true, State::Flagged { .. }) => {}
+                (true, _) => {
+                    let from = scene.trusted.unwrap_or(f32::NAN);
+                    self.start(now.mono);
+                    self.state = State::Flagged { since: now.mono, from, peak: from };
+                }
+                (false, State::Flagged { since, from, peak }) => {
+                    self.learn_duration(now.mono - since);
+                    self.state = State::Recovering { start: since, from, peak, since: now.mono };
+                }
+                (false, _) => {}
+            }
+        }
+        None
+    }
+
+    /// To be called with every frame.
+    pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
+        match (frame.running, self.ran_since) {
+            (Some(share), None) if share > 0.9 => self.ran_since = Some(frame.at),
+            (Some(share), Some(_)) if share > 0.9 => {}
+            _ => self.ran_since = None,
+        }
+        if let Some(air) = frame.air {
+            self.follow(frame, air, scene);
+        }
+        self.judge(now)
+    }
+
+    fn follow(&mut self, frame: &Frame, air: f32, scene: &Scene) {
+        let at = frame.at;
+        let Some(band) = scene.band else {
+            // Nothing is usual yet: what the flag says still counts.
+            if matches!(self.state, State::Calm) {
+                self.inside = None;
+            } else if let State::Recovering { since, .. } = self.state
+                && at - since > LASTS_MAX
+            {
+                self.state = State::Calm;
+            }
+            return;
+        };
+        let out = band.high + (0.5 * band.width()).max(1.0);
+        let back = band.high + (0.25 * band.width()).max(0.5);
+        match self.state {
+            State::Calm => {
+                if air > out && !self.has_flag {
+                    let (since, from) = self.inside.unwrap_or((at, band.high));
+                    self.state =
+                        State::Rising { since, from, peak: air, peak_at: at, denied: false, heated: false };
+                    self.doubt(frame, air, band);
+                } else if air <= back {
+                    self.inside = Some((at, air));
+                } else if self.inside.is_none() {
+                    self.inside = Some((at, band.high));
+                }
+            }
+            State::Rising { since, from, peak, peak_at, denied, heated } => {
+                if air <= back {
+                    self.returned(at, since, from, peak, denied);
+                    return;
+                }
+                let (peak, peak_at) = if air > peak { (air, at) } else { (peak, peak_at) };
+                self.state = State::Rising { since, from, peak, peak_at, denied, heated };
+                let fallen = peak - air > (0.3 * (peak - from)).max(1.0);
+                if fallen && !denied {
+                    self.state = State::Recovering { start: since, from, peak, since: peak_at };
+                } else {
+                    self.doubt(frame, air, band);
+                }
+            }
+            State::Flagged { since, from, peak } => {
+                let from = if from.is_nan() { air } else { from };
+                let peak = if peak.is_nan() { air } else { peak.max(air) };
+                self.state = State::Flagged { since, from, peak };
+            }
+            State::Recovering { start, from, peak, since } => {
+                let peak = if peak.is_nan() { air } else { peak.max(air) };
+                if air <= back {
+                    self.returned(at, start, from, peak, false);
+                } else if at - start > LASTS_MAX || (!self.has_flag && air > peak) {
+                    // It does not come back: whatever it was, it is not a defrost any more.
+                    self.state =
+                        State::Rising { since: start, from, peak, peak_at: at, denied: true, heated: false };
+                } else {
+                    self.state = State::Recovering { start, from, peak, since };
+                }
+            }
+        }
+    }
+
+    /// Whether the present rise may still be a defrost.
+    fn doubt(&mut self, frame: &Frame, air: f32, band: Band) {
+        let State::Rising { since, from, peak, denied, heated, .. } = &mut self.state else { return };
+        if *denied {
+            return;
+        }
+        if let Some(evaporator) = frame.evaporator {
+            *heated |= evaporator > air + EVAPORATOR_OVER && evaporator > EVAPORATOR_WARM;
+        }
+        let lasts = minutes(frame.at - *since);
+        let height = *peak - *from;
+        let learnt = self.shapes >= SHAPES_MIN;
+        let longest = if learnt { MORE * self.duration + 15.0 } else { 90.0 };
+        let highest = if learnt { MORE * self.height + 2.0 } else { (*from - band.low).abs() + 40.0 };
+        let cooled =
+            frame.evaporator.is_some_and(|evaporator| evaporator < air - 4.0 && evaporator < band.low);
+        let runs = self.ran_since.is_some_and(|ran| frame.at - ran >= RUNS_MAX);
+        *denied = !*heated && (lasts > longest || height > highest || (cooled && lasts > 10.0) || runs);
+        if *heated && lasts > 120.0 {
+            *denied = true;
+        }
+    }
+
+    /// The air is back in its band.
+    fn returned(&mut self, at: Mono, start: Mono, from: f32, peak: f32, denied: bool) {
+        let flagged = self.has_flag;
+        self.state = State::Calm;
+        self.inside = Some((at, from));
+        let (height, lasts) = (peak - from, minutes(at - start));
+        let learnt = self.shapes >= SHAPES_MIN;
+        let fits = height >= HEIGHT_MIN
+            && lasts >= LASTS_MIN
+            && (!learnt || (height >= LESS * self.height && lasts <= 2.0 * self.duration + 30.0));
+        if flagged {
+            if height > 0.0 {
+                self.learn_height(height);
+            }
+        } else if fits && !denied {
+            self.start(start);
+            self.learn_height(height);
+            self.learn_duration(at - start);
+        }
+    }
+
+    fn start(&mut self, at: Mono) {
+        self.recognised += 1;
+        if let Some(last) = self.last_start.replace(at) {
+            let interval = minutes(at - last);
+            let shortest = self.config.map_or(120.0, |config| minutes(config.interval_min));
+            let learnt = self.intervals >= INTERVALS_MIN;
+            let hasty = interval < shortest && (!learnt || interval < 0.5 * self.interval);
+            self.hasty = if hasty { self.hasty.saturating_add(1) } else { 0 };
+            if !learnt || (0.5 * self.interval..1.6 * self.interval).contains(&interval) {
+                let weight = if self.intervals == 0 { 1.0 } else { NEW };
+                self.stray += weight * ((interval - self.interval).abs() - self.stray);
+                if self.intervals == 0 {
+                    self.stray = 0.0;
+                }
+                self.interval += weight * (interval - self.interval);
+                self.intervals = self.intervals.saturating_add(1);
+            }
+        }
+    }
+
+    fn learn_height(&mut self, height: f32) {
+        let weight = if self.shapes == 0 { 1.0 } else { NEW };
+        self.height += weight * (height - self.height);
+        self.shapes = self.shapes.saturating_add(1);
+    }
+
+    fn learn_duration(&mut self, lasts: Millis) {
+        let weight = if self.duration <= 0.0 { 1.0 } else { NEW };
+        self.duration += weight * (minutes(lasts) - self.duration);
+    }
+
+    fn judge(&mut self, now: Now) -> Option<Change> {
+        let config = self.config?;
+        let (wrong, evidence) = self.wrong(now, &config);
+        self.wrong = wrong;
+        match (wrong, self.raised) {
+            (Some(_), None) => {
+                self.raised = Some(now.mono);
+                Some(Change::Raised(evidence))
+            }
+            (None, Some(since)) => {
+                self.raised = None;
+                Some(Change::Cleared(
+                    Evidence::since(now.utc_of(since)).with_span(Quantity::Held, now.mono - since),
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn wrong(&self, now: Now, config: &DefrostConfig) -> (Option<Cause>, Evidence) {
+        let grace = 15.0;
+        match self.state {
+            State::Flagged { since, .. } => {
+                let lasts = minutes(now.mono - since);
+                if lasts > minutes(config.duration_max) + grace {
+                    let evidence = self.lasting(now, since);
+                    return (Some(Cause::DefrostNotEnded), evidence);
+                }
+            }
+            State::Recovering { since, start, .. } if self.has_flag || self.shapes >= SHAPES_MIN => {
+                if now.mono - since > config.recovery_max {
+                    return (Some(Cause::DefrostTooLong), self.lasting(now, start));
+                }
+            }
+            _ => {}
+        }
+        if self.hasty >= 3 {
+            let evidence =
+                Evidence::since(now.utc).with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
+            return (Some(Cause::DefrostTooFrequent), evidence);
+        }
+        let regular = self.intervals >= INTERVALS_MIN && self.stray < REGULAR * self.interval;
+        if let Some(last) = self.last_start.filter(|_| regular && self.has_flag) {
+            let since = minutes(now.mono - last);
+            if since > config.missed_factor * self.interval {
+                let evidence = Evidence::since(now.utc_of(last))
+                    .with(Quantity::Interval, f64::from(since) * 60.0)
+                    .with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
+                return (Some(Cause::DefrostMissed), evidence);
+            }
+        }
+        (None, Evidence::default())
+    }
+
+    fn lasting(&self, now: Now, since: Mono) -> Evidence {
+        Evidence::since(now.utc_of(since))
+            .with_span(Quantity::Duration, now.mono - since)
+            .with(Quantity::UsualDuration, f64::from(self.duration) * 60.0)
     }
 
     /// What it knows that bears on a cause.
-    pub fn symptoms(&self, _now: Now, _symptoms: &mut Symptoms) {}
+    pub fn symptoms(&self, _now: Now, symptoms: &mut Symptoms) {
+        symptoms.defrost = self.wrong;
+    }
 
     /// Continues a condition that was raised before the restart and had held since `since`.
-    pub fn restore_raised(&mut self, _now: Now, _since: Utc) {}
+    pub fn restore_raised(&mut self, now: Now, since: Utc) {
+        self.raised = Some(now.mono_of(since));
+    }
 
     /// What was learnt, [`Self::LEARNT`] numbers, NaN where unknown.
-    pub fn learnt(&self, _numbers: &mut [f32]) {}
+    pub fn learnt(&self, numbers: &mut [f32]) {
+        let all = [
+            self.height,
+            self.duration,
+            self.interval,
+            self.stray,
+            f32::from(self.shapes),
+            f32::from(self.intervals),
+        ];
+        for (number, value) in numbers.iter_mut().zip(all) {
+            *number = value;
+        }
+    }
 
     /// Goes on from what was learnt.
-    pub fn restore_learnt(&mut self, _numbers: &[f32]) {}
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they were counted in bytes")]
+    pub fn restore_learnt(&mut self, numbers: &[f32]) {
+        let [height, duration, interval, stray, shapes, intervals] = *numbers else { return };
+        if numbers.iter().all(|number| number.is_finite()) {
+            (self.height, self.duration, self.interval, self.stray) = (height, duration, interval, stray);
+            (self.shapes, self.intervals) = (shapes as u8, intervals as u8);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
+fn minutes(span: Millis) -> f32 {
+    (span.0 as f64 / 60_000.0) as f32
 }

@@ -1,6 +1,7 @@
 //! Where the air usually is between defrosts.
 
-use crate::cabinet::{Frame, Scene};
+use crate::cabinet::{Frame, Phase, Scene};
+use crate::{Millis, Mono};
 
 /// The usual range of the air between defrosts, °C.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,36 +12,141 @@ pub struct Band {
     pub high: f32,
 }
 
-/// Learns the [`Band`].
+impl Band {
+    /// Its width, K, of which at least half a kelvin is noise.
+    pub fn width(&self) -> f32 {
+        (self.high - self.low).max(0.5)
+    }
+}
+
+/// Blocks kept: a day.
+const BLOCKS: usize = 24;
+/// Length of a block.
+const BLOCK: Millis = Millis::from_mins(60);
+/// Blocks from which a band is first said.
+const BLOCKS_MIN: usize = 4;
+/// Fewer known minutes make no block.
+const KNOWN_MIN: f32 = 20.0;
+/// A block further from the band than this many of its widths (and this many kelvin) is an event and
+/// no habit, until as many of them have come in a row as make a day.
+const STRANGE_WIDTHS: f32 = 1.0;
+const STRANGE_K: f32 = 2.0;
+
+/// Learns the [`Band`]: of each hour the coldest and the warmest frame; the band's low is the median of
+/// the coldest over a day, its high the median of the warmest. A median, since a defrost every four hours
+/// spoils one hour in four, and a rush of customers a few in a day. Once it is learnt only undisturbed
+/// cooling counts; an hour far from the band counts only after a whole day of such hours (the set point
+/// was changed). A choice of this project.
 #[derive(Clone, Debug)]
-pub struct Normal {}
+pub struct Normal {
+    /// Coldest and warmest of each block, oldest first.
+    blocks: heapless::Deque<(f32, f32), BLOCKS>,
+    begun: Option<Mono>,
+    known_minutes: f32,
+    coldest: f32,
+    warmest: f32,
+    /// Strange blocks in a row.
+    strange: u8,
+    band: Option<Band>,
+}
 
 impl Normal {
     /// How many numbers are learnt.
-    pub const LEARNT: usize = 4;
+    pub const LEARNT: usize = 2;
 
     /// Nothing is learnt yet.
     pub fn new() -> Self {
-        Self {}
+        Self {
+            blocks: heapless::Deque::new(),
+            begun: None,
+            known_minutes: 0.0,
+            coldest: f32::MAX,
+            warmest: f32::MIN,
+            strange: 0,
+            band: None,
+        }
     }
 
     /// To be called with every frame.
-    pub fn frame(&mut self, _frame: &Frame, _scene: &Scene) {}
+    pub fn frame(&mut self, frame: &Frame, scene: &Scene) {
+        let begun = *self.begun.get_or_insert(frame.at);
+        let counts = match scene.phase {
+            Phase::Cooling => true,
+            Phase::Unknown => self.band.is_none(),
+            _ => false,
+        };
+        if let Some(air) = frame.air.filter(|_| counts) {
+            self.coldest = self.coldest.min(air);
+            self.warmest = self.warmest.max(air);
+            self.known_minutes += frame.minutes();
+        }
+        if frame.at - begun >= BLOCK {
+            self.begun = Some(frame.at);
+            if core::mem::take(&mut self.known_minutes) >= KNOWN_MIN {
+                self.close();
+            }
+            (self.coldest, self.warmest) = (f32::MAX, f32::MIN);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(band) = self.band {
+            let reach = (STRANGE_WIDTHS * band.width()).max(STRANGE_K);
+            let strange = self.warmest > band.high + reach || self.warmest < band.low - reach;
+            if strange && usize::from(self.strange) < BLOCKS {
+                self.strange += 1;
+                return;
+            }
+            if !strange {
+                self.strange = 0;
+            }
+        }
+        if self.blocks.is_full() {
+            self.blocks.pop_front();
+        }
+        let pushed = self.blocks.push_back((self.coldest, self.warmest));
+        debug_assert!(pushed.is_ok(), "room was made");
+        if self.blocks.len() >= BLOCKS_MIN {
+            let low = median(self.blocks.iter().map(|block| block.0));
+            let high = median(self.blocks.iter().map(|block| block.1));
+            self.band = low.zip(high).map(|(low, high)| Band { low, high });
+        }
+    }
 
     /// The band, once learnt.
     pub fn band(&self) -> Option<Band> {
-        None
+        self.band
     }
 
     /// What was learnt, [`Self::LEARNT`] numbers, NaN where unknown.
-    pub fn learnt(&self, _numbers: &mut [f32]) {}
+    pub fn learnt(&self, numbers: &mut [f32]) {
+        if let (Some(band), [low, high]) = (self.band, numbers) {
+            (*low, *high) = (band.low, band.high);
+        }
+    }
 
     /// Goes on from what was learnt.
-    pub fn restore_learnt(&mut self, _numbers: &[f32]) {}
+    pub fn restore_learnt(&mut self, numbers: &[f32]) {
+        if let [low, high] = *numbers
+            && low <= high
+        {
+            self.band = Some(Band { low, high });
+            for _ in 0..BLOCKS / 2 {
+                let _ = self.blocks.push_back((low, high));
+            }
+        }
+    }
 }
 
 impl Default for Normal {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The middle one of up to a day's blocks.
+fn median(values: impl Iterator<Item = f32>) -> Option<f32> {
+    let mut sorted: heapless::Vec<f32, BLOCKS> = values.collect();
+    sorted.sort_unstable_by(f32::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
 }

@@ -1,42 +1,91 @@
 //! Air that warms faster than a closed, cooled cabinet can.
 
-use crate::cabinet::{Frame, Scene};
-use crate::{Change, Class, Millis, Now, Utc};
+use crate::cabinet::{Frame, Phase, Scene};
+use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Rate`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateConfig {
     /// K/min.
     pub limit: f32,
-    /// Over which it is measured.
+    /// Over which it is measured, and for which it must last.
     pub window: Millis,
 }
 
 impl RateConfig {
     /// The usual settings of a class; none for what is not refrigeration.
+    ///
+    /// 0.7 K/min for 15 min, 10 K: a cabinet whose cooling stops gains a few tenths of a kelvin a minute
+    /// at first, one whose door stands wide open several. A choice of this project.
     pub fn for_class(class: Class) -> Option<Self> {
-        class.is_refrigeration().then_some(Self { limit: 0.5, window: Millis::from_mins(10) })
+        class.is_refrigeration().then_some(Self { limit: 0.7, window: Millis::from_mins(15) })
     }
 }
 
-/// (equation)
+/// Raised when the believed air has risen by limit × window within the window, from within its band and
+/// outside what may be a defrost; cleared when it no longer rises.
 #[derive(Clone, Debug)]
 pub struct Rate {
-    #[expect(dead_code, reason = "the detector is not there yet")]
     config: Option<RateConfig>,
+    /// Where the present rise began.
+    begun: Option<(Mono, f32)>,
+    top: f32,
+    raised: Option<Mono>,
 }
 
 impl Rate {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<RateConfig>) -> Self {
-        Self { config }
+        Self { config, begun: None, top: 0.0, raised: None }
     }
 
     /// To be called with every frame.
-    pub fn frame(&mut self, _now: Now, _frame: &Frame, _scene: &Scene) -> Option<Change> {
-        None
+    pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
+        let config = self.config?;
+        let air = frame.air?;
+        let (begun, from) = match self.begun {
+            Some(begun) if air >= self.top - 0.5 && scene.phase == Phase::Cooling => begun,
+            _ => {
+                self.begun = Some((frame.at, air));
+                self.top = air;
+                (frame.at, air)
+            }
+        };
+        self.top = self.top.max(air);
+        let lasted = minutes(frame.at - begun);
+        let window = minutes(config.window);
+        let rate = if lasted > 0.0 { (air - from) / lasted } else { 0.0 };
+        let rises = scene.band.is_some_and(|band| air > band.high)
+            && lasted >= window
+            && rate >= config.limit
+            && scene.phase == Phase::Cooling;
+        match (rises, self.raised) {
+            (true, None) => {
+                self.raised = Some(begun);
+                Some(Change::Raised(
+                    Evidence::since(now.utc_of(begun))
+                        .with(Quantity::Rate, f64::from(rate))
+                        .with(Quantity::RateLimit, f64::from(config.limit))
+                        .with(Quantity::Temperature, f64::from(air)),
+                ))
+            }
+            (false, Some(since)) if lasted <= 0.0 || rate < 0.2 * config.limit => {
+                self.raised = None;
+                Some(Change::Cleared(
+                    Evidence::since(now.utc_of(since)).with(Quantity::Temperature, f64::from(air)),
+                ))
+            }
+            _ => None,
+        }
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.
-    pub fn restore_raised(&mut self, _now: Now, _since: Utc) {}
+    pub fn restore_raised(&mut self, now: Now, since: Utc) {
+        self.raised = Some(now.mono_of(since));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
+fn minutes(span: Millis) -> f32 {
+    (span.0 as f64 / 60_000.0) as f32
 }

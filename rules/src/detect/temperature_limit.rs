@@ -30,13 +30,14 @@ pub struct TemperatureLimitConfig {
 impl TemperatureLimitConfig {
     /// The upper limit for a class of equipment, if it has a customary one.
     ///
-    /// Chillers and cold rooms +5 °C, freezers −18 °C (Chinese supermarket practice; FDA Food Code
-    /// 3-501.16; EU 37/2005), delays 30 min and 90 min (factory settings of the Danfoss EKC 202
-    /// family), hysteresis 0.5 K (a choice of this project).
+    /// Freezers −15 °C, the warm excursion that ISO 23953 allows an L1 cabinet; chillers and cold rooms
+    /// +7 °C, the warmest of its class M2. Delays 30 min and 90 min (factory settings of the Danfoss EKC
+    /// 202 family), hysteresis 0.5 K (a choice of this project). Below them stands
+    /// [`Self::pre_alarm_for_class`].
     pub fn for_class(class: Class) -> Option<Self> {
         let limit = match class {
-            Class::Chiller | Class::ColdRoom => 5.0,
-            Class::Freezer => -18.0,
+            Class::Chiller | Class::ColdRoom => 7.0,
+            Class::Freezer => -15.0,
             _ => return None,
         };
         Some(Self {
@@ -49,8 +50,22 @@ impl TemperatureLimitConfig {
     }
 
     /// The level below the alarm for a class of equipment, if it has a customary one.
-    pub fn pre_alarm_for_class(_class: Class) -> Option<Self> {
-        None
+    ///
+    /// Freezers −18 °C, chillers and cold rooms +5 °C: what the goods should have (Chinese supermarket
+    /// practice; FDA Food Code 3-501.16; EU 37/2005). For longer than a defrost with its recovery, 90 min
+    /// and 180 min around one (choices of this project): a habit, not an event.
+    pub fn pre_alarm_for_class(class: Class) -> Option<Self> {
+        let limit = match class {
+            Class::Chiller | Class::ColdRoom => 5.0,
+            Class::Freezer => -18.0,
+            _ => return None,
+        };
+        Some(Self {
+            limit,
+            delay: Millis::from_mins(90),
+            delay_hold_off: Millis::from_mins(180),
+            ..Self::for_class(class)?
+        })
     }
 
     fn is_beyond(&self, temperature: f64) -> bool {
