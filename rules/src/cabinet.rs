@@ -147,8 +147,11 @@ impl Cabinet {
         note(Condition::DefrostAbnormal, self.defrost.step(now, &scene));
         scene.phase = self.defrost.phase();
         note(Condition::CompressorAbnormal, self.compressor.step(now, &scene));
-        let input =
-            TemperatureInput { temperature: self.probe.believable(&scene), defrost: scene.phase.holds_off() };
+        let input = TemperatureInput {
+            temperature: self.probe.believable(&scene),
+            defrost: scene.phase.holds_off(),
+            no_defrost: scene.phase.is_excursion(),
+        };
         for (condition, limit) in [
             (Condition::TemperatureHigh, &mut self.high),
             (Condition::TemperatureLow, &mut self.low),

@@ -23,7 +23,7 @@ proptest! {
         let (mut since, mut raised) = (None, false);
         for (minutes, temperature, defrost) in steps {
             now = now.after(Millis::from_mins(minutes));
-            let change = detector.step(now, TemperatureInput { temperature, defrost });
+            let change = detector.step(now, TemperatureInput { temperature, defrost, no_defrost: false });
             match temperature {
                 Sample::Good(t) if t > config.limit => { since.get_or_insert(now); }
                 Sample::Good(_) if !raised => since = None,

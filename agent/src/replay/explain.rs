@@ -155,6 +155,9 @@ fn tell_cabinet(cabinet: &Cabinet, now: Now, out: &mut impl Write) -> io::Result
     match scene.phase {
         Phase::Unknown => writeln!(out, "  whether it defrosts is not known yet")?,
         Phase::Cooling => writeln!(out, "  it cools, no defrost")?,
+        Phase::Excursion { since: at } => {
+            writeln!(out, "  out of its band since {}, and not by a defrost", since(at))?;
+        }
         Phase::Perhaps { since: at } => writeln!(out, "  the rise since {} may be a defrost", since(at))?,
         Phase::Defrost { since: at } => writeln!(out, "  it defrosts since {}", since(at))?,
         Phase::Recovery { since: at } => writeln!(out, "  it recovers from a defrost since {}", since(at))?,

@@ -70,6 +70,11 @@ pub enum Phase {
     Unknown,
     /// Cooling between defrosts.
     Cooling,
+    /// Out of its band, and not by a defrost.
+    Excursion {
+        /// Since when.
+        since: Mono,
+    },
     /// The air rises in a way that may be a defrost: it began when one was due, or looks as they look
     /// here, or too little was seen yet to say. Not a defrost yet, but not a fault either.
     Perhaps {
@@ -94,13 +99,18 @@ impl Phase {
     pub fn holds_off(self) -> Option<bool> {
         match self {
             Self::Unknown => None,
-            Self::Cooling => Some(false),
+            Self::Cooling | Self::Excursion { .. } => Some(false),
             Self::Perhaps { .. } | Self::Defrost { .. } | Self::Recovery { .. } => Some(true),
         }
     }
 
-    /// Whether the cabinet cools undisturbed: what is learnt and judged over days is only this.
+    /// Whether it should cool: neither a defrost nor what may be one.
     pub fn is_cooling(self) -> bool {
-        self == Self::Cooling
+        matches!(self, Self::Cooling | Self::Excursion { .. })
+    }
+
+    /// Whether the air is out of its band without a defrost: what is held off for one is no longer.
+    pub fn is_excursion(self) -> bool {
+        matches!(self, Self::Excursion { .. })
     }
 }

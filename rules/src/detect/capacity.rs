@@ -152,7 +152,7 @@ impl CapacityLoss {
         let config = self.config?;
         let learn = f32::from(config.learn_days);
         if scene.phase.is_cooling() {
-            self.follow(frame, learn);
+            self.follow(frame, scene, learn);
         }
         let block = *self.block.get_or_insert(frame.at);
         if frame.at - block >= BLOCK {
@@ -181,7 +181,7 @@ impl CapacityLoss {
         }
     }
 
-    fn follow(&mut self, frame: &Frame, learn: f32) {
+    fn follow(&mut self, frame: &Frame, scene: &Scene, learn: f32) {
         let minutes = frame.minutes();
         let fast = (FAST * minutes).min(1.0);
         let blend = |mean: Option<f32>, value: f32| mean.map_or(value, |mean| mean + fast * (value - mean));
@@ -204,7 +204,8 @@ impl CapacityLoss {
         self.evaporator.add(evaporator, 2.0 * minutes);
         self.fast_approach = Some(blend(self.fast_approach, approach));
         self.fast_evaporator = Some(blend(self.fast_evaporator, evaporator));
-        let apart = self.approach.is_learnt(learn)
+        let apart = scene.door != Some(true)
+            && self.approach.is_learnt(learn)
             && self.approach.mean > 1.0
             && approach > APART * self.approach.mean;
         self.apart_minutes = if apart {

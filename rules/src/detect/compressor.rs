@@ -39,6 +39,10 @@ const STEP_SHARE: f32 = 0.3;
 /// Where between the two levels it counts as running and, once running, as stopped.
 const RUNS_FROM: f32 = 0.5;
 const STOPS_BELOW: f32 = 0.35;
+/// So far above the running compressor a power is a heater's.
+const HEATER: f32 = 1.45;
+/// Minutes of running from which its power is learnt.
+const RUN_LEARNT: f32 = 240.0;
 /// Weight of a minute in the levels: about two hours.
 const LEVEL_NEW: f32 = 1.0 / 120.0;
 /// Weight of a minute in the fast mean of the power while running.
@@ -70,6 +74,7 @@ pub struct Compressor {
     rest: Option<f32>,
     run: Option<f32>,
     fast: Option<f32>,
+    run_minutes: f32,
     running: Option<bool>,
     asked: Option<bool>,
     by_power: bool,
@@ -103,6 +108,7 @@ impl Compressor {
             rest: None,
             run: None,
             fast: None,
+            run_minutes: 0.0,
             running: None,
             asked: None,
             by_power: false,
@@ -128,7 +134,8 @@ impl Compressor {
             (Some(power), Some((rest, run))) => {
                 let threshold = if self.running == Some(true) { STOPS_BELOW } else { RUNS_FROM };
                 let high = power > rest + threshold * (run - rest);
-                let heats = scene.asked == Some(false) || scene.defrost_flag == Some(true);
+                let heats =
+                    scene.asked == Some(false) || scene.defrost_flag == Some(true) || power > HEATER * run;
                 Some(high && !heats)
             }
             _ => scene.asked,
@@ -166,7 +173,7 @@ impl Compressor {
         let config = self.config?;
         let defrosts = matches!(scene.phase, Phase::Defrost { .. } | Phase::Recovery { .. });
         let above = scene.trusted.zip(scene.band).map(|(air, band)| air - band.high);
-        let warm = above.is_some_and(|above| above > NEEDED) && scene.phase == Phase::Cooling;
+        let warm = above.is_some_and(|above| above > NEEDED) && scene.phase.is_cooling();
         let needed = !defrosts && (scene.asked == Some(true) || warm);
         if needed && self.by_power && self.running == Some(false) {
             self.needed_since.get_or_insert(now.mono);
@@ -212,8 +219,7 @@ impl Compressor {
 
     /// To be called with every frame: learns.
     pub fn frame(&mut self, _now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
-        let heats = matches!(scene.phase, Phase::Defrost { .. } | Phase::Perhaps { .. })
-            || scene.defrost_flag == Some(true);
+        let heats = matches!(scene.phase, Phase::Defrost { .. }) || scene.defrost_flag == Some(true);
         if let Some(power) = frame.power.filter(|_| !heats) {
             self.learn_levels(frame, power);
         }
@@ -252,13 +258,18 @@ impl Compressor {
             }
             Some(_) => {}
             None => {
-                let middle = 0.5 * (rest + run);
                 if self.levels().is_none() {
                     (self.rest, self.run) = (Some(rest.min(power)), Some(run.max(power)));
+                    self.run_minutes = 0.0;
                 } else if power < rest + STOPS_BELOW * (run - rest) {
                     self.rest = Some(rest + weight * (power - rest));
-                } else if power > middle && power < 1.6 * run {
-                    self.run = Some(run + weight * (power - run));
+                } else if power > rest + STEP_MIN.max(STEP_SHARE * rest)
+                    && (power < HEATER * run || self.run_minutes < RUN_LEARNT)
+                {
+                    // The first hours weigh the same each: a heater among them is soon outweighed.
+                    self.run_minutes += frame.minutes();
+                    let early = frame.minutes() / self.run_minutes;
+                    self.run = Some(run + early.max(weight).min(1.0) * (power - run));
                 }
             }
         }

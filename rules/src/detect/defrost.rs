@@ -133,7 +133,7 @@ impl Defrost {
         match self.state {
             State::Calm if self.inside.is_none() => Phase::Unknown,
             State::Calm => Phase::Cooling,
-            State::Rising { denied: true, .. } => Phase::Cooling,
+            State::Rising { since, denied: true, .. } => Phase::Excursion { since },
             State::Rising { since, heated: true, .. } | State::Flagged { since, .. } => {
                 Phase::Defrost { since }
             }
@@ -260,7 +260,8 @@ impl Defrost {
         let lasts = minutes(frame.at - *since);
         let height = *peak - *from;
         let learnt = self.shapes >= SHAPES_MIN;
-        let longest = if learnt { MORE * self.duration + 15.0 } else { 90.0 };
+        // What is read seldom is late twice.
+        let longest = if learnt { MORE * self.duration + 15.0 } else { 90.0 } + 2.0 * frame.minutes();
         let highest = if learnt { MORE * self.height + 2.0 } else { (*from - band.low).abs() + 40.0 };
         let cooled =
             frame.evaporator.is_some_and(|evaporator| evaporator < air - 4.0 && evaporator < band.low);

@@ -1,6 +1,6 @@
 //! A door that stays open, by its contact or by what the air does.
 
-use crate::cabinet::{Frame, Phase, Scene};
+use crate::cabinet::{Frame, Scene};
 use crate::diagnosis::Symptoms;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
@@ -121,7 +121,7 @@ impl Door {
         self.at_once = self.early.map(|early| early - from >= AT_ONCE * height);
         self.levelled = self.slope.map(|slope| slope.abs() <= LEVEL);
         let open = self.contact.is_none()
-            && scene.phase == Phase::Cooling
+            && scene.phase.is_cooling()
             && height >= HEIGHT_MIN.max(HEIGHT_WIDTHS * band.width())
             && lasted >= minutes(config.inferred_delay)
             && self.at_once == Some(true)

@@ -35,12 +35,17 @@ impl ExposureConfig {
 
 /// Raised and cleared this far apart, K.
 const HYSTERESIS: f32 = 0.5;
+/// While the cabinet defrosts, or may, and until it has recovered, the goods follow this much more slowly:
+/// the fan stands, and the probe hangs beside the heat.
+const SHELTERED: f32 = 3.0;
 /// A gap in the readings longer than this leaves the goods where they were believed to be.
 const GAP_MAX: Millis = Millis::from_mins(60);
 
 /// The goods follow the air with one lag: dG/dt = (T − G) / τ. Raised when G > limit; cleared when
 /// G ≤ limit − 0.5 K. Exposure is ∫ max(0, G − limit) dt in K·min, and what is left of the budget
 /// divided by the present excess, with the air as it is, is the time until the goods must go.
+///
+/// During a defrost, or what may be one, τ is three times as long.
 ///
 /// **Unknown data.** While the air is unknown or not believed the goods stay where they were; after an
 /// hour without it the present air begins anew only if that is colder (rule 4: unknown never clears).
@@ -65,7 +70,7 @@ impl Exposure {
     }
 
     /// To be called with every frame.
-    pub fn frame(&mut self, now: Now, frame: &Frame, _scene: &Scene) -> Option<Change> {
+    pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
         let config = self.config?;
         let air = frame.air?;
         let gap = self.last.replace(frame.at).map_or(frame.span, |last| frame.at - last);
@@ -73,7 +78,8 @@ impl Exposure {
         if !self.was_right {
             return None;
         }
-        let lag = minutes(config.lag);
+        let sheltered = scene.phase.holds_off() == Some(true);
+        let lag = minutes(config.lag) * if sheltered { SHELTERED } else { 1.0 };
         let span = minutes(gap.min(GAP_MAX));
         let before = self.goods.unwrap_or_else(|| air.min(config.limit));
         // Exact for an air that was constant over the span.

@@ -1,6 +1,6 @@
 //! Time until the air is at its limit.
 
-use crate::cabinet::{Frame, Phase, Scene};
+use crate::cabinet::{Frame, Scene};
 use crate::diagnosis::Symptoms;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
@@ -82,7 +82,7 @@ impl Forecast {
         let (air, band) = (frame.air?, scene.band?);
         self.ambient = frame.ambient.unwrap_or(AMBIENT);
         self.excess = Some(air - band.high);
-        let counts = scene.phase == Phase::Cooling && air > band.high;
+        let counts = scene.phase.is_cooling() && air > band.high;
         if !counts || air < self.top - DIP {
             self.samples.clear();
             self.begun = None;
@@ -145,8 +145,9 @@ impl Forecast {
 
     fn minutes_left(&self, air: f32) -> Option<f32> {
         let limit = self.limit?;
+        // Beyond it there is nothing to foretell: the limit itself speaks.
         if air >= limit {
-            return Some(0.0);
+            return None;
         }
         let ((t0, a), (t1, b)) = self.halves()?;
         let rate = self.rate().filter(|rate| *rate > 0.0)?;

@@ -1,6 +1,6 @@
 //! Air that warms faster than a closed, cooled cabinet can.
 
-use crate::cabinet::{Frame, Phase, Scene};
+use crate::cabinet::{Frame, Scene};
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Rate`].
@@ -44,7 +44,7 @@ impl Rate {
         let config = self.config?;
         let air = frame.air?;
         let (begun, from) = match self.begun {
-            Some(begun) if air >= self.top - 0.5 && scene.phase == Phase::Cooling => begun,
+            Some(begun) if air >= self.top - 0.5 && scene.phase.is_cooling() => begun,
             _ => {
                 self.begun = Some((frame.at, air));
                 self.top = air;
@@ -58,7 +58,7 @@ impl Rate {
         let rises = scene.band.is_some_and(|band| air > band.high)
             && lasted >= window
             && rate >= config.limit
-            && scene.phase == Phase::Cooling;
+            && scene.phase.is_cooling();
         match (rises, self.raised) {
             (true, None) => {
                 self.raised = Some(begun);

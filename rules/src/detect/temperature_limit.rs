@@ -97,6 +97,8 @@ pub struct TemperatureInput {
     pub temperature: Sample,
     /// Whether the device defrosts; none while that is unknown or there is no such flag.
     pub defrost: Option<bool>,
+    /// Known to be no defrost and no recovery from one: nothing is held off any longer.
+    pub no_defrost: bool,
 }
 
 /// Raised when T > limit (T < limit for [`Direction::Low`]) has held for the delay without a break;
@@ -155,6 +157,9 @@ impl TemperatureLimit {
     /// To be called at every reading and once a second.
     pub fn step(&mut self, now: Now, input: TemperatureInput) -> Option<Change> {
         self.follow_defrost(now.mono, input.defrost);
+        if input.no_defrost {
+            self.hold_off = false;
+        }
         let temperature = input.temperature.good();
         if let Some(temperature) = temperature {
             if !self.config.is_beyond(temperature) && self.defrost_since.is_none() {
@@ -270,7 +275,7 @@ mod tests {
         Now { mono: Mono(-5_000), utc: Utc(1_700_000_000_000) }.after(Millis::from_mins(minutes))
     }
     fn look(temperature: f64, defrost: bool) -> TemperatureInput {
-        TemperatureInput { temperature: Sample::Good(temperature), defrost: Some(defrost) }
+        TemperatureInput { temperature: Sample::Good(temperature), defrost: Some(defrost), no_defrost: false }
     }
     fn running() -> TemperatureLimit {
         let mut detector = TemperatureLimit::new(config());
@@ -372,7 +377,7 @@ mod tests {
 
         let mut unknown = running();
         unknown.step(at(0), look(-20.0, true));
-        let blind = TemperatureInput { temperature: Sample::Good(-10.0), defrost: None };
+        let blind = TemperatureInput { temperature: Sample::Good(-10.0), defrost: None, no_defrost: false };
         assert_eq!(until_said(&mut unknown, 1, blind).expect("raised").0, 91);
     }
 
@@ -380,7 +385,7 @@ mod tests {
     fn an_unknown_defrost_flag_counts_as_it_last_was() {
         let mut detector = running();
         detector.step(at(0), look(-20.0, true));
-        let blind = |t| TemperatureInput { temperature: Sample::Good(t), defrost: None };
+        let blind = |t| TemperatureInput { temperature: Sample::Good(t), defrost: None, no_defrost: false };
         assert_eq!(detector.step(at(5), blind(-20.0)), None, "cold, but the defrost may go on");
         assert_eq!(until_said(&mut detector, 10, blind(-10.0)).expect("raised").0, 91);
     }
@@ -389,12 +394,13 @@ mod tests {
     fn silence_does_not_keep_an_excursion_quiet_nor_end_it() {
         let mut detector = running();
         detector.step(at(0), look(-10.0, false));
-        let silent = TemperatureInput { temperature: UNKNOWN, defrost: None };
+        let silent = TemperatureInput { temperature: UNKNOWN, defrost: None, no_defrost: false };
         let (minute, change) = until_said(&mut detector, 1, silent).expect("raised");
         assert_eq!(minute, 30);
         let Change::Raised(evidence) = change else { panic!("{change:?}") };
         assert!(evidence.facts.iter().all(|f| f.quantity != Quantity::Temperature), "it is not known now");
-        let stale = TemperatureInput { temperature: Sample::Stale(-25.0), defrost: Some(false) };
+        let stale =
+            TemperatureInput { temperature: Sample::Stale(-25.0), defrost: Some(false), no_defrost: false };
         assert_eq!(detector.step(at(50), stale), None);
     }
 

@@ -278,7 +278,11 @@ impl Running {
                 if !sight.points.is_due(now.mono, *air) {
                     return;
                 }
-                let input = TemperatureInput { temperature: sample(*air), defrost: flag(*defrost) };
+                let input = TemperatureInput {
+                    temperature: sample(*air),
+                    defrost: flag(*defrost),
+                    no_defrost: false,
+                };
                 let condition = match detector.direction() {
                     Direction::High => Condition::TemperatureHigh,
                     Direction::Low => Condition::TemperatureLow,
