@@ -50,7 +50,6 @@ pub const LEARNT: usize =
 /// One cabinet's judgement.
 #[derive(Clone, Debug)]
 pub struct Cabinet {
-    config: CabinetConfig,
     framing: Framing,
     trace: Trace,
     normal: Normal,
@@ -96,13 +95,7 @@ impl Cabinet {
             active: 0,
             diagnosis: Diagnosis::default(),
             scene: Scene::unknown(),
-            config,
         }
-    }
-
-    /// Its settings.
-    pub fn config(&self) -> &CabinetConfig {
-        &self.config
     }
 
     /// The equipment was running before the agent started: no hold-off for its start-up.
@@ -206,14 +199,9 @@ impl Cabinet {
         self.exposure.time_left()
     }
 
-    /// Whether the settings give `condition` a detector.
-    pub fn watches(&self, condition: Condition) -> bool {
-        self.config.watches(condition)
-    }
-
     /// Continues a delay that ran before the restart, since `since`.
     pub fn restore_pending(&mut self, now: Now, condition: Condition, since: Utc) {
-        if let Some(limit) = self.limit(condition) {
+        if let Some(limit) = self.limit_mut(condition) {
             limit.restore_pending(now, since);
         }
     }
@@ -224,7 +212,7 @@ impl Cabinet {
         let since = evidence.since;
         match condition {
             Condition::TemperatureHigh | Condition::TemperatureLow | Condition::TemperaturePreAlarm => {
-                if let Some(limit) = self.limit(condition) {
+                if let Some(limit) = self.limit_mut(condition) {
                     limit.restore_raised(now, evidence);
                 }
             }
@@ -271,7 +259,17 @@ impl Cabinet {
         self.probe.restore_learnt(probe);
     }
 
-    fn limit(&mut self, condition: Condition) -> Option<&mut TemperatureLimit> {
+    /// The limit that `condition` watches, if it is one of a temperature.
+    pub fn limit(&self, condition: Condition) -> Option<&TemperatureLimit> {
+        match condition {
+            Condition::TemperatureHigh => self.high.as_ref(),
+            Condition::TemperatureLow => self.low.as_ref(),
+            Condition::TemperaturePreAlarm => self.pre_alarm.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn limit_mut(&mut self, condition: Condition) -> Option<&mut TemperatureLimit> {
         match condition {
             Condition::TemperatureHigh => self.high.as_mut(),
             Condition::TemperatureLow => self.low.as_mut(),
@@ -287,4 +285,4 @@ pub fn index_of(condition: Condition) -> usize {
     place.expect("only conditions of a cabinet are asked for")
 }
 
-const _: () = assert!(size_of::<Cabinet>() <= 3_600, "with its alarms a cabinet takes at most 4 KB");
+const _: () = assert!(size_of::<Cabinet>() <= 2500, "with its alarms a cabinet takes at most 4 KB");

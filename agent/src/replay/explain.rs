@@ -120,12 +120,7 @@ fn tell(
         if let Some(since) = said.pending.get(&condition) {
             write!(out, ", its delay runs since {}", time(*since))?;
         }
-        let limit = cabinet.and_then(|cabinet| match condition {
-            Condition::TemperatureHigh => cabinet.config().high,
-            Condition::TemperatureLow => cabinet.config().low,
-            Condition::TemperaturePreAlarm => cabinet.config().pre_alarm,
-            _ => None,
-        });
+        let limit = cabinet.and_then(|cabinet| cabinet.limit(condition)).map(|limit| limit.config());
         if let Some(limit) = limit {
             write!(
                 out,

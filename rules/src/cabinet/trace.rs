@@ -27,8 +27,8 @@ pub struct TraceSample {
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// Seconds before the newest slot's time would not survive a pause: seconds on the monotonic clock.
-    at_s: i32,
+    /// Seconds since the slot before; longer pauses than 18 h count as 18 h.
+    after_s: u16,
     /// 0.01 °C.
     air: i16,
     evaporator: i16,
@@ -54,12 +54,12 @@ impl Trace {
         if self.last.is_some_and(|last| at - last < STEP) {
             return;
         }
-        self.last = Some(at);
+        let after = self.last.replace(at).map_or(Millis(0), |last| at - last);
         if self.slots.is_full() {
             self.slots.pop_front();
         }
         let slot = Slot {
-            at_s: i32::try_from(at.0 / 1000).unwrap_or(i32::MAX),
+            after_s: u16::try_from(after.0 / 1000).unwrap_or(u16::MAX),
             air: hundredths(frame.air),
             evaporator: hundredths(frame.evaporator),
             power: watts(frame.power),
@@ -70,11 +70,19 @@ impl Trace {
 
     /// The curve, oldest first.
     pub fn samples(&self, now: Now) -> impl Iterator<Item = TraceSample> {
-        self.slots.iter().map(move |slot| TraceSample {
-            at: now.utc_of(Mono(i64::from(slot.at_s) * 1000)),
-            air: celsius(slot.air),
-            evaporator: celsius(slot.evaporator),
-            power: (slot.power != UNKNOWN_POWER).then(|| f32::from(slot.power)),
+        // The newest is known; each other is as much older as the ones after it say.
+        let all: i64 = self.slots.iter().skip(1).map(|slot| i64::from(slot.after_s)).sum();
+        let mut at = now.utc_of(self.last.unwrap_or(now.mono) + Millis::from_secs(-all));
+        self.slots.iter().enumerate().map(move |(place, slot)| {
+            if place > 0 {
+                at = at + Millis::from_secs(i64::from(slot.after_s));
+            }
+            TraceSample {
+                at,
+                air: celsius(slot.air),
+                evaporator: celsius(slot.evaporator),
+                power: (slot.power != UNKNOWN_POWER).then(|| f32::from(slot.power)),
+            }
         })
     }
 }

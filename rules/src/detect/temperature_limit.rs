@@ -201,6 +201,11 @@ impl TemperatureLimit {
         self.defrost_since.is_some_and(|defrost| defrost <= since)
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &TemperatureLimitConfig {
+        &self.config
+    }
+
     /// Which side of the limit is wrong.
     pub fn direction(&self) -> Direction {
         self.config.direction
