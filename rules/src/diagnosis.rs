@@ -1,13 +1,35 @@
 //! The probable cause: what the conditions and numbers of one cabinet, weighed together, speak for.
+//!
+//! A naive Bayes scale. Each condition has its usual causes with their shares before anything else is
+//! known ([`causes_of`]). Each symptom multiplies a cause's weight by how often that cause shows it
+//! ([`FLAGS`], [`MEASURES`]); one that is not known multiplies nothing. The weights are then brought to a
+//! sum of 1. All shares are rounded expert figures of refrigeration service, a choice of this project:
+//! none was fitted to recordings. [`Cause::Unknown`] stands for whatever is not in the tables, and shows
+//! every symptom as often as not.
+//!
+//! A cause is said from a probability of 0.25 on ([`SAID_FROM`]). Below that, and wherever "none of
+//! these" weighs most, the diagnosis is [`Cause::Unknown`] with probability 0, and what is most likely
+//! stands among the alternatives: never more is claimed than is known.
 
+mod tables;
+
+use crate::cabinet::index_of;
 use crate::{Cause, Condition};
+use tables::{FLAGS, MEASURES, causes_of};
+
+/// Least probability with which a cause is said.
+const SAID_FROM: f32 = 0.25;
+/// Causes of one condition, at most.
+const CAUSES_MAX: usize = 20;
+/// However clear a symptom is, it makes a cause at most this much less likely: probes and flags lie.
+const LEAST: f32 = 0.01;
 
 /// A cause with its probability, and what else it might be.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Diagnosis {
     /// The most probable cause.
     pub cause: Cause,
-    /// Its probability by the weights of this module, 0 to 1; 0 for [`Cause::Unknown`] alone.
+    /// Its probability by the weights of this module, 0 to 1; 0 for [`Cause::Unknown`].
     pub probability: f32,
     /// The next two, with theirs; probability 0 where there is none.
     pub alternatives: [(Cause, f32); 2],
@@ -61,7 +83,64 @@ pub struct Symptoms {
     pub no_power: bool,
 }
 
+impl Symptoms {
+    /// Whether `condition`, one of a cabinet, is true.
+    fn is_active(&self, condition: Condition) -> bool {
+        self.active & (1 << index_of(condition)) != 0
+    }
+}
+
 /// Weighs `symptoms` into the cause of `condition`.
-pub fn diagnose(_condition: Condition, _symptoms: &Symptoms) -> Diagnosis {
-    Diagnosis::default()
+pub fn diagnose(condition: Condition, symptoms: &Symptoms) -> Diagnosis {
+    let mut weights = heapless::Vec::<(Cause, f32), CAUSES_MAX>::new();
+    for (cause, share) in causes_of(condition) {
+        let pushed = weights.push((*cause, *share));
+        debug_assert!(pushed.is_ok(), "a condition has at most CAUSES_MAX causes");
+    }
+    for flag in FLAGS {
+        let Some(shown) = (flag.shown)(symptoms) else { continue };
+        for (cause, weight) in &mut weights {
+            let often = often(flag.of, *cause, 0.5, flag.others);
+            *weight *= if shown { often } else { 1.0 - often }.max(LEAST);
+        }
+    }
+    for measure in MEASURES {
+        let Some(value) = (measure.value)(symptoms).filter(|value| value.is_finite()) else { continue };
+        for (cause, weight) in &mut weights {
+            let likelihoods = often(measure.of, *cause, [0.4; 3], measure.others);
+            *weight *= between(measure.at, likelihoods, value).max(LEAST);
+        }
+    }
+    ranked(&mut weights)
+}
+
+/// The entry of `cause`; `unknown` for [`Cause::Unknown`], `others` for one that is not in the row.
+fn often<T: Copy>(of: &[(Cause, T)], cause: Cause, unknown: T, others: T) -> T {
+    let otherwise = if cause == Cause::Unknown { unknown } else { others };
+    of.iter().find(|(named, _)| *named == cause).map_or(otherwise, |(_, often)| *often)
+}
+
+/// The likelihood of `value`: straight lines between those at three values, level beyond.
+fn between(at: [f32; 3], likelihoods: [f32; 3], value: f32) -> f32 {
+    let from = usize::from(value >= at[1]);
+    let part = ((value - at[from]) / (at[from + 1] - at[from])).clamp(0.0, 1.0);
+    likelihoods[from] + part * (likelihoods[from + 1] - likelihoods[from])
+}
+
+/// Brings the weights to a sum of 1 and names the first three.
+fn ranked(weights: &mut [(Cause, f32)]) -> Diagnosis {
+    let sum: f32 = weights.iter().map(|(_, weight)| weight).sum();
+    if !sum.is_normal() {
+        return Diagnosis::default();
+    }
+    weights.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
+    let is_said = weights[0].0 != Cause::Unknown && weights[0].1 / sum >= SAID_FROM;
+    let mut known = weights
+        .iter()
+        .filter(|(cause, _)| *cause != Cause::Unknown)
+        .map(|(cause, weight)| (*cause, weight / sum))
+        .chain(core::iter::repeat((Cause::Unknown, 0.0)));
+    let mut next = || known.next().unwrap_or_default();
+    let (cause, probability) = if is_said { next() } else { (Cause::Unknown, 0.0) };
+    Diagnosis { cause, probability, alternatives: [next(), next()] }
 }
