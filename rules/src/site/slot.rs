@@ -4,7 +4,7 @@ use super::SHELF_MAX;
 use super::event::{AlarmEvent, AlarmSnapshot, Event};
 use crate::{
     Alarm, AlarmInput, AlarmState, Cause, Change, Condition, DeviceId, Diagnosis, Evidence, Millis, Mono,
-    Now, Utc,
+    Now, Quantity, Utc,
 };
 
 /// Least probability with which another cause is said while an alarm lasts.
@@ -33,7 +33,31 @@ struct Last {
     /// When an event last told of it.
     said_at: Mono,
     diagnosis: Diagnosis,
-    evidence: Evidence,
+    evidence: Kept,
+}
+
+/// An evidence at half its size, since a cabinet keeps one for each of its alarms: numbers to a
+/// thousandth of their unit, or to seven digits.
+struct Kept {
+    since: Utc,
+    facts: heapless::Vec<(Quantity, f32), 6>,
+}
+
+impl Kept {
+    #[expect(clippy::cast_possible_truncation, reason = "seven digits are more than any probe has")]
+    fn of(evidence: &Evidence) -> Self {
+        let facts = evidence.facts.iter().map(|fact| (fact.quantity, fact.value as f32)).collect();
+        Self { since: evidence.since, facts }
+    }
+
+    fn evidence(&self) -> Evidence {
+        // 0.1 as f32 is 0.10000000149: what was said as 0.1 is said as 0.1 again.
+        let widened = |value: f32| libm::round(f64::from(value) * 1000.0) / 1000.0;
+        let facts = self.facts.iter();
+        facts.fold(Evidence::since(self.since), |evidence, (quantity, value)| {
+            evidence.with(*quantity, widened(*value))
+        })
+    }
 }
 
 /// An alarm as it was before a restart.
@@ -69,7 +93,8 @@ impl Slot {
         let until = shelved_until.map(|until| now.mono + (until - now.utc).min(SHELF_MAX));
         self.alarm = Alarm::restored(false, state, until);
         if state != AlarmState::Normal {
-            self.last = Some(Last { changed_at, said_at: now.mono_of(changed_at), diagnosis, evidence });
+            let (said_at, evidence) = (now.mono_of(changed_at), Kept::of(&evidence));
+            self.last = Some(Last { changed_at, said_at, diagnosis, evidence });
         }
     }
 
@@ -125,7 +150,7 @@ impl Slot {
         } else if now.mono - last.said_at >= SAID_AGAIN_AFTER {
             last.diagnosis = diagnosis;
             last.said_at = now.mono;
-            let evidence = last.evidence.clone();
+            let evidence = last.evidence.evidence();
             out(Event::Alarm(AlarmEvent {
                 device: self.device,
                 condition: self.condition,
@@ -149,7 +174,7 @@ impl Slot {
             since: evidence.since,
             changed_at: *changed_at,
             diagnosis: *diagnosis,
-            evidence: evidence.clone(),
+            evidence: evidence.evidence(),
             parent: self.parent,
         })
     }
@@ -213,7 +238,7 @@ impl Slot {
     fn learn(&mut self, now: Now, diagnosis: Diagnosis, evidence: Evidence) {
         let (changed_at, said_at) =
             self.last.as_ref().map_or((now.utc, now.mono), |last| (last.changed_at, last.said_at));
-        self.last = Some(Last { changed_at, said_at, diagnosis, evidence });
+        self.last = Some(Last { changed_at, said_at, diagnosis, evidence: Kept::of(&evidence) });
     }
 
     fn end_pending(&mut self, out: &mut dyn FnMut(Event)) {
@@ -243,11 +268,11 @@ impl Slot {
             changed_at: now.utc,
             said_at: now.mono,
             diagnosis: Diagnosis::default(),
-            evidence: Evidence::since(now.utc),
+            evidence: Kept { since: now.utc, facts: heapless::Vec::new() },
         });
         last.changed_at = now.utc;
         last.said_at = now.mono;
-        let (diagnosis, evidence) = (last.diagnosis, last.evidence.clone());
+        let (diagnosis, evidence) = (last.diagnosis, last.evidence.evidence());
         if state == AlarmState::Normal {
             self.last = None;
         }
@@ -318,6 +343,15 @@ mod tests {
         assert!(weigh(&mut slot, 20, door).is_some());
         let snapshot = slot.snapshot().expect("it lasts");
         assert_eq!((snapshot.changed_at, snapshot.diagnosis), (at(0).utc, door), "its state has not changed");
+    }
+
+    #[test]
+    fn evidence_is_kept_to_a_thousandth() {
+        let evidence = Evidence::since(at(3).utc)
+            .with(Quantity::Temperature, -17.3)
+            .with(Quantity::Demand, 20_111.125)
+            .with_span(Quantity::Held, Millis::from_mins(24 * 60));
+        assert_eq!(Kept::of(&evidence).evidence(), evidence);
     }
 
     #[test]
