@@ -51,6 +51,8 @@ pub struct Symptoms {
     pub asked: Option<bool>,
     /// The compressor runs, by its power.
     pub running: Option<bool>,
+    /// Cooling is asked for or needed, and by its power the compressor has not started for minutes.
+    pub not_starting: bool,
     /// The compressor has run, or was asked to, without a pause for this long, min.
     pub running_minutes: Option<f32>,
     /// Power while running, of what it usually is, 1 = as usual.
@@ -65,13 +67,19 @@ pub struct Symptoms {
     pub evaporator_shift: Option<f32>,
     /// How much `approach_ratio` grows between two defrosts and falls with each: ice, not a fan.
     pub approach_growth: Option<f32>,
+    /// The approach grew within an hour and not over days: a fan, not ice.
+    pub sudden: Option<bool>,
     /// The door contact.
     pub door: Option<bool>,
+    /// For how long the contact has said open, min.
+    pub door_minutes: Option<f32>,
     /// How far the air is above its usual band, K.
     pub excess: Option<f32>,
     /// How fast the air warms now, K/h.
     pub rise: Option<f32>,
-    /// The air climbed at once and levelled off.
+    /// The air climbed out of its band at once, and not little by little.
+    pub climbed_at_once: Option<bool>,
+    /// The air has levelled off above its band.
     pub levelled_off: Option<bool>,
     /// The air rises towards the room without levelling off.
     pub rises_to_ambient: Option<bool>,

@@ -201,6 +201,8 @@ fn a_loss_of_capacity_is_told_apart_by_power_and_evaporator() {
     assert_eq!(of(iced), Cause::EvaporatorIced);
     let fan = Symptoms { approach_ratio: Some(1.5), approach_growth: Some(0.0), ..none() };
     assert_eq!(of(fan), Cause::EvaporatorFan);
+    assert_eq!(of(Symptoms { sudden: Some(true), approach_growth: None, ..fan }), Cause::EvaporatorFan);
+    assert_eq!(of(Symptoms { sudden: Some(false), approach_growth: None, ..fan }), Cause::EvaporatorIced);
 }
 
 #[test]
@@ -261,7 +263,8 @@ proptest! {
         let symptoms = Symptoms {
             active, asked, running, door, levelled_off, rises_to_ambient, run_power_ratio, run_share_ratio,
             starts_ratio, approach_ratio, evaporator_shift, excess, rise, defrost, probe, no_power,
-            running_minutes: None, approach_growth: None,
+            running_minutes: None, approach_growth: None, sudden: door,
+            door_minutes: rise, climbed_at_once: levelled_off, not_starting: no_power,
         };
         for condition in Condition::ALL {
             let diagnosis = diagnose(condition, &symptoms);

@@ -10,6 +10,9 @@ use crate::Condition;
 
 /// K above the usual band from which on cooling is certainly wanted; beyond a thermostat's swing.
 const WARM: f32 = 2.0;
+/// Minutes from which on an open door is no longer stocking: the middle of the 5 to 10 min after which
+/// staff want to hear of a door.
+const DOOR_LONG_MIN: f32 = 8.0;
 
 /// A symptom that is there or not.
 pub(super) struct Flag {
@@ -137,6 +140,9 @@ pub(super) const FLAGS: &[Flag] = &[
     // stops one behind a dirty condenser or one that starts too often; in a defrost it must stand.
     Flag {
         shown: |symptoms| {
+            if symptoms.not_starting {
+                return Some(true);
+            }
             let wanted = symptoms.asked.or_else(|| symptoms.excess.map(|excess| excess > WARM))?;
             wanted.then_some(!symptoms.running?)
         },
@@ -172,14 +178,40 @@ pub(super) const FLAGS: &[Flag] = &[
     // The door contact. Who stocks opens the door, and customers do while something else is wrong; the
     // contact of a door that does not close tightly says closed.
     Flag { shown: |symptoms| symptoms.door, of: &[(DoorOpen, 0.94), (WarmLoad, 0.30)], others: 0.05 },
-    // The air climbed at once and levelled off: cold still comes, but more warmth than before.
+    // Open for longer than stocking takes. Only seen it counts.
+    Flag {
+        shown: |symptoms| (symptoms.door_minutes? >= DOOR_LONG_MIN).then_some(true),
+        of: &[(DoorOpen, 0.80), (WarmLoad, 0.10)],
+        others: 0.04,
+    },
+    // The air left its band at once: warmth came in, or all cold was gone from one moment to the next.
+    Flag {
+        shown: |symptoms| symptoms.climbed_at_once,
+        of: &[
+            (DoorOpen, 0.85),
+            (WarmLoad, 0.65),
+            (ProbeJump, 0.95),
+            (ProbeBroken, 0.80),
+            (DefrostNotEnded, 0.60),
+            (DefrostTooLong, 0.50),
+            (CompressorNotRunning, 0.40),
+            (DevicePower, 0.40),
+            (EvaporatorFan, 0.35),
+            (EvaporatorIced, 0.06),
+            (RefrigerantLoss, 0.06),
+            (CondenserFouled, 0.06),
+            (ProbeDrift, 0.06),
+        ],
+        others: 0.30,
+    },
+    // It has levelled off: cold still comes, but less, or against more warmth than before.
     Flag {
         shown: |symptoms| symptoms.levelled_off,
         of: &[
-            (DoorOpen, 0.80),
-            (WarmLoad, 0.45),
+            (DoorOpen, 0.70),
+            (WarmLoad, 0.40),
             (EvaporatorFan, 0.50),
-            (EvaporatorIced, 0.50),
+            (EvaporatorIced, 0.55),
             (RefrigerantLoss, 0.55),
             (CondenserFouled, 0.55),
             (CompressorNotRunning, 0.12),
@@ -187,6 +219,12 @@ pub(super) const FLAGS: &[Flag] = &[
             (DefrostNotEnded, 0.30),
             (DefrostTooLong, 0.30),
         ],
+        others: 0.30,
+    },
+    // The approach grew within the hour: a fan stops, ice grows over days.
+    Flag {
+        shown: |symptoms| symptoms.sudden,
+        of: &[(EvaporatorFan, 0.85), (EvaporatorIced, 0.08)],
         others: 0.30,
     },
     // The air makes for the temperature of the room: no cold comes at all.
