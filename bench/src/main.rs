@@ -13,6 +13,7 @@ mod latency;
 mod memory;
 mod process;
 mod report;
+mod rules;
 mod waves;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -54,6 +55,8 @@ enum Figure {
     Bus,
     /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,
+    /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
+    Rules,
 }
 
 impl Figure {
@@ -64,6 +67,7 @@ impl Figure {
             Self::Kills => kills::measure().await,
             Self::Bus => bus::measure().await,
             Self::Journal => journal::measure().await,
+            Self::Rules => rules::measure().await,
         }
     }
 }

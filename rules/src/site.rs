@@ -35,6 +35,8 @@ const CHANGES_MAX: usize = 2 * CABINET_CONDITIONS.len();
 const DEMANDS_MAX: usize = 16;
 /// Longest a person may put an alarm aside: nothing stays unnoticed for more than a day.
 const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
+/// How often the causes of lasting alarms are weighed again.
+const WEIGH_EVERY: Millis = Millis::from_mins(1);
 
 /// Everything a store's rules know. No allocation, no clock, no I/O.
 ///
@@ -55,6 +57,10 @@ pub struct Site {
     demands: Vec<Demand, DEMANDS_MAX>,
     expressions: Vec<Expression, { crate::USER_RULES_MAX as usize }>,
     alarms: Vec<Slot, ALARMS_MAX>,
+    /// Alarms were restored, and it is yet to be seen which of them explain which.
+    unsettled: bool,
+    /// When causes were last weighed again.
+    weighed: Option<Mono>,
 }
 
 /// A rule, whose it is, and where its alarms are.
@@ -123,6 +129,10 @@ impl Default for Site {
 }
 
 impl Site {
+    /// Bytes that one cabinet takes: its judgement, and all its alarms with their last words.
+    pub const CABINET_STATE: usize =
+        size_of::<Cabinet>() + size_of::<RuleOf>() + CABINET_CONDITIONS.len() * size_of::<Slot>();
+
     /// An empty site.
     pub const fn new() -> Self {
         Self {
@@ -133,6 +143,8 @@ impl Site {
             demands: Vec::new(),
             expressions: Vec::new(),
             alarms: Vec::new(),
+            unsettled: false,
+            weighed: None,
         }
     }
 
@@ -151,15 +163,13 @@ impl Site {
         self.points.add(device, stale_after).ok_or(SiteFull::Points)
     }
 
-    /// `device` hangs on the line, circuit or store `on`: gone with it, and explained by it.
+    /// `device` hangs on the line, circuit or store `on`: gone with it, and explained by it. A line may
+    /// hang on a circuit and both on the store, not the other way round.
     pub fn hang(&mut self, device: DeviceId, on: DeviceId) -> Result<(), SiteFull> {
-        let place = match self.device(on)?.class {
-            Class::Line => 0,
-            Class::Circuit => 1,
-            Class::Store => 2,
-            _ => return Err(SiteFull::Unknown),
-        };
-        self.device(device)?;
+        let place = level(self.device(on)?.class).ok_or(SiteFull::Unknown)?;
+        if level(self.device(device)?.class) >= Some(place) {
+            return Err(SiteFull::Unknown);
+        }
         self.devices[usize::from(device.0)].hangs_on[place] = Some(on);
         Ok(())
     }
@@ -254,6 +264,7 @@ impl Site {
                         &mut self.demands,
                         &mut self.expressions,
                     );
+                    self.unsettled = true;
                 }
             }
         }
@@ -262,6 +273,14 @@ impl Site {
     /// Takes `input` in and gives what follows from it to `out`.
     pub fn step(&mut self, now: Now, input: Input, out: &mut dyn FnMut(Event)) {
         self.points.start(now.mono);
+        if core::mem::take(&mut self.unsettled) {
+            for place in 0..self.alarms.len() {
+                if self.alarms[place].is_active() {
+                    let parent = self.parent_of(self.alarms[place].device, self.alarms[place].condition);
+                    self.alarms[place].settle(now, parent, out);
+                }
+            }
+        }
         match input {
             Input::Reading(reading) => self.take(now, reading, out),
             Input::Tick { utc_offset_s } => {
@@ -273,9 +292,8 @@ impl Site {
                     }
                     self.look(now, number, None, false, out);
                 }
-                for slot in &mut self.alarms {
-                    slot.step(now, AlarmInput::Tick, out);
-                }
+                self.end_shelves(now, out);
+                self.weigh(now, out);
             }
             Input::Acknowledge { device, condition } => {
                 if let Some(slot) = self.alarm(device, condition) {
@@ -431,19 +449,54 @@ impl Site {
         }
     }
 
-    /// The active alarm that explains `condition` of `device`: what it hangs on first, then its own.
-    fn parent_of(&self, device: DeviceId, condition: Condition) -> Option<(DeviceId, Condition)> {
-        let above = self.devices[usize::from(device.0)].hangs_on;
-        let explaining = |slot: &&Slot| {
-            slot.is_active()
-                && if slot.device == device {
-                    explains(slot.condition, condition)
-                } else {
-                    above.contains(&Some(slot.device)) && explains_below(slot.condition, condition)
+    /// Brings back what was put aside for long enough.
+    fn end_shelves(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
+        for place in 0..self.alarms.len() {
+            let slot = &self.alarms[place];
+            if slot.is_shelved() {
+                let parent = self.parent_of(slot.device, slot.condition);
+                self.alarms[place].end_shelf(now, parent, out);
+            }
+        }
+    }
+
+    /// Weighs the causes of the cabinets' lasting alarms again, once a minute.
+    fn weigh(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
+        let weighed = *self.weighed.get_or_insert(now.mono);
+        if now.mono - weighed < WEIGH_EVERY {
+            return;
+        }
+        self.weighed = Some(now.mono);
+        for rule in &self.rules {
+            let Running::Cabinet { cabinet, .. } = rule.running else { continue };
+            let first = usize::from(rule.first_alarm);
+            for slot in &mut self.alarms[first..first + usize::from(rule.alarm_count)] {
+                if slot.is_active() {
+                    let diagnosis = self.cabinets[cabinet].diagnose(now, slot.condition);
+                    slot.weigh(now, diagnosis, out);
                 }
-        };
-        let found = self.alarms.iter().filter(explaining);
-        found.max_by_key(|slot| slot.device != device).map(|slot| (slot.device, slot.condition))
+            }
+        }
+    }
+
+    /// The active alarm that explains `condition` of `device`; of several the one that explains the
+    /// others, so that all lie beneath the same.
+    fn parent_of(&self, device: DeviceId, condition: Condition) -> Option<(DeviceId, Condition)> {
+        self.alarms
+            .iter()
+            .filter(|slot| slot.is_active())
+            .map(|slot| (slot.device, slot.condition))
+            .filter(|parent| self.explains(*parent, (device, condition)))
+            .reduce(|first, second| if self.explains(second, first) { second } else { first })
+    }
+
+    /// Whether `parent`, if it is active, explains `child`.
+    fn explains(&self, parent: (DeviceId, Condition), child: (DeviceId, Condition)) -> bool {
+        if parent.0 == child.0 {
+            return explains(parent.1, child.1);
+        }
+        explains_below(parent.1, child.1)
+            && self.devices[usize::from(child.0.0)].hangs_on.contains(&Some(parent.0))
     }
 
     /// What hangs on the device of an outage rule.
@@ -477,4 +530,15 @@ impl Site {
     }
 }
 
+/// Place among what other devices hang on, from below; none for equipment.
+fn level(class: Class) -> Option<usize> {
+    match class {
+        Class::Line => Some(0),
+        Class::Circuit => Some(1),
+        Class::Store => Some(2),
+        _ => None,
+    }
+}
+
+const _: () = assert!(Site::CABINET_STATE <= 9096, "a cabinet with its alarms");
 const _: () = assert!(size_of::<Site>() < 640 * 1024, "a debug build copies it on the stack");

@@ -34,7 +34,8 @@ pub enum Input {
 /// What a site says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// An alarm changed its state.
+    /// An alarm changed its state, or while it lasts another cause became probable: then `state` and
+    /// `previous` are the same.
     Alarm(AlarmEvent),
     /// A delay has begun to run, or no longer runs: to be kept over a restart for [`Site::restore`](super::Site::restore).
     Pending {
@@ -56,7 +57,11 @@ pub enum Event {
     },
 }
 
-/// An alarm's change of state.
+/// An alarm's change of state, or its new cause.
+///
+/// The cause of a cabinet's alarm is weighed again once a minute. Another one is said when its
+/// probability is 0.6 or more and the last word on this alarm is 10 min old or older (choices of this
+/// project), so that the right part travels though the picture came late.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmEvent {
     /// Whose alarm.
@@ -65,11 +70,11 @@ pub struct AlarmEvent {
     pub condition: Condition,
     /// What it is now.
     pub state: AlarmState,
-    /// What it was.
+    /// What it was; the same as `state` if only the cause is new.
     pub previous: AlarmState,
     /// When it changed.
     pub at: Utc,
-    /// Probable cause, as of when it was raised.
+    /// Probable cause, as last said.
     pub diagnosis: Diagnosis,
     /// The latest measurements behind it.
     pub evidence: Evidence,
