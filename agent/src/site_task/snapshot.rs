@@ -27,7 +27,7 @@ impl Running {
         });
     }
 
-    fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
+    pub(super) fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
         let device = self.names.device(id);
         let site = &self.task.assembled.site;
         let points = self.names.shown_of(id).map(|(point, name, unit)| {
@@ -63,7 +63,7 @@ impl Running {
         }
     }
 
-    fn alarm_views(&self) -> Vec<AlarmView> {
+    pub(super) fn alarm_views(&self) -> Vec<AlarmView> {
         let mut alarms: Vec<_> =
             self.task.assembled.site.alarms().filter(|alarm| alarm.state != AlarmState::Normal).collect();
         alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.condition.priority()), alarm.since));
