@@ -68,37 +68,41 @@ fn answer(store: &mut StoreView, SiteRequest { act, by, reply }: SiteRequest) {
 
 fn carry_out(store: &mut StoreView, act: Act, by: String) -> Result<(), RequestError> {
     let now = now_ms();
-    let alarms = &mut store.alarms;
-    let mut alarm = |number| alarms.iter_mut().find(|a| a.alarm == number).ok_or(RequestError::UnknownAlarm);
-    let devices = &mut store.devices;
-    let mut device = |id: String| devices.iter_mut().find(|d| d.id == id).ok_or(RequestError::UnknownDevice);
     match act {
-        Act::Acknowledge { alarm: number } => {
-            let alarm = alarm(number)?;
+        Act::Acknowledge { alarm } => {
+            let alarm = alarm_of(store, alarm)?;
             (alarm.state, alarm.by) = ("active_acknowledged", by);
         }
-        Act::Shelve { alarm: number, .. } => {
-            let alarm = alarm(number)?;
+        Act::Shelve { alarm, .. } => {
+            let alarm = alarm_of(store, alarm)?;
             (alarm.state, alarm.by) = ("shelved", by);
         }
-        Act::Unshelve { alarm: number } => alarm(number)?.state = "active_unacknowledged",
-        Act::Repair { alarm: number, reference } => {
-            alarm(number)?.repair = Some(RepairView { reference, by, since_ms: now, escalation: 0 });
+        Act::Unshelve { alarm } => alarm_of(store, alarm)?.state = "active_unacknowledged",
+        Act::Repair { alarm, reference } => {
+            alarm_of(store, alarm)?.repair = Some(RepairView { reference, by, since_ms: now, escalation: 0 });
         }
-        Act::Repaired { alarm: number } => alarm(number)?.repair = None,
-        Act::Maintain { device: id, minutes } => {
-            let device = device(id)?;
+        Act::Repaired { alarm } => alarm_of(store, alarm)?.repair = None,
+        Act::Maintain { device, minutes } => {
+            let device = device_of(store, &device)?;
             (device.service, device.service_by) = ("maintenance", by);
             device.service_until_ms = Some(now + i64::from(minutes) * 60_000);
         }
-        Act::RemoveFromService { device: id } => {
-            let device = device(id)?;
+        Act::RemoveFromService { device } => {
+            let device = device_of(store, &device)?;
             (device.service, device.service_by, device.service_until_ms) = ("out_of_service", by, None);
         }
-        Act::ReturnToService { device: id } => device(id)?.service = "in_use",
+        Act::ReturnToService { device } => device_of(store, &device)?.service = "in_use",
         Act::Inspected { .. } => {}
     }
     Ok(())
+}
+
+fn alarm_of(store: &mut StoreView, number: u64) -> Result<&mut AlarmView, RequestError> {
+    store.alarms.iter_mut().find(|alarm| alarm.alarm == number).ok_or(RequestError::UnknownAlarm)
+}
+
+fn device_of<'s>(store: &'s mut StoreView, id: &str) -> Result<&'s mut DeviceView, RequestError> {
+    store.devices.iter_mut().find(|device| device.id == id).ok_or(RequestError::UnknownDevice)
 }
 
 fn store(now: i64) -> StoreView {

@@ -191,7 +191,7 @@ impl Running {
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
-        for (device, condition, repair) in task.journal.run(|db| care::open_repairs(db)).await? {
+        for (device, condition, repair) in task.journal.run(care::open_repairs).await? {
             let Some(device) = names.find_device(&device) else { continue };
             let open = OpenRepair { since: repair.since, escalation: repair.escalation };
             task.assembled.site.restore(now, device, condition, Restored::Repair(open));

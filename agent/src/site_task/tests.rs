@@ -288,8 +288,8 @@ async fn what_was_learnt_is_kept_over_a_restart() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Good(-22.0)).await;
     bench.running.keep_learnt().await.unwrap();
-    let kept = bench
-        .rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
+    let kept =
+        bench.rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
     assert_eq!(kept.await, [i64::try_from(4 * LEARNT).unwrap()]);
     bench.restart().await;
 }
