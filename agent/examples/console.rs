@@ -1,13 +1,13 @@
 //! Serves the console over a store made up for looking at it:
 //! `cargo run -p storewarden --example console -- 8088`, then open http://127.0.0.1:8088/.
-//! Acknowledging and shelving work until it ends. A second argument: `calm` (nothing is wrong), `old`
+//! What is done there works until it ends. A second argument: `calm` (nothing is wrong), `old`
 //! (the snapshot has stopped).
 
 use std::sync::Arc;
 use std::time::Duration;
-use storewarden::console::{ConsoleState, RequestError, SiteRequest, serve};
+use storewarden::console::{Act, ConsoleState, RequestError, SiteRequest, serve};
 use storewarden::texts::Language;
-use storewarden::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
+use storewarden::view::{AlarmView, DeviceView, LabelView, PointView, RepairView, StoreView};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -61,20 +61,48 @@ fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
-fn answer(store: &mut StoreView, request: SiteRequest) {
-    let (number, who, state, reply) = match request {
-        SiteRequest::Acknowledge { alarm, by, reply } => (alarm, by, "active_acknowledged", reply),
-        SiteRequest::Shelve { alarm, by, reply, .. } => (alarm, by, "shelved", reply),
-    };
-    let answer = match store.alarms.iter_mut().find(|alarm| alarm.alarm == number) {
-        Some(alarm) => {
-            (alarm.state, alarm.by) = (state, who);
-            Ok(())
-        }
-        None => Err(RequestError::UnknownAlarm),
-    };
+fn answer(store: &mut StoreView, SiteRequest { act, by, reply }: SiteRequest) {
     // The reader may have gone away meanwhile.
-    let _ = reply.send(answer);
+    let _ = reply.send(carry_out(store, act, by));
+}
+
+fn carry_out(store: &mut StoreView, act: Act, by: String) -> Result<(), RequestError> {
+    let now = now_ms();
+    match act {
+        Act::Acknowledge { alarm } => {
+            let alarm = alarm_of(store, alarm)?;
+            (alarm.state, alarm.by) = ("active_acknowledged", by);
+        }
+        Act::Shelve { alarm, .. } => {
+            let alarm = alarm_of(store, alarm)?;
+            (alarm.state, alarm.by) = ("shelved", by);
+        }
+        Act::Unshelve { alarm } => alarm_of(store, alarm)?.state = "active_unacknowledged",
+        Act::Repair { alarm, reference } => {
+            alarm_of(store, alarm)?.repair = Some(RepairView { reference, by, since_ms: now, escalation: 0 });
+        }
+        Act::Repaired { alarm } => alarm_of(store, alarm)?.repair = None,
+        Act::Maintain { device, minutes } => {
+            let device = device_of(store, &device)?;
+            (device.service, device.service_by) = ("maintenance", by);
+            device.service_until_ms = Some(now + i64::from(minutes) * 60_000);
+        }
+        Act::RemoveFromService { device } => {
+            let device = device_of(store, &device)?;
+            (device.service, device.service_by, device.service_until_ms) = ("out_of_service", by, None);
+        }
+        Act::ReturnToService { device } => device_of(store, &device)?.service = "in_use",
+        Act::Inspected { .. } => {}
+    }
+    Ok(())
+}
+
+fn alarm_of(store: &mut StoreView, number: u64) -> Result<&mut AlarmView, RequestError> {
+    store.alarms.iter_mut().find(|alarm| alarm.alarm == number).ok_or(RequestError::UnknownAlarm)
+}
+
+fn device_of<'s>(store: &'s mut StoreView, id: &str) -> Result<&'s mut DeviceView, RequestError> {
+    store.devices.iter_mut().find(|device| device.id == id).ok_or(RequestError::UnknownDevice)
 }
 
 fn store(now: i64) -> StoreView {
@@ -97,19 +125,23 @@ fn store(now: i64) -> StoreView {
                 id: "meter-1".into(),
                 name: "总电表".into(),
                 class: "meter",
+                service: "in_use",
                 points: vec![
                     point("power_total", 8430.0, "W"),
                     point("energy_total", 48_213.7, "kWh"),
                     point("voltage_1", 231.4, "V"),
                 ],
+                ..DeviceView::default()
             },
             DeviceView {
                 id: "lights".into(),
                 name: "招牌和店内灯".into(),
                 class: "light",
+                service: "in_use",
                 points: (1..=8)
                     .map(|n| point(&format!("relay_{n}"), f64::from(u8::from(n < 4)), "flag"))
                     .collect(),
+                ..DeviceView::default()
             },
         ],
         alarms: vec![
@@ -130,6 +162,7 @@ fn store(now: i64) -> StoreView {
                     ("temperature_limit", -15.0, "°C"),
                     ("delay", 1800.0, "s"),
                 ],
+                ..AlarmView::default()
             },
             AlarmView {
                 alarm: 18,
@@ -143,6 +176,7 @@ fn store(now: i64) -> StoreView {
                 at_ms: minutes(7),
                 by: String::new(),
                 evidence: vec![("held", 300.0, "s"), ("delay", 300.0, "s")],
+                ..AlarmView::default()
             },
             AlarmView {
                 alarm: 12,
@@ -156,6 +190,7 @@ fn store(now: i64) -> StoreView {
                 at_ms: minutes(60 * 19),
                 by: "小李".into(),
                 evidence: vec![("read_back", 0.0, "flag")],
+                ..AlarmView::default()
             },
         ],
         labels: (1..=8)
@@ -193,7 +228,7 @@ fn cabinet(
         point("defrost", f64::from(u8::from(defrosts)), "flag"),
         point("door", 0.0, "flag"),
     ];
-    DeviceView { id: id.into(), name: name.into(), class, points }
+    DeviceView { id: id.into(), name: name.into(), class, service: "in_use", points, ..DeviceView::default() }
 }
 
 fn silent(mut device: DeviceView, since_ms: i64) -> DeviceView {

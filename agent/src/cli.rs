@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The edge agent for the equipment of one store.
 #[derive(Parser)]
@@ -52,15 +53,58 @@ enum Command {
         json: bool,
     },
     /// Acknowledge an alarm: say that somebody knows and takes care.
-    Ack {
+    Ack(OnAlarm),
+    /// Put an alarm aside for some time; it comes back by itself.
+    Shelve {
+        #[command(flatten)]
+        on: OnAlarm,
+        /// For how long, e.g. 30m or 2h; at most 8 h.
+        #[arg(long = "for", value_name = "SPAN", value_parser = humantime::parse_duration)]
+        span: Duration,
+    },
+    /// Take an alarm off the shelf before its time.
+    Unshelve(OnAlarm),
+    /// Note that the repair of what an alarm is about was ordered. Longer than a day is escalated.
+    Repair {
+        #[command(flatten)]
+        on: OnAlarm,
+        /// What the repair service calls it.
+        #[arg(long, default_value = "")]
+        reference: String,
+    },
+    /// Note that the repair is finished.
+    Repaired(OnAlarm),
+    /// Take a device into maintenance: its alarms are quiet until the span is over or --end.
+    #[command(group = clap::ArgGroup::new("when").required(true).args(["span", "end"]))]
+    Maintenance {
+        #[command(flatten)]
+        on: OnDevice,
+        /// For how long, e.g. 2h; at most a day.
+        #[arg(long = "for", id = "span", value_name = "SPAN", value_parser = humantime::parse_duration)]
+        span: Option<Duration>,
+        /// End it now.
+        #[arg(long)]
+        end: bool,
+    },
+    /// Take a device out of service: its alarms are quiet until --end.
+    OutOfService {
+        #[command(flatten)]
+        on: OnDevice,
+        /// It is in use again.
+        #[arg(long)]
+        end: bool,
+    },
+    /// Record that the refrigeration was checked by hand.
+    Inspected {
         /// The store's configuration.
         #[arg(long, default_value = "store.toml")]
         config: PathBuf,
-        /// Number of the alarm, as `storewarden alarms` shows it.
-        alarm: u64,
-        /// Who acknowledges.
+        /// Who checked.
         #[arg(long)]
         by: String,
+        /// What was found.
+        #[arg(long, default_value = "")]
+        note: String,
     },
     /// Run recorded readings through the rules of this store and print each alarm change.
     Replay(replay::Replay),
@@ -84,6 +128,32 @@ enum Command {
     Write(installer::write::Write),
 }
 
+/// What is done to one alarm.
+#[derive(clap::Args)]
+struct OnAlarm {
+    /// The store's configuration.
+    #[arg(long, default_value = "store.toml")]
+    config: PathBuf,
+    /// Number of the alarm, as `storewarden alarms` shows it.
+    alarm: u64,
+    /// Who does it.
+    #[arg(long)]
+    by: String,
+}
+
+/// What is done to one device.
+#[derive(clap::Args)]
+struct OnDevice {
+    /// The store's configuration.
+    #[arg(long, default_value = "store.toml")]
+    config: PathBuf,
+    /// Id of the device.
+    device: String,
+    /// Who does it.
+    #[arg(long)]
+    by: String,
+}
+
 /// Runs the command line; the first argument is the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -99,9 +169,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alarms { config, history, json } => {
             load(&config).and_then(|config| print_alarms(&config, history, json))
         }
-        Command::Ack { config, alarm, by } => {
-            load(&config).and_then(|config| acknowledge(&config, alarm, &by))
+        Command::Ack(on) => on.ask("ack", None, ""),
+        Command::Shelve { on, span } => on.ask("shelve", Some(span), ""),
+        Command::Unshelve(on) => on.ask("unshelve", None, ""),
+        Command::Repair { on, reference } => on.ask("repair", None, &reference),
+        Command::Repaired(on) => on.ask("repaired", None, ""),
+        Command::Maintenance { on, span: Some(span), .. } => on.ask("maintenance", Some(span)),
+        Command::Maintenance { on, .. } | Command::OutOfService { on, end: true } => {
+            on.ask("in-service", None)
         }
+        Command::OutOfService { on, end: false } => on.ask("out-of-service", None),
+        Command::Inspected { config, by, note } => load(&config)
+            .and_then(|config| ask(&config, "inspected", &body(&by, None, &note)))
+            .map(|()| println!("the check is recorded, by {by}")),
         Command::Replay(command) => command.run(),
         Command::Profile(command) => profile_tool::run(&command),
         Command::Plan { config, json } => installer::plan::plan(&config, json, &mut std::io::stdout().lock()),
@@ -158,10 +238,14 @@ fn print_alarms(config: &Config, history: bool, json: bool) -> Result<(), Failur
     }
     let db = journal::open_read_only(path).map_err(Failure::outcome)?;
     let sql = if history {
-        "SELECT alarm, device, condition, state, at_ms, since_ms, by FROM alarm_history ORDER BY id"
+        "SELECT alarm, device, condition, state, at_ms, since_ms, by, escalation, NULL, NULL, NULL
+         FROM alarm_history ORDER BY id"
     } else {
-        "SELECT alarm, device, condition, state, changed_ms, since_ms, by FROM alarm
-         WHERE state <> 'normal' ORDER BY since_ms"
+        "SELECT a.alarm, a.device, a.condition, state, changed_ms, a.since_ms, a.by, a.escalation, r.reference,
+         r.by, r.since_ms
+         FROM alarm a LEFT JOIN repair r
+         ON r.device = a.device AND r.condition = a.condition AND r.fixed_ms IS NULL
+         WHERE state <> 'normal' OR r.id IS NOT NULL ORDER BY a.since_ms"
     };
     let mut statement = db.prepare(sql).map_err(Failure::outcome)?;
     let mut rows = statement.query([]).map_err(Failure::outcome)?;
@@ -182,41 +266,84 @@ fn alarm_line(row: &rusqlite::Row, json: bool) -> rusqlite::Result<String> {
     let (number, device, condition, state): (i64, String, String, String) =
         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
     let (at, since, by): (String, String, String) = (time(row.get(4)?), time(row.get(5)?), row.get(6)?);
-    Ok(if json {
-        serde_json::json!({ "alarm": number, "device": device, "condition": condition, "state": state,
-            "time": at, "since": since, "by": by })
-        .to_string()
-    } else {
-        let by = if by.is_empty() { String::new() } else { format!("  by {by}") };
-        format!("{number:>5}  {at}  {device}  {condition}  {state}  since {since}{by}")
-    })
+    let escalation: u8 = row.get(7)?;
+    let repair: Option<(String, String, i64)> = match row.get::<_, Option<String>>(8)? {
+        Some(reference) => Some((reference, row.get(9)?, row.get(10)?)),
+        None => None,
+    };
+    if json {
+        let mut line = serde_json::json!({ "alarm": number, "device": device, "condition": condition,
+            "state": state, "time": at, "since": since, "by": by, "escalation": escalation });
+        if let Some((reference, by, since)) = repair {
+            line["repair"] = serde_json::json!({ "reference": reference, "by": by, "since": time(since) });
+        }
+        return Ok(line.to_string());
+    }
+    let by = if by.is_empty() { String::new() } else { format!("  by {by}") };
+    let escalated = if escalation == 0 { String::new() } else { format!("  escalated {escalation} times") };
+    let repair = repair.map_or_else(String::new, |(reference, by, since)| {
+        format!("  repair {reference} by {by} since {}", time(since))
+    });
+    Ok(format!("{number:>5}  {at}  {device}  {condition}  {state}  since {since}{by}{escalated}{repair}"))
 }
 
 fn time(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+impl OnAlarm {
+    fn ask(&self, act: &str, span: Option<Duration>, remark: &str) -> Result<(), Failure> {
+        let body = body(&self.by, span, remark);
+        ask(&load(&self.config)?, &format!("alarms/{}/{act}", self.alarm), &body)?;
+        println!("alarm {}: {act} by {}", self.alarm, self.by);
+        Ok(())
+    }
+}
+
+impl OnDevice {
+    fn ask(&self, act: &str, span: Option<Duration>) -> Result<(), Failure> {
+        let config = load(&self.config)?;
+        let is_known = config.devices.iter().any(|device| device.id == self.device)
+            || config.lights.iter().any(|light| light.id == self.device);
+        // What is in the way of a path segment is in no id.
+        if !is_known {
+            let what = format!("{}: no device of that id in {}\n", self.device, self.config.display());
+            return Err(Failure::Input(what));
+        }
+        ask(&config, &format!("devices/{}/{act}", self.device), &body(&self.by, span, ""))?;
+        println!("{}: {act} by {}", self.device, self.by);
+        Ok(())
+    }
+}
+
+/// What the agent is told with a request. A span is rounded up to minutes.
+fn body(by: &str, span: Option<Duration>, remark: &str) -> serde_json::Value {
+    let minutes = span.map_or(0, |span| span.as_secs().div_ceil(60));
+    serde_json::json!({ "by": by, "minutes": u32::try_from(minutes).unwrap_or(u32::MAX), "remark": remark })
+}
+
 /// Asks the running agent: only its site task may change an alarm.
-fn acknowledge(config: &Config, alarm: u64, by: &str) -> Result<(), Failure> {
-    let url = format!("http://{}/api/alarms/{alarm}/ack", config.console.listen);
+fn ask(config: &Config, path: &str, body: &serde_json::Value) -> Result<(), Failure> {
+    let url = format!("http://{}/api/{path}", config.console.listen);
     let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(std::time::Duration::from_secs(10)))
+        .timeout_global(Some(Duration::from_secs(10)))
         .http_status_as_error(false)
         .build()
         .into();
-    let body = serde_json::json!({ "by": by }).to_string();
-    let response =
-        agent.post(&url).header("content-type", "application/json").send(&body).map_err(|error| {
+    let response = agent
+        .post(&url)
+        .header("content-type", "application/json")
+        .send(&body.to_string())
+        .map_err(|error| {
             Failure::Outcome(format!(
                 "the agent does not answer at {}: {error}; is it running? start it with `storewarden run`",
                 config.console.listen
             ))
         })?;
-    let (status, mut body) = (response.status(), response.into_body());
+    let (status, mut answer) = (response.status(), response.into_body());
     if status.is_success() {
-        println!("alarm {alarm} is acknowledged by {by}");
         return Ok(());
     }
-    let why = body.read_to_string().unwrap_or_default();
-    Err(Failure::Outcome(format!("alarm {alarm} was not acknowledged: {}", why.trim())))
+    let why = answer.read_to_string().unwrap_or_default();
+    Err(Failure::Outcome(format!("not done: {}", why.trim())))
 }

@@ -37,6 +37,12 @@ pub struct DeviceView {
     pub name: String,
     /// `storewarden_rules::Class::name`.
     pub class: &'static str,
+    /// `in_use`, `maintenance` or `out_of_service`.
+    pub service: &'static str,
+    /// When its maintenance ends, ms since 1970 UTC, if it is in maintenance.
+    pub service_until_ms: Option<i64>,
+    /// Who took it into maintenance or out of service, if someone did.
+    pub service_by: String,
     /// Its points, in the order of the profile.
     pub points: Vec<PointView>,
 }
@@ -79,8 +85,27 @@ pub struct AlarmView {
     pub at_ms: i64,
     /// Who acknowledged or shelved it, if someone did.
     pub by: String,
+    /// How often it was said that nobody acknowledges it, 0 to 3.
+    pub escalation: u8,
+    /// `device/condition` of the alarm that explains it; empty if none does.
+    pub parent: String,
+    /// The repair, while there is one.
+    pub repair: Option<RepairView>,
     /// The numbers behind it: quantity name, value, unit symbol.
     pub evidence: Vec<(&'static str, f64, &'static str)>,
+}
+
+/// A repair that is not finished.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RepairView {
+    /// What the repair service calls it.
+    pub reference: String,
+    /// Who ordered it.
+    pub by: String,
+    /// Since when, ms since 1970 UTC.
+    pub since_ms: i64,
+    /// How often it was said that it takes too long, 0 to 3.
+    pub escalation: u8,
 }
 
 /// One shelf label.

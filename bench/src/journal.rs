@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden::journal::alarms::{self, AlarmChange};
 use storewarden::journal::{Identity, Journal};
-use storewarden_rules::{AlarmState, Condition, Diagnosis, Evidence, Quantity, Utc};
+use storewarden_rules::{AlarmState, Chatter, Condition, Diagnosis, Evidence, Quantity, Utc};
 use tokio::task::JoinSet;
 
 /// How long each run measures.
@@ -69,9 +69,15 @@ fn change(number: u64) -> AlarmChange {
         device_name: "冰淇淋柜".into(),
         condition: Condition::TemperatureHigh,
         state: if raised { AlarmState::ActiveUnacknowledged } else { AlarmState::ReturnedUnacknowledged },
+        previous: if raised { AlarmState::Normal } else { AlarmState::ActiveUnacknowledged },
         at: Utc(1_796_000_000_000),
         diagnosis: Diagnosis::default(),
         evidence: Evidence::since(Utc(1_796_000_000_000)).with(Quantity::ALL[0], -9.5),
+        parent: None,
+        escalation: 0,
+        chatter: Chatter::default(),
+        repair: None,
+        curve: Vec::new(),
         shelved_until: None,
         by: String::new(),
     }

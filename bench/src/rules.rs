@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden::config::Config;
-use storewarden::replay::{Recording, replay};
+use storewarden::replay::{Player, Recording, replay};
 use storewarden_rules::cabinet::{CabinetConfig, CabinetPoints};
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, OutageConfig};
 use storewarden_rules::schedule::{LightMode, LightScheduleConfig};
@@ -311,9 +311,9 @@ fn recorded_week(dir: &Path) -> io::Result<(Config, Recording)> {
 fn replayed(config: &Config, week: &Recording) -> io::Result<Duration> {
     let mut said = String::new();
     let began = Instant::now();
-    replay(config, week, |_, alarm| {
+    let player = Player::of_store(config, week).map_err(io::Error::other)?;
+    replay(player, |_, alarm| {
         writeln!(said, "{} {}", alarm.at.0, alarm.condition.name()).map_err(io::Error::other)
-    })
-    .map_err(io::Error::other)?;
+    })?;
     Ok(began.elapsed())
 }

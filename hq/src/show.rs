@@ -72,6 +72,16 @@ struct Alert {
     seq: u64,
     /// By quantity: value and unit.
     evidence: serde_json::Map<String, serde_json::Value>,
+    by: String,
+    probability: f64,
+    alternatives: serde_json::Value,
+    /// `device/condition` of the alarm that explains it; empty if none does.
+    parent: String,
+    /// How often nobody acknowledged it in time.
+    escalation: u32,
+    repair: serde_json::Value,
+    /// The readings before the alarm.
+    curve: serde_json::Value,
     received: String,
     /// From the change of state at the store to the commit here.
     seconds_to_hq: f64,
@@ -94,6 +104,13 @@ impl Alert {
             seq: row.get::<_, i64>("seq")?.cast_unsigned(),
             // Written by the ledger; an empty map could only come of a damaged file.
             evidence: serde_json::from_str(&evidence).unwrap_or_default(),
+            by: row.get("by")?,
+            probability: row.get("probability")?,
+            alternatives: json(&row.get::<_, String>("alternatives")?),
+            parent: row.get("parent")?,
+            escalation: row.get("escalation")?,
+            repair: json(&row.get::<_, Option<String>>("repair")?.unwrap_or_default()),
+            curve: json(&row.get::<_, String>("curve")?),
             received: rfc3339(received_ms),
             seconds_to_hq: seconds(received_ms.saturating_sub(at_ms)),
         })
@@ -108,8 +125,26 @@ impl Alert {
                 format!("{quantity}={}{unit}", fact["value"])
             })
             .collect();
+        let mut notes = String::new();
+        if self.probability > 0.0 {
+            notes += &format!("  {:.0} %", self.probability * 100.0);
+        }
+        if !self.parent.is_empty() {
+            notes += &format!("  beneath {}", self.parent);
+        }
+        if self.escalation > 0 {
+            notes += &format!("  escalated {} times", self.escalation);
+        }
+        if let (Some(reference), Some(by)) = (self.repair["reference"].as_str(), self.repair["by"].as_str()) {
+            notes += &format!("  repair {reference} by {by}");
+            match (self.repair["fixed_by"].as_str(), self.repair["escalation"].as_u64()) {
+                (Some(fixed_by), _) => notes += &format!(", fixed by {fixed_by}"),
+                (None, Some(times @ 1..)) => notes += &format!(", too long {times} times"),
+                _ => {}
+            }
+        }
         format!(
-            "{}  {}  {}  {}  {}  {}  {}  {}",
+            "{}  {}  {}  {}  {}  {}  {}{notes}  {}",
             self.time,
             self.store,
             self.device,
@@ -120,6 +155,11 @@ impl Alert {
             evidence.join(" ")
         )
     }
+}
+
+/// Written by the ledger; null could only come of a damaged file.
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 285,000 years")]

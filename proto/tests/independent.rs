@@ -109,6 +109,24 @@ fn an_alert_with_evidence() {
         cause: "compressor does not run".into(),
         evidence: vec![fact("air temperature", -11.25, "°C"), fact("power", 0.0, "W")],
         by: String::new(),
+        probability: 0.75,
+        alternatives: vec![v1::ProbableCause { cause: "door_open".into(), probability: 0.125 }],
+        parent_device: "circuit-1".into(),
+        parent_condition: "power_lost".into(),
+        escalation: 3,
+        repair: Some(v1::Repair {
+            reference: "报修 12".into(),
+            by: "王芳".into(),
+            since_ms: 1_795_305_600_000,
+            escalation: 1,
+            fixed_by: "李".into(),
+            fixed_ms: 1_795_305_700_000,
+        }),
+        curve: vec![
+            // What was read to be 0 differs from what was not read.
+            v1::CurveSample { at_ms: 1, air: Some(-18.5), evaporator: None, power: Some(0.0) },
+            v1::CurveSample { at_ms: 2, air: None, evaporator: Some(-27.25), power: None },
+        ],
     };
     let expected = json!({
         "alarm": "7",
@@ -123,6 +141,23 @@ fn an_alert_with_evidence() {
         "evidence": [
             { "quantity": "air temperature", "value": -11.25, "unit": "°C" },
             { "quantity": "power", "unit": "W" },
+        ],
+        "probability": 0.75,
+        "alternatives": [{ "cause": "door_open", "probability": 0.125 }],
+        "parent_device": "circuit-1",
+        "parent_condition": "power_lost",
+        "escalation": 3,
+        "repair": {
+            "reference": "报修 12",
+            "by": "王芳",
+            "since_ms": "1795305600000",
+            "escalation": 1,
+            "fixed_by": "李",
+            "fixed_ms": "1795305700000",
+        },
+        "curve": [
+            { "at_ms": "1", "air": -18.5, "power": 0.0 },
+            { "at_ms": "2", "evaporator": -27.25 },
         ],
     });
     agrees(

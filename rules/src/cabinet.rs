@@ -67,8 +67,6 @@ pub struct Cabinet {
     power_lost: PowerLost,
     /// Which of [`CABINET_CONDITIONS`] are true now.
     active: u16,
-    /// The last result of weighing.
-    diagnosis: Diagnosis,
     /// The last moment, completed.
     scene: Scene,
 }
@@ -93,7 +91,6 @@ impl Cabinet {
             capacity: CapacityLoss::new(config.capacity),
             power_lost: PowerLost::new(config.power_lost),
             active: 0,
-            diagnosis: Diagnosis::default(),
             scene: Scene::unknown(),
         }
     }
@@ -108,11 +105,6 @@ impl Cabinet {
     /// The readings before now, down-sampled, oldest first.
     pub fn trace(&self) -> &Trace {
         &self.trace
-    }
-
-    /// What is probably wrong, as of the last change.
-    pub fn diagnosis(&self) -> Diagnosis {
-        self.diagnosis
     }
 
     /// Looks at `scene`; `out` is given each condition that changes. Whoever makes the scene fills in
@@ -189,9 +181,8 @@ impl Cabinet {
     }
 
     /// Weighs what is known into a cause for `condition`.
-    pub fn diagnose(&mut self, now: Now, condition: Condition) -> Diagnosis {
-        self.diagnosis = diagnose(condition, &self.symptoms(now));
-        self.diagnosis
+    pub fn diagnose(&self, now: Now, condition: Condition) -> Diagnosis {
+        diagnose(condition, &self.symptoms(now))
     }
 
     /// Time until the goods must be thrown away, if the air stays as it is; none if that is never.

@@ -29,6 +29,9 @@ pub use class::Class;
 pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity, USER_RULES_MAX};
 pub use diagnosis::Diagnosis;
 pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
-pub use site::{AlarmEvent, AlarmSnapshot, Event, Input, Restored, Rule, Site, SiteFull};
+pub use site::{
+    AlarmEvent, AlarmPolicy, AlarmSnapshot, Chatter, Event, Input, OpenRepair, Restored, Rule, Service, Site,
+    SiteFull,
+};
 pub use time::{Millis, Mono, Now, Utc};
 pub use unit::Unit;

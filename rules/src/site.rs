@@ -1,40 +1,51 @@
 //! The site: every device of a store with its points, rules and alarms.
 
+mod chatter;
 mod event;
 mod family;
+mod flood;
 mod points;
+mod policy;
 mod rule;
 mod slot;
 
-pub use event::{AlarmEvent, AlarmSnapshot, Event, Input, Restored};
+pub use chatter::Chatter;
+pub use event::{AlarmEvent, AlarmSnapshot, Event, Input, OpenRepair, Restored, Service};
+pub use policy::AlarmPolicy;
 pub use rule::Rule;
 
 use crate::cabinet::{CABINET_CONDITIONS, Cabinet};
 use crate::detect::{Census, Demand};
 use crate::expression::Expression;
 use crate::{
-    AlarmInput, BadReason, Change, Class, Condition, DeviceId, Diagnosis, Millis, Mono, Now, PointId,
-    Reading, Sample,
+    AlarmInput, AlarmState, BadReason, Change, Class, Condition, DeviceId, Diagnosis, Evidence, Millis, Mono,
+    Now, PointId, Priority, Quantity, Reading, Sample, Utc,
 };
 use core::fmt;
 use family::{explains, explains_below};
+use flood::Flood;
 use heapless::Vec;
 use points::Points;
 use rule::{Running, Sight};
-use slot::{Before, Slot};
+use slot::{Before, Cover, Slot};
 
 const DEVICES_MAX: usize = 128;
 const RULES_MAX: usize = 512;
 /// A shop of 200 m² has some twenty; the rest is reserve.
 const CABINETS_MAX: usize = 64;
-/// Alarms: those of every cabinet, and one of each other rule.
-const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX;
+/// Alarms: those of every cabinet, one of each other rule, and those of the store itself.
+const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX + STORE_CONDITIONS.len();
+/// What is found about the store by its alarms and its people, without a rule.
+const STORE_CONDITIONS: [Condition; 2] = [Condition::AlarmFlood, Condition::InspectionDue];
+/// In place of a rule's number, where none is.
+const NO_RULE: u16 = u16::MAX;
 /// Changes of one rule in one step.
 const CHANGES_MAX: usize = 2 * CABINET_CONDITIONS.len();
 /// A window takes a kilobyte, and a store has few contracts.
 const DEMANDS_MAX: usize = 16;
 /// Longest a person may put an alarm aside: nothing stays unnoticed for more than a day.
 const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
+
 /// How often the causes of lasting alarms are weighed again.
 const WEIGH_EVERY: Millis = Millis::from_mins(1);
 
@@ -57,8 +68,14 @@ pub struct Site {
     demands: Vec<Demand, DEMANDS_MAX>,
     expressions: Vec<Expression, { crate::USER_RULES_MAX as usize }>,
     alarms: Vec<Slot, ALARMS_MAX>,
-    /// Alarms were restored, and it is yet to be seen which of them explain which.
-    unsettled: bool,
+    policy: AlarmPolicy,
+    flood: Flood,
+    /// The store as a device, if it was added, and where its alarms of [`STORE_CONDITIONS`] begin.
+    store: Option<(DeviceId, u16)>,
+    /// When the refrigeration was last checked by hand; before the first, when watching began.
+    inspected: Option<Mono>,
+    /// What was restored is looked through once.
+    has_ticked: bool,
     /// When causes were last weighed again.
     weighed: Option<Mono>,
 }
@@ -80,6 +97,15 @@ struct Device {
     heard: Option<Mono>,
     /// Number of its [`Rule::NoResponse`], and the only point that breaks the silence, if there is one.
     silence: Option<(u16, Option<PointId>)>,
+    watch: Watch,
+}
+
+/// Whether a device is watched.
+#[derive(Clone, Copy)]
+enum Watch {
+    InUse,
+    Maintenance { until: Mono },
+    OutOfService,
 }
 
 /// Why a device, point or rule could not be added.
@@ -134,25 +160,50 @@ impl Site {
         size_of::<Cabinet>() + size_of::<RuleOf>() + CABINET_CONDITIONS.len() * size_of::<Slot>();
 
     /// An empty site.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
+            policy: AlarmPolicy::default(),
+            flood: Flood::new(),
+            store: None,
+            inspected: None,
+            has_ticked: false,
             devices: Vec::new(),
             points: Points::new(),
             rules: Vec::new(),
             cabinets: Vec::new(),
             demands: Vec::new(),
             expressions: Vec::new(),
-            alarms: Vec::new(),
-            unsettled: false,
             weighed: None,
+            alarms: Vec::new(),
         }
     }
 
-    /// Adds a device that is polled every `poll`; ids count from 0.
+    /// How long alarms may go without an answer, and the like; to be told before the first step.
+    pub fn set_policy(&mut self, policy: AlarmPolicy) {
+        self.policy = policy;
+    }
+
+    /// Whether that alarm stays after the return until it is acknowledged; to be told after its rule was
+    /// added and before anything is restored. By default only warm goods do.
+    pub fn set_latch(&mut self, device: DeviceId, condition: Condition, latch: bool) {
+        if let Some(slot) = self.alarm(device, condition) {
+            slot.set_latch(latch);
+        }
+    }
+
+    /// Adds a device that is polled every `poll`; ids count from 0. The first store brings its alarms with
+    /// it: [`Condition::AlarmFlood`] and [`Condition::InspectionDue`].
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
-        let device = Device { class, poll, hangs_on: [None; 3], heard: None, silence: None };
+        let watch = Watch::InUse;
+        let device = Device { class, poll, hangs_on: [None; 3], heard: None, silence: None, watch };
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
+        if class == Class::Store && self.store.is_none() {
+            self.store = Some((id, u16::try_from(self.alarms.len()).map_err(|_| SiteFull::Rules)?));
+            for condition in STORE_CONDITIONS {
+                self.alarms.push(Slot::new(id, condition, NO_RULE)).map_err(|_| SiteFull::Rules)?;
+            }
+        }
         Ok(id)
     }
 
@@ -163,8 +214,7 @@ impl Site {
         self.points.add(device, stale_after).ok_or(SiteFull::Points)
     }
 
-    /// `device` hangs on the line, circuit or store `on`: gone with it, and explained by it. A line may
-    /// hang on a circuit and both on the store, not the other way round.
+    /// `device` hangs on the line, circuit or store `on`: gone with it, and explained by it.
     pub fn hang(&mut self, device: DeviceId, on: DeviceId) -> Result<(), SiteFull> {
         let place = level(self.device(on)?.class).ok_or(SiteFull::Unknown)?;
         if level(self.device(device)?.class) >= Some(place) {
@@ -237,25 +287,38 @@ impl Site {
     }
 
     /// Goes on from what the journal holds, after the rules were added and before the first step;
-    /// once for a running delay and once for an alarm, in any order. Says nothing: headquarters
-    /// knows it already. A condition without a rule is ignored.
+    /// once for each kind of [`Restored`], what is kept of chattering before the alarm. Says nothing:
+    /// headquarters knows it already. A condition without a rule is ignored.
     pub fn restore(&mut self, now: Now, device: DeviceId, condition: Condition, restored: Restored) {
         self.points.start(now.mono);
         let Some(slot) = self.alarms.iter_mut().find(|slot| slot.is(device, condition)) else { return };
-        let running = &mut self.rules[usize::from(slot.rule)].running;
+        let running = self.rules.get_mut(usize::from(slot.rule)).map(|rule| &mut rule.running);
         match restored {
             Restored::Pending { since } => {
                 slot.restore_pending();
-                if !slot.is_active() {
+                if let Some(running) = running
+                    && !slot.is_active()
+                {
                     running.restore_pending(now, condition, since, &mut self.cabinets, &mut self.expressions);
                 }
             }
-            Restored::Alarm { state, changed_at, diagnosis, evidence, shelved_until } => {
+            Restored::Alarm { state, changed_at, diagnosis, evidence, parent, escalation, shelved_until } => {
+                let known = evidence.clone();
                 slot.restore(
                     now,
-                    Before { state, changed_at, diagnosis, evidence: evidence.clone(), shelved_until },
+                    Before {
+                        state,
+                        changed_at,
+                        diagnosis,
+                        evidence: known,
+                        parent,
+                        escalation,
+                        shelved_until,
+                    },
                 );
-                if slot.is_active() {
+                if let Some(running) = running
+                    && slot.is_true()
+                {
                     running.restore_raised(
                         now,
                         condition,
@@ -264,37 +327,58 @@ impl Site {
                         &mut self.demands,
                         &mut self.expressions,
                     );
-                    self.unsettled = true;
                 }
             }
+            Restored::Chatter(chatter) => slot.restore_chatter(now, chatter),
+            Restored::Repair(repair) => slot.restore_repair(now, repair),
         }
+    }
+
+    /// Goes on from what the journal holds of a device, as [`Site::restore`] does of an alarm.
+    pub fn restore_service(&mut self, now: Now, device: DeviceId, service: Service) {
+        if let Some(device) = self.devices.get_mut(usize::from(device.0)) {
+            device.watch = match service {
+                Service::InUse => Watch::InUse,
+                // As with a shelf, a clock in the past must not make it eternal.
+                Service::Maintenance { until } => {
+                    Watch::Maintenance { until: now.mono + (until - now.utc).min(SHELF_MAX) }
+                }
+                Service::OutOfService => Watch::OutOfService,
+            };
+        }
+    }
+
+    /// An alarm was announced before a restart: became active and unacknowledged without having been
+    /// covered. To be told of the last dozen, oldest first.
+    pub fn restore_announced(&mut self, now: Now, at: Utc) {
+        self.flood.restore(now, at);
+    }
+
+    /// When the refrigeration was last checked by hand, or when watching began.
+    pub fn restore_inspected(&mut self, now: Now, at: Utc) {
+        self.inspected = Some(now.mono_of(at));
     }
 
     /// Takes `input` in and gives what follows from it to `out`.
     pub fn step(&mut self, now: Now, input: Input, out: &mut dyn FnMut(Event)) {
         self.points.start(now.mono);
-        if core::mem::take(&mut self.unsettled) {
-            for place in 0..self.alarms.len() {
-                if self.alarms[place].is_active() {
-                    let parent = self.parent_of(self.alarms[place].device, self.alarms[place].condition);
-                    self.alarms[place].settle(now, parent, out);
-                }
-            }
+        let mut came = 0_u16;
+        self.take_in(now, input, &mut |event| {
+            came += u16::from(is_announced(&event));
+            out(event);
+        });
+        for _ in 0..came {
+            self.flood.came(now.mono);
         }
+        if came > 0 || matches!(input, Input::Tick { .. }) {
+            self.look_at_store(now, out);
+        }
+    }
+
+    fn take_in(&mut self, now: Now, input: Input, out: &mut dyn FnMut(Event)) {
         match input {
             Input::Reading(reading) => self.take(now, reading, out),
-            Input::Tick { utc_offset_s } => {
-                for number in 0..self.rules.len() {
-                    let rule = &mut self.rules[number];
-                    if let Some((point, on)) = rule.running.command(now, utc_offset_s, &self.points) {
-                        let value = if on { 1.0 } else { 0.0 };
-                        out(Event::Command { device: rule.device, point, value });
-                    }
-                    self.look(now, number, None, false, out);
-                }
-                self.end_shelves(now, out);
-                self.weigh(now, out);
-            }
+            Input::Tick { utc_offset_s } => self.tick(now, utc_offset_s, out),
             Input::Acknowledge { device, condition } => {
                 if let Some(slot) = self.alarm(device, condition) {
                     slot.step(now, AlarmInput::Acknowledge, out);
@@ -309,6 +393,107 @@ impl Site {
                     slot.step(now, AlarmInput::Shelve { until: Slot::shelf_end(now, span) }, out);
                 }
             }
+            Input::Unshelve { device, condition } => {
+                let cover = self.cover_of(device, condition, None);
+                if let Some(slot) = self.alarm(device, condition) {
+                    slot.unshelve(now, AlarmInput::Unshelve, cover, out);
+                }
+            }
+            Input::Maintain { device, span } if span > Millis(0) => {
+                self.watch(now, device, Watch::Maintenance { until: Slot::shelf_end(now, span) }, out);
+            }
+            Input::Maintain { .. } => {}
+            Input::RemoveFromService { device } => self.watch(now, device, Watch::OutOfService, out),
+            Input::ReturnToService { device } => self.watch(now, device, Watch::InUse, out),
+            Input::Repair { device, condition } => {
+                if let Some(slot) = self.alarm(device, condition) {
+                    slot.begin_repair(now, out);
+                }
+            }
+            Input::Repaired { device, condition } => {
+                if let Some(slot) = self.alarm(device, condition) {
+                    slot.end_repair(now, out);
+                }
+            }
+            Input::Inspected => {
+                self.inspected = Some(now.mono);
+                self.look_at_store(now, out);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Now, utc_offset_s: i32, out: &mut dyn FnMut(Event)) {
+        for number in 0..self.rules.len() {
+            let rule = &mut self.rules[number];
+            if let Some((point, on)) = rule.running.command(now, utc_offset_s, &self.points) {
+                let value = if on { 1.0 } else { 0.0 };
+                out(Event::Command { device: rule.device, point, value });
+            }
+            self.look(now, number, None, false, out);
+        }
+        for place in 0..self.devices.len() {
+            if let Watch::Maintenance { until } = self.devices[place].watch
+                && now.mono >= until
+                && let Ok(device) = u16::try_from(place)
+            {
+                self.watch(now, DeviceId(device), Watch::InUse, out);
+            }
+        }
+        if !core::mem::replace(&mut self.has_ticked, true) {
+            // What explained an alarm before a restart may be over, or no longer be looked for.
+            self.cover_all(now, |_| true, out);
+        }
+        for place in 0..self.alarms.len() {
+            if self.alarms[place].is_shelf_over(now) {
+                let slot = &self.alarms[place];
+                let cover = self.cover_of(slot.device, slot.condition, slot.cover());
+                self.alarms[place].unshelve(now, AlarmInput::Tick, cover, out);
+            }
+            let was_active = self.alarms[place].is_active();
+            self.alarms[place].tick(now, &self.policy, out);
+            if was_active && !self.alarms[place].is_active() {
+                // A clear that was held back: what it explained is not explained any more.
+                self.explain_all(now, self.alarms[place].device, out);
+            }
+        }
+        self.weigh(now, out);
+    }
+
+    /// Sets whether `device` is watched, and covers or uncovers its alarms.
+    fn watch(&mut self, now: Now, device: DeviceId, watch: Watch, out: &mut dyn FnMut(Event)) {
+        let Some(of) = self.devices.get_mut(usize::from(device.0)) else { return };
+        let is_news = !matches!((of.watch, watch), (Watch::InUse, Watch::InUse))
+            && !matches!((of.watch, watch), (Watch::OutOfService, Watch::OutOfService));
+        of.watch = watch;
+        if is_news {
+            out(Event::Service { device, service: self.service(now, device) });
+            self.cover_all(now, |slot| slot.device == device, out);
+        }
+    }
+
+    /// Finds out whether the store as a whole has an alarm.
+    fn look_at_store(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
+        let Some((store, first)) = self.store else { return };
+        let first = usize::from(first);
+        let was = self.alarms[first].is_true();
+        let is = self.flood.is_on(now.mono, was);
+        if is != was {
+            let (since, count) = self.flood.measure(now.mono);
+            let count = u8::try_from(count).unwrap_or(u8::MAX);
+            let evidence = Evidence::since(now.utc_of(since)).with(Quantity::Alarms, f64::from(count));
+            self.change_alarm(now, first, change(is, evidence), Diagnosis::default(), out);
+            self.cover_all(now, |slot| slot.cover() == Some(Cover::Alarm(store, Condition::AlarmFlood)), out);
+        }
+        let inspected = *self.inspected.get_or_insert(now.mono);
+        let was = self.alarms[first + 1].is_true();
+        let interval = self.policy.inspection_interval;
+        let is = interval.is_some_and(|interval| now.mono - inspected >= interval);
+        if is != was {
+            let usual = interval.unwrap_or_default();
+            let evidence = Evidence::since(now.utc_of(inspected + usual))
+                .with_span(Quantity::Interval, now.mono - inspected)
+                .with_span(Quantity::UsualInterval, usual);
+            self.change_alarm(now, first + 1, change(is, evidence), Diagnosis::default(), out);
         }
     }
 
@@ -330,6 +515,15 @@ impl Site {
     /// Every alarm that is not normal, in the order of the rules.
     pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
         self.alarms.iter().filter_map(Slot::snapshot)
+    }
+
+    /// Whether the device is watched.
+    pub fn service(&self, now: Now, device: DeviceId) -> Service {
+        match self.device(device).map_or(Watch::InUse, |device| device.watch) {
+            Watch::InUse => Service::InUse,
+            Watch::Maintenance { until } => Service::Maintenance { until: now.utc_of(until) },
+            Watch::OutOfService => Service::OutOfService,
+        }
     }
 
     /// What is known of a cabinet beyond its alarms: its curve, what was learnt of it.
@@ -422,15 +616,29 @@ impl Site {
         diagnosis: Diagnosis,
         out: &mut dyn FnMut(Event),
     ) {
-        let &RuleOf { device, first_alarm, alarm_count, .. } = &self.rules[number];
+        let &RuleOf { first_alarm, alarm_count, .. } = &self.rules[number];
         let range = usize::from(first_alarm)..usize::from(first_alarm) + usize::from(alarm_count);
         let Some(place) = self.alarms[range.clone()].iter().position(|slot| slot.condition == condition)
         else {
             return;
         };
+        self.change_alarm(now, range.start + place, change, diagnosis, out);
+    }
+
+    /// Carries a change to the alarm in that place, and to those it explains.
+    fn change_alarm(
+        &mut self,
+        now: Now,
+        place: usize,
+        change: Change,
+        diagnosis: Diagnosis,
+        out: &mut dyn FnMut(Event),
+    ) {
         let truth_changes = matches!(change, Change::Raised(_) | Change::Cleared(_));
-        let parent = self.parent_of(device, condition);
-        self.alarms[range.start + place].change(now, change, diagnosis, parent, out);
+        let Slot { device, condition, .. } = self.alarms[place];
+        let flood = self.flooding(condition);
+        let cover = self.cover_of(device, condition, flood);
+        self.alarms[place].change(now, change, diagnosis, cover, out);
         if truth_changes {
             self.explain_all(now, device, out);
         }
@@ -442,41 +650,48 @@ impl Site {
             let slot = &self.alarms[place];
             let concerned = slot.device == device
                 || self.devices[usize::from(slot.device.0)].hangs_on.contains(&Some(device));
-            if concerned && slot.is_active() {
-                let parent = self.parent_of(slot.device, slot.condition);
-                self.alarms[place].explain(now, parent, out);
+            if concerned {
+                self.cover(now, place, out);
             }
         }
     }
 
-    /// Brings back what was put aside for long enough.
-    fn end_shelves(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
+    /// Looks anew why the alarms that are `concerned` are quiet, if they are.
+    fn cover_all(&mut self, now: Now, concerned: impl Fn(&Slot) -> bool, out: &mut dyn FnMut(Event)) {
         for place in 0..self.alarms.len() {
-            let slot = &self.alarms[place];
-            if slot.is_shelved() {
-                let parent = self.parent_of(slot.device, slot.condition);
-                self.alarms[place].end_shelf(now, parent, out);
+            if concerned(&self.alarms[place]) {
+                self.cover(now, place, out);
             }
         }
     }
 
-    /// Weighs the causes of the cabinets' lasting alarms again, once a minute.
-    fn weigh(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
-        let weighed = *self.weighed.get_or_insert(now.mono);
-        if now.mono - weighed < WEIGH_EVERY {
-            return;
+    fn cover(&mut self, now: Now, place: usize, out: &mut dyn FnMut(Event)) {
+        let slot = &self.alarms[place];
+        if slot.is_active() {
+            let cover = self.cover_of(slot.device, slot.condition, slot.cover());
+            self.alarms[place].set_cover(now, cover, out);
         }
-        self.weighed = Some(now.mono);
-        for rule in &self.rules {
-            let Running::Cabinet { cabinet, .. } = rule.running else { continue };
-            let first = usize::from(rule.first_alarm);
-            for slot in &mut self.alarms[first..first + usize::from(rule.alarm_count)] {
-                if slot.is_active() {
-                    let diagnosis = self.cabinets[cabinet].diagnose(now, slot.condition);
-                    slot.weigh(now, diagnosis, out);
-                }
-            }
+    }
+
+    /// Why `condition` of `device` is to be quiet, if it is: no work is done on it and it is in use, no
+    /// alarm explains it, and it did not come in a flood. `present` is why it is quiet so far.
+    fn cover_of(&self, device: DeviceId, condition: Condition, present: Option<Cover>) -> Option<Cover> {
+        match self.devices[usize::from(device.0)].watch {
+            Watch::OutOfService => return Some(Cover::OutOfService),
+            Watch::Maintenance { .. } => return Some(Cover::Maintenance),
+            Watch::InUse => {}
         }
+        let parent = self.parent_of(device, condition);
+        let parent = parent.map(|(device, condition)| Cover::Alarm(device, condition));
+        // What came before the flood, or with another reason to be quiet, is not put beneath it.
+        parent.or_else(|| self.flooding(condition).filter(|flood| present == Some(*flood)))
+    }
+
+    /// The flood that keeps a new alarm quiet, if there is one.
+    fn flooding(&self, condition: Condition) -> Option<Cover> {
+        let (store, first) = self.store?;
+        let is_beneath = condition.priority() == Priority::Low && self.alarms[usize::from(first)].is_true();
+        is_beneath.then_some(Cover::Alarm(store, Condition::AlarmFlood))
     }
 
     /// The active alarm that explains `condition` of `device`; of several the one that explains the
@@ -497,6 +712,25 @@ impl Site {
         }
         explains_below(parent.1, child.1)
             && self.devices[usize::from(child.0.0)].hangs_on.contains(&Some(parent.0))
+    }
+
+    /// Weighs the causes of the cabinets' lasting alarms again, once a minute.
+    fn weigh(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
+        let weighed = *self.weighed.get_or_insert(now.mono);
+        if now.mono - weighed < WEIGH_EVERY {
+            return;
+        }
+        self.weighed = Some(now.mono);
+        for rule in &self.rules {
+            let Running::Cabinet { cabinet, .. } = rule.running else { continue };
+            let first = usize::from(rule.first_alarm);
+            for slot in &mut self.alarms[first..first + usize::from(rule.alarm_count)] {
+                if slot.is_active() {
+                    let diagnosis = self.cabinets[cabinet].diagnose(now, slot.condition);
+                    slot.weigh(now, diagnosis, out);
+                }
+            }
+        }
     }
 
     /// What hangs on the device of an outage rule.
@@ -530,6 +764,16 @@ impl Site {
     }
 }
 
+/// Whether `event` asks for somebody's attention anew: what comes back from beneath a cover does not count
+/// as another alarm, and the flood does not count itself.
+fn is_announced(event: &Event) -> bool {
+    let Event::Alarm(alarm) = event else { return false };
+    alarm.state == AlarmState::ActiveUnacknowledged
+        && alarm.previous != alarm.state
+        && !alarm.previous.is_cover()
+        && alarm.condition != Condition::AlarmFlood
+}
+
 /// Place among what other devices hang on, from below; none for equipment.
 fn level(class: Class) -> Option<usize> {
     match class {
@@ -540,5 +784,9 @@ fn level(class: Class) -> Option<usize> {
     }
 }
 
-const _: () = assert!(Site::CABINET_STATE <= 9096, "a cabinet with its alarms");
+fn change(is: bool, evidence: Evidence) -> Change {
+    if is { Change::Raised(evidence) } else { Change::Cleared(evidence) }
+}
+
+const _: () = assert!(Site::CABINET_STATE <= 4400, "a cabinet with its alarms");
 const _: () = assert!(size_of::<Site>() < 640 * 1024, "a debug build copies it on the stack");

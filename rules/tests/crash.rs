@@ -32,10 +32,14 @@ impl Journal {
                     changed_at: alarm.at,
                     diagnosis: alarm.diagnosis,
                     evidence: alarm.evidence,
+                    parent: None,
+                    escalation: 0,
                     shelved_until: None,
                 };
                 self.alarms.insert(alarm.condition, restored);
             }
+            // Told in tests/lifecycle.rs.
+            Event::Update(_) | Event::Chatter { .. } | Event::Service { .. } => {}
             Event::Command { .. } => panic!("nothing is switched here"),
         }
     }

@@ -97,6 +97,8 @@ impl Store {
             changed_at: since,
             diagnosis: Diagnosis::default(),
             evidence: Evidence::since(since),
+            parent: None,
+            escalation: 0,
             shelved_until: (state == AlarmState::Shelved).then(|| self.now.utc + Millis::from_secs(30)),
         };
         self.site.restore(self.now, device, condition, restored);

@@ -73,7 +73,7 @@ fn the_sign_goes_on_at_dusk_and_a_switch_that_does_not_obey_is_told() {
         let mut out = |event| match event {
             Event::Command { point, value, .. } => commands.push((second, point, value)),
             Event::Alarm(alarm) => alarms.push((second, alarm)),
-            Event::Pending { .. } => {}
+            Event::Pending { .. } | Event::Update(_) | Event::Chatter { .. } | Event::Service { .. } => {}
         };
         if second % 5 == 0 {
             // The relay is stuck open.

@@ -1,9 +1,9 @@
-//! The routes that change something: acknowledge and shelve, from the page (forms, answered with a
-//! redirect or the page with the error on it) and from the command line (JSON).
+//! The routes that change something: acknowledge, shelve, repair, maintain, from the page (forms, answered
+//! with a redirect or the page with the error on it) and from the command line (JSON).
 
 use super::alarm_page::Refused;
-use super::request::{PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest, ask};
-use super::{ConsoleState, Freshness, Reader, alarm_page, now_ms};
+use super::request::{Act, RequestError, ask};
+use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame, now_ms};
 use crate::texts::Language;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,87 +16,109 @@ use std::time::Duration;
 /// shows what they did.
 const NEXT_SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// What a person typed or chose; what an act does not need stays away.
 #[derive(Deserialize)]
-pub(super) struct Acknowledgement {
+pub(super) struct Wish {
     by: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Shelving {
-    by: String,
+    #[serde(default)]
     minutes: u32,
+    /// Reference of a repair, or note of an inspection.
+    #[serde(default)]
+    remark: String,
 }
 
-pub(super) async fn acknowledge_form(
-    State(state): State<ConsoleState>,
+pub(super) async fn alarm_form(
+    State(mut state): State<ConsoleState>,
     Reader(language): Reader,
-    Path(alarm): Path<u64>,
-    Form(form): Form<Acknowledgement>,
+    Path((alarm, act)): Path<(u64, String)>,
+    Form(form): Form<Wish>,
 ) -> Response {
-    let outcome = acknowledge(&state, alarm, &form.by).await;
-    back(state, alarm, &form.by, outcome, language).await
-}
-
-pub(super) async fn shelve_form(
-    State(state): State<ConsoleState>,
-    Reader(language): Reader,
-    Path(alarm): Path<u64>,
-    Form(form): Form<Shelving>,
-) -> Response {
-    let outcome = shelve(&state, alarm, &form.by, form.minutes).await;
-    back(state, alarm, &form.by, outcome, language).await
-}
-
-pub(super) async fn acknowledge_json(
-    State(state): State<ConsoleState>,
-    Path(alarm): Path<u64>,
-    Json(body): Json<Acknowledgement>,
-) -> Response {
-    json(acknowledge(&state, alarm, &body.by).await)
-}
-
-pub(super) async fn shelve_json(
-    State(state): State<ConsoleState>,
-    Path(alarm): Path<u64>,
-    Json(body): Json<Shelving>,
-) -> Response {
-    json(shelve(&state, alarm, &body.by, body.minutes).await)
-}
-
-async fn acknowledge(state: &ConsoleState, alarm: u64, by: &str) -> Result<(), RequestError> {
-    let by = PersonName::parse(by)?.into_string();
-    ask(&state.requests, |reply| SiteRequest::Acknowledge { alarm, by, reply }).await
-}
-
-async fn shelve(state: &ConsoleState, alarm: u64, by: &str, minutes: u32) -> Result<(), RequestError> {
-    let by = PersonName::parse(by)?.into_string();
-    if !(1..=SHELVE_MINUTES_MAX).contains(&minutes) {
-        return Err(RequestError::BadSpan);
-    }
-    ask(&state.requests, |reply| SiteRequest::Shelve { alarm, by, minutes, reply }).await
-}
-
-async fn back(
-    mut state: ConsoleState,
-    alarm: u64,
-    by: &str,
-    outcome: Result<(), RequestError>,
-    language: Language,
-) -> Response {
-    match outcome {
-        Ok(()) => {
-            // Late or never is no fault of the request: the page then shows the change a refresh later.
-            let _ = tokio::time::timeout(NEXT_SNAPSHOT_TIME_MAX, state.view.changed()).await;
-            Redirect::to(&format!("/?lang={}", language.code())).into_response()
-        }
+    match on_alarm(&state, alarm, &act, &form).await {
+        Ok(()) => back(&mut state, "/", language).await,
         Err(error) => {
             let view = state.view.borrow().clone();
             let freshness = Freshness::of(&view, now_ms());
-            let page = alarm_page::alarm_page(&view, alarm, Some(Refused { error, by }), freshness, language);
+            let refused = Refused { error, by: &form.by };
+            let page = alarm_page::alarm_page(&view, alarm, Some(refused), freshness, language);
             let page = page.unwrap_or_else(|| alarm_page::no_such_alarm(language));
             (status(error), page).into_response()
         }
     }
+}
+
+pub(super) async fn device_form(
+    State(mut state): State<ConsoleState>,
+    Reader(language): Reader,
+    Path((device, act)): Path<(String, String)>,
+    Form(form): Form<Wish>,
+) -> Response {
+    match on_device(&state, device.clone(), &act, &form).await {
+        Ok(()) => {
+            let page = format!("/devices/{}", frame::segment(&device));
+            back(&mut state, &page, language).await
+        }
+        Err(error) => {
+            let view = state.view.borrow().clone();
+            let Some(device) = view.devices.iter().find(|known| known.id == device) else {
+                return super::missing(Reader(language)).await;
+            };
+            let freshness = Freshness::of(&view, now_ms());
+            let refused = Some(Refused { error, by: &form.by });
+            let page = care_page::care_page(&view, device, refused, freshness, language);
+            (status(error), page).into_response()
+        }
+    }
+}
+
+pub(super) async fn alarm_json(
+    State(state): State<ConsoleState>,
+    Path((alarm, act)): Path<(u64, String)>,
+    Json(body): Json<Wish>,
+) -> Response {
+    json(on_alarm(&state, alarm, &act, &body).await)
+}
+
+pub(super) async fn device_json(
+    State(state): State<ConsoleState>,
+    Path((device, act)): Path<(String, String)>,
+    Json(body): Json<Wish>,
+) -> Response {
+    json(on_device(&state, device, &act, &body).await)
+}
+
+pub(super) async fn inspected_form(
+    State(mut state): State<ConsoleState>,
+    Reader(language): Reader,
+    Form(form): Form<Wish>,
+) -> Response {
+    match inspected(&state, &form).await {
+        Ok(()) => back(&mut state, "/", language).await,
+        Err(error) => {
+            (status(error), frame::notice(alarm_page::error_text(error, language), language)).into_response()
+        }
+    }
+}
+
+pub(super) async fn inspected_json(State(state): State<ConsoleState>, Json(body): Json<Wish>) -> Response {
+    json(inspected(&state, &body).await)
+}
+
+async fn inspected(state: &ConsoleState, wish: &Wish) -> Result<(), RequestError> {
+    ask(&state.requests, Act::inspected(&wish.remark)?, &wish.by).await
+}
+
+async fn on_alarm(state: &ConsoleState, alarm: u64, act: &str, wish: &Wish) -> Result<(), RequestError> {
+    ask(&state.requests, Act::on_alarm(act, alarm, wish.minutes, &wish.remark)?, &wish.by).await
+}
+
+async fn on_device(state: &ConsoleState, device: String, act: &str, wish: &Wish) -> Result<(), RequestError> {
+    ask(&state.requests, Act::on_device(act, device, wish.minutes)?, &wish.by).await
+}
+
+async fn back(state: &mut ConsoleState, page: &str, language: Language) -> Response {
+    // Late or never is no fault of the request: the page then shows the change a refresh later.
+    let _ = tokio::time::timeout(NEXT_SNAPSHOT_TIME_MAX, state.view.changed()).await;
+    Redirect::to(&format!("{page}?lang={}", language.code())).into_response()
 }
 
 fn json(outcome: Result<(), RequestError>) -> Response {
@@ -111,9 +133,13 @@ fn json(outcome: Result<(), RequestError>) -> Response {
 
 fn status(error: RequestError) -> StatusCode {
     match error {
-        RequestError::UnknownAlarm => StatusCode::NOT_FOUND,
+        RequestError::UnknownAlarm | RequestError::UnknownDevice | RequestError::UnknownAct => {
+            StatusCode::NOT_FOUND
+        }
         RequestError::NotNow => StatusCode::CONFLICT,
-        RequestError::BadName | RequestError::BadSpan => StatusCode::UNPROCESSABLE_ENTITY,
+        RequestError::BadName | RequestError::BadSpan | RequestError::BadRemark => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         RequestError::NotKept => StatusCode::INTERNAL_SERVER_ERROR,
         RequestError::Busy | RequestError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         RequestError::NoAnswer => StatusCode::GATEWAY_TIMEOUT,

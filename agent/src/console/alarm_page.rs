@@ -2,6 +2,7 @@
 //! page never reloads by itself, so that a name half typed is not lost.
 
 use super::Freshness;
+use super::care_page::{alarm_forms, alarm_notes};
 use super::device_page::Shown;
 use super::frame::{Frame, document, freshness_banner, home_link, notice};
 use super::request::{RequestError, SHELVE_MINUTES_MAX};
@@ -81,6 +82,7 @@ pub(super) fn alarm_page(
                 h1 { (alarm.device_name) " " (text.what) }
                 p.since { (since(view, alarm, language)) " · " (words::alarm_state(alarm.state, &alarm.by, language)) }
                 @if let Some(measured) = measured(view, alarm, freshness, language) { p.measured { (measured) } }
+                @for note in alarm_notes(view, alarm, language) { p.since { (note) } }
             }
         }
         div.columns {
@@ -93,6 +95,7 @@ pub(super) fn alarm_page(
             div.forms {
                 @if can_acknowledge(alarm) { (acknowledge_form(alarm, typed, language)) }
                 @if !is_quiet(alarm) && !has_returned(alarm) { (shelve_form(alarm, typed, language)) }
+                (alarm_forms(alarm, typed, language))
             }
         }
         @if !alarm.evidence.is_empty() {
@@ -237,13 +240,16 @@ fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Ma
 }
 
 /// What a person reads when a request was not carried out.
-fn error_text(error: RequestError, language: Language) -> &'static str {
+pub(super) fn error_text(error: RequestError, language: Language) -> &'static str {
     match error {
         RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here."),
         RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below."),
         RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same."),
         RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most)."),
-        RequestError::BadSpan => language.pick("请选择暂停多久（最多 8 小时）。", "Please choose for how long (8 hours at most)."),
+        RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most)."),
+        RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most)."),
+        RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device."),
+        RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do."),
         RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds."),
         RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters."),
         RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state."),

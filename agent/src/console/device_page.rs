@@ -2,6 +2,7 @@
 //! shown, which the overview shares.
 
 use super::Freshness;
+use super::care_page::service_text;
 use super::frame::{Frame, document, freshness_banner, home_link, segment};
 use crate::texts::{Language, figure, words};
 use crate::view::{DeviceView, PointView, StoreView};
@@ -54,6 +55,7 @@ pub(super) fn device_page(
     let main = html! {
         (freshness_banner(view, freshness, language))
         h1 { (device.name) " " small { (device.id) } }
+        @if let Some(text) = service_text(view, device, language) { p { strong { (text) } } }
         table.points {
             thead { tr { th { (t("数据", "Point")) } th { (t("数值", "Value")) } th { (t("读取时间", "Read at")) } } }
             tbody {
@@ -77,6 +79,7 @@ pub(super) fn device_page(
                 }
             }
         }
+        p { a href={ (path) "/care?lang=" (language.code()) } { (t("维修 · 停用", "Maintenance · out of service")) } }
     };
     document(&frame, &home_link(language), &main)
 }

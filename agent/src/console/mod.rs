@@ -6,6 +6,7 @@
 
 mod act;
 mod alarm_page;
+mod care_page;
 mod device_page;
 mod frame;
 mod guard;
@@ -15,7 +16,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use request::{PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest};
+pub use request::{Act, MAINTENANCE_MINUTES_MAX, PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest};
 
 use crate::texts::Language;
 use crate::view::StoreView;
@@ -56,12 +57,15 @@ pub fn router(state: ConsoleState) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/alarms/{alarm}", get(alarm))
-        .route("/alarms/{alarm}/ack", post(act::acknowledge_form))
-        .route("/alarms/{alarm}/shelve", post(act::shelve_form))
+        .route("/alarms/{alarm}/{act}", post(act::alarm_form))
         .route("/devices/{device}", get(device))
+        .route("/devices/{device}/care", get(care))
+        .route("/devices/{device}/{act}", post(act::device_form))
+        .route("/inspected", post(act::inspected_form))
         .route("/api/view", get(view_json))
-        .route("/api/alarms/{alarm}/ack", post(act::acknowledge_json))
-        .route("/api/alarms/{alarm}/shelve", post(act::shelve_json))
+        .route("/api/alarms/{alarm}/{act}", post(act::alarm_json))
+        .route("/api/devices/{device}/{act}", post(act::device_json))
+        .route("/api/inspected", post(act::inspected_json))
         .route("/health", get(health))
         .route(&frame::STYLE.path, get(frame::style))
         .fallback(missing)
@@ -147,6 +151,21 @@ async fn device(
     match view.devices.iter().find(|candidate| candidate.id == device) {
         Some(device) => {
             device_page::device_page(&view, device, Freshness::of(&view, now_ms()), language).into_response()
+        }
+        None => missing(Reader(language)).await,
+    }
+}
+
+async fn care(
+    State(state): State<ConsoleState>,
+    Reader(language): Reader,
+    Path(device): Path<String>,
+) -> Response {
+    let view = state.view.borrow().clone();
+    match view.devices.iter().find(|candidate| candidate.id == device) {
+        Some(device) => {
+            let freshness = Freshness::of(&view, now_ms());
+            care_page::care_page(&view, device, None, freshness, language).into_response()
         }
         None => missing(Reader(language)).await,
     }

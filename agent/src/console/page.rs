@@ -2,6 +2,7 @@
 
 use super::Freshness;
 use super::alarm_page::{self, has_returned, is_quiet};
+use super::care_page::service_text;
 use super::device_page::{Shown, value_text};
 use super::frame::{Frame, document, freshness_banner, segment};
 use crate::texts::{Language, figure, words};
@@ -71,6 +72,14 @@ fn calm(view: &StoreView, paused: usize, language: Language) -> Markup {
             language.pick(format!("看不到数据的设备：{unseen}"), format!("devices without data: {unseen}")),
         );
     }
+    let unwatched = view.devices.iter().filter(|d| matches!(d.service, "maintenance" | "out_of_service"));
+    let unwatched = unwatched.count();
+    if unwatched > 0 {
+        caveats.push(language.pick(
+            format!("维修或停用的设备：{unwatched}"),
+            format!("devices in maintenance or out of service: {unwatched}"),
+        ));
+    }
     if paused > 0 {
         caveats.push(language.pick(format!("不提醒的报警：{paused}"), format!("paused alarms: {paused}")));
     }
@@ -130,6 +139,7 @@ fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: L
                     }
                 }
             }
+            @if let Some(text) = service_text(view, device, language) { p.hint { strong { (text) } } }
             @for hint in hints(device, freshness, language) { p.hint { (hint) } }
         }
     }

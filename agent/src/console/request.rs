@@ -6,8 +6,14 @@ use tokio::sync::{mpsc, oneshot};
 /// The longest an alarm may be shelved, minutes: one shift, so that whoever comes next hears of it.
 pub const SHELVE_MINUTES_MAX: u32 = 480;
 
+/// The longest a device may be in maintenance, minutes: a day. What takes longer is out of service.
+pub const MAINTENANCE_MINUTES_MAX: u32 = 1440;
+
 /// The longest name, in characters.
 const NAME_CHARS_MAX: usize = 40;
+
+/// The longest reference of a repair or note of an inspection, in characters.
+const REMARK_CHARS_MAX: usize = 200;
 
 /// How long the site may take to answer. It commits to the journal first, on the slowest of SD cards.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
@@ -17,27 +23,111 @@ pub type Reply = oneshot::Sender<Result<(), RequestError>>;
 
 /// What a person asks of the task that owns the alarms.
 #[derive(Debug)]
-pub enum SiteRequest {
-    /// Somebody has seen the alarm and takes care of it.
+pub struct SiteRequest {
+    /// What.
+    pub act: Act,
+    /// Who, as [`PersonName`] let it pass.
+    pub by: String,
+    /// Answered once it is in the journal.
+    pub reply: Reply,
+}
+
+/// What a person does. Alarms go by the number of the occurrence, devices by their id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Has seen the alarm and takes care of it.
     Acknowledge {
-        /// Number of the occurrence.
+        /// Which alarm.
         alarm: u64,
-        /// Who, as [`PersonName`] let it pass.
-        by: String,
-        /// Answered once it is in the journal.
-        reply: Reply,
     },
-    /// Somebody wants to hear nothing of it for some time.
+    /// Wants to hear nothing of it for some time.
     Shelve {
-        /// Number of the occurrence.
+        /// Which alarm.
         alarm: u64,
-        /// Who, as [`PersonName`] let it pass.
-        by: String,
         /// For how long, 1 to [`SHELVE_MINUTES_MAX`].
         minutes: u32,
-        /// Answered once it is in the journal.
-        reply: Reply,
     },
+    /// Wants to hear of it again.
+    Unshelve {
+        /// Which alarm.
+        alarm: u64,
+    },
+    /// Has ordered its repair.
+    Repair {
+        /// Which alarm.
+        alarm: u64,
+        /// What the repair service calls it; may be empty.
+        reference: String,
+    },
+    /// Says that the repair is finished.
+    Repaired {
+        /// Number of the alarm now, or of that with which the repair began.
+        alarm: u64,
+    },
+    /// Works on a device, whose alarms are quiet meanwhile.
+    Maintain {
+        /// Which device.
+        device: String,
+        /// For how long, 1 to [`MAINTENANCE_MINUTES_MAX`].
+        minutes: u32,
+    },
+    /// Takes a device out of use.
+    RemoveFromService {
+        /// Which device.
+        device: String,
+    },
+    /// Ends the maintenance of a device, or takes it into use again.
+    ReturnToService {
+        /// Which device.
+        device: String,
+    },
+    /// Has checked the refrigeration by hand.
+    Inspected {
+        /// What was found; may be empty.
+        note: String,
+    },
+}
+
+impl Act {
+    /// What the interface calls an act upon an alarm: `ack`, `shelve`, `unshelve`, `repair`, `repaired`.
+    ///
+    /// # Errors
+    /// [`RequestError::UnknownAct`], [`RequestError::BadSpan`], [`RequestError::BadRemark`].
+    pub(super) fn on_alarm(name: &str, alarm: u64, minutes: u32, remark: &str) -> Result<Self, RequestError> {
+        Ok(match name {
+            "ack" => Self::Acknowledge { alarm },
+            "shelve" => Self::Shelve { alarm, minutes: span(minutes, SHELVE_MINUTES_MAX)? },
+            "unshelve" => Self::Unshelve { alarm },
+            "repair" => Self::Repair { alarm, reference: plain(remark, REMARK_CHARS_MAX)? },
+            "repaired" => Self::Repaired { alarm },
+            _ => return Err(RequestError::UnknownAct),
+        })
+    }
+
+    /// What the interface calls an act upon a device: `maintenance`, `out-of-service`, `in-service`.
+    ///
+    /// # Errors
+    /// [`RequestError::UnknownAct`], [`RequestError::BadSpan`].
+    pub(super) fn on_device(name: &str, device: String, minutes: u32) -> Result<Self, RequestError> {
+        Ok(match name {
+            "maintenance" => Self::Maintain { device, minutes: span(minutes, MAINTENANCE_MINUTES_MAX)? },
+            "out-of-service" => Self::RemoveFromService { device },
+            "in-service" => Self::ReturnToService { device },
+            _ => return Err(RequestError::UnknownAct),
+        })
+    }
+
+    /// The check of the refrigeration by hand.
+    ///
+    /// # Errors
+    /// [`RequestError::BadRemark`].
+    pub(super) fn inspected(note: &str) -> Result<Self, RequestError> {
+        Ok(Self::Inspected { note: plain(note, REMARK_CHARS_MAX)? })
+    }
+}
+
+fn span(minutes: u32, max: u32) -> Result<u32, RequestError> {
+    if (1..=max).contains(&minutes) { Ok(minutes) } else { Err(RequestError::BadSpan) }
 }
 
 /// Why a request was not carried out.
@@ -49,15 +139,24 @@ pub enum RequestError {
     /// The alarm's state does not allow it: already acknowledged, shelved, out of service.
     #[error("the alarm's state does not allow it; somebody may have acknowledged or shelved it already")]
     NotNow,
+    /// No device has that id.
+    #[error("no device has that id; `storewarden check` lists them")]
+    UnknownDevice,
+    /// There is nothing of that name to do.
+    #[error("there is nothing of that name to do")]
+    UnknownAct,
     /// The journal could not keep it, so it was not done.
     #[error("the journal could not keep it, so it was not done; check the disk")]
     NotKept,
     /// The name is empty, too long or has control characters.
     #[error("`by` must be a name of 1 to 40 characters")]
     BadName,
-    /// The span is outside 1 to [`SHELVE_MINUTES_MAX`].
-    #[error("`minutes` must be 1 to 480")]
+    /// The span is outside 1 to [`SHELVE_MINUTES_MAX`] or [`MAINTENANCE_MINUTES_MAX`].
+    #[error("`minutes` must be 1 to 480 for a shelf, 1 to 1440 for maintenance")]
     BadSpan,
+    /// The reference or note is too long or has control characters.
+    #[error("a reference or note must have at most 200 characters, none of them invisible")]
+    BadRemark,
     /// Too many requests are waiting.
     #[error("too many requests are waiting; try again in some seconds")]
     Busy,
@@ -78,6 +177,9 @@ impl RequestError {
             Self::NotKept => "not_kept",
             Self::BadName => "bad_name",
             Self::BadSpan => "bad_span",
+            Self::BadRemark => "bad_remark",
+            Self::UnknownDevice => "unknown_device",
+            Self::UnknownAct => "unknown_act",
             Self::Busy => "busy",
             Self::Stopped => "stopped",
             Self::NoAnswer => "no_answer",
@@ -96,12 +198,10 @@ impl PersonName {
     /// # Errors
     /// [`RequestError::BadName`].
     pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let name = text.trim();
-        let is_short = (1..=NAME_CHARS_MAX).contains(&name.chars().count());
-        let is_plain = !name.chars().any(|c| {
-            c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        });
-        if is_short && is_plain { Ok(Self(name.to_owned())) } else { Err(RequestError::BadName) }
+        match plain(text, NAME_CHARS_MAX) {
+            Ok(name) if !name.is_empty() => Ok(Self(name)),
+            _ => Err(RequestError::BadName),
+        }
     }
 
     /// The name.
@@ -110,13 +210,29 @@ impl PersonName {
     }
 }
 
+/// What somebody typed, trimmed, if it is not too long and nothing in it is invisible or able to turn the
+/// writing round.
+fn plain(text: &str, chars_max: usize) -> Result<String, RequestError> {
+    let text = text.trim();
+    let is_plain = !text.chars().any(|c| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    });
+    if is_plain && text.chars().count() <= chars_max {
+        Ok(text.to_owned())
+    } else {
+        Err(RequestError::BadRemark)
+    }
+}
+
 /// Puts one request to the site and waits for its answer.
 pub(super) async fn ask(
     requests: &mpsc::Sender<SiteRequest>,
-    request: impl FnOnce(Reply) -> SiteRequest,
+    act: Act,
+    by: &str,
 ) -> Result<(), RequestError> {
+    let by = PersonName::parse(by)?.into_string();
     let (reply, answer) = oneshot::channel();
-    requests.try_send(request(reply)).map_err(|refused| match refused {
+    requests.try_send(SiteRequest { act, by, reply }).map_err(|refused| match refused {
         mpsc::error::TrySendError::Full(_) => RequestError::Busy,
         mpsc::error::TrySendError::Closed(_) => RequestError::Stopped,
     })?;

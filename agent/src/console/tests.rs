@@ -1,7 +1,7 @@
 //! The console from outside: requests through the whole router, guards included.
 
 use super::*;
-use crate::view::{AlarmView, DeviceView, LabelView, PointView};
+use crate::view::{AlarmView, DeviceView, LabelView, PointView, RepairView};
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::request::Builder;
@@ -12,7 +12,14 @@ fn point(name: &str, value: Option<f64>, unit: &'static str, quality: &'static s
 }
 
 fn freezer(id: &str, name: &str, air: PointView) -> DeviceView {
-    DeviceView { id: id.into(), name: name.into(), class: "freezer", points: vec![air] }
+    DeviceView {
+        id: id.into(),
+        name: name.into(),
+        class: "freezer",
+        service: "in_use",
+        points: vec![air],
+        ..DeviceView::default()
+    }
 }
 
 fn warm(alarm: u64, state: &'static str) -> AlarmView {
@@ -32,6 +39,7 @@ fn warm(alarm: u64, state: &'static str) -> AlarmView {
             ("temperature_limit", -15.0, "°C"),
             ("delay", 1800.0, "s"),
         ],
+        ..AlarmView::default()
     }
 }
 
@@ -204,7 +212,7 @@ async fn an_old_snapshot_is_not_taken_for_the_present() {
 async fn an_acknowledgement_reaches_the_site_and_its_answer_the_person() {
     let (router, publish, mut inbox) = console(store());
     let site = tokio::spawn(async move {
-        let Some(SiteRequest::Acknowledge { alarm, by, reply }) = inbox.recv().await else {
+        let Some(SiteRequest { act: Act::Acknowledge { alarm }, by, reply }) = inbox.recv().await else {
             panic!("no request")
         };
         reply.send(Ok(())).unwrap();
@@ -220,36 +228,95 @@ async fn an_acknowledgement_reaches_the_site_and_its_answer_the_person() {
 }
 
 #[tokio::test]
-async fn the_command_line_acknowledges_and_shelves_as_json() {
+async fn the_command_line_does_as_json_all_that_can_be_done() {
     let (router, _publish, mut inbox) = console(store());
+    let (asked, mut asks) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        while let Some(request) = inbox.recv().await {
-            let _ = match request {
-                SiteRequest::Acknowledge { alarm: 7, by, reply } if by == "Li" => reply.send(Ok(())),
-                SiteRequest::Shelve { alarm: 7, minutes: 30, reply, .. } => reply.send(Ok(())),
-                SiteRequest::Acknowledge { reply, .. } | SiteRequest::Shelve { reply, .. } => {
-                    reply.send(Err(RequestError::UnknownAlarm))
-                }
+        while let Some(SiteRequest { act, by, reply }) = inbox.recv().await {
+            let answer = match act {
+                Act::Acknowledge { alarm: 9 } => Err(RequestError::UnknownAlarm),
+                _ => Ok(()),
             };
+            asked.send((act, by)).unwrap();
+            let _ = reply.send(answer);
         }
     });
-    let post = |path: &str, body: &'static str| {
-        let request = request("POST", path).header("content-type", "application/json").body(Body::from(body));
-        send(&router, request.unwrap())
+    let post = |path: &str, body: &str| {
+        let request = request("POST", path).header("content-type", "application/json");
+        send(&router, request.body(Body::from(body.to_owned())).unwrap())
     };
-    assert_eq!(post("/api/alarms/7/ack", r#"{"by":"Li"}"#).await.0.status(), StatusCode::NO_CONTENT);
-    let shelved = post("/api/alarms/7/shelve", r#"{"by":"Li","minutes":30}"#).await.0;
-    assert_eq!(shelved.status(), StatusCode::NO_CONTENT);
+    let device = "freezer-2".to_owned();
+    for (path, body, act) in [
+        ("/api/alarms/7/ack", "", Act::Acknowledge { alarm: 7 }),
+        ("/api/alarms/7/shelve", r#","minutes":30"#, Act::Shelve { alarm: 7, minutes: 30 }),
+        ("/api/alarms/7/unshelve", "", Act::Unshelve { alarm: 7 }),
+        ("/api/alarms/7/repair", r#","remark":" R-12 ""#, Act::Repair { alarm: 7, reference: "R-12".into() }),
+        ("/api/alarms/7/repaired", "", Act::Repaired { alarm: 7 }),
+        (
+            "/api/devices/freezer-2/maintenance",
+            r#","minutes":1440"#,
+            Act::Maintain { device: device.clone(), minutes: 1440 },
+        ),
+        ("/api/devices/freezer-2/out-of-service", "", Act::RemoveFromService { device: device.clone() }),
+        ("/api/devices/freezer-2/in-service", "", Act::ReturnToService { device }),
+        ("/api/inspected", r#","remark":"all cold""#, Act::Inspected { note: "all cold".into() }),
+    ] {
+        let (head, answer) = post(path, &format!("{{\"by\":\"Li\"{body}}}")).await;
+        assert_eq!(head.status(), StatusCode::NO_CONTENT, "{path} {answer}");
+        assert_eq!(asks.recv().await.unwrap(), (act, "Li".to_owned()));
+    }
     let (head, body) = post("/api/alarms/9/ack", r#"{"by":"Li"}"#).await;
     assert_eq!(head.status(), StatusCode::NOT_FOUND);
     assert!(body.contains("\"error\":\"unknown_alarm\""), "{body}");
+    assert_eq!(post("/api/alarms/7/burn", r#"{"by":"Li"}"#).await.0.status(), StatusCode::NOT_FOUND);
+    let long = format!(r#"{{"by":"Li","remark":"{}"}}"#, "x".repeat(201));
     for (path, body) in [
         ("/api/alarms/7/ack", r#"{"by":" "}"#),
         ("/api/alarms/7/shelve", r#"{"by":"Li","minutes":0}"#),
         ("/api/alarms/7/shelve", r#"{"by":"Li","minutes":481}"#),
+        ("/api/devices/freezer-2/maintenance", r#"{"by":"Li","minutes":1441}"#),
+        ("/api/inspected", long.as_str()),
     ] {
         assert_eq!(post(path, body).await.0.status(), StatusCode::UNPROCESSABLE_ENTITY, "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_device_is_taken_into_maintenance_on_a_page_that_does_not_reload() {
+    let body = page(store(), "/devices/freezer-2?lang=en").await;
+    assert!(body.contains("/devices/freezer-2/care"), "{body}");
+    let body = page(store(), "/devices/freezer-2/care?lang=en").await;
+    assert!(!body.contains("http-equiv") && body.contains("/devices/freezer-2/maintenance"), "{body}");
+    assert!(!body.contains("/devices/freezer-2/in-service"), "{body}");
+
+    let mut view = store();
+    view.devices[1].service = "maintenance";
+    view.devices[1].service_until_ms = Some(now_ms() + 3_600_000);
+    view.devices[1].service_by = "Li".into();
+    let body = page(view.clone(), "/devices/freezer-2/care?lang=en").await;
+    assert!(
+        body.contains("in maintenance until") && body.contains("/devices/freezer-2/in-service"),
+        "{body}"
+    );
+    view.alarms.clear();
+    let body = page(view, "/?lang=en").await;
+    assert!(!body.contains("✓") && body.contains("devices in maintenance or out of service: 1"), "{body}");
+}
+
+#[tokio::test]
+async fn the_alarm_tells_its_repair_and_offers_what_comes_next() {
+    let body = page(store(), "/alarms/7?lang=en").await;
+    assert!(body.contains("/alarms/7/repair?") && !body.contains("/alarms/7/repaired"), "{body}");
+    let mut view = store();
+    view.alarms[0].state = "shelved";
+    view.alarms[0].escalation = 2;
+    view.alarms[0].repair =
+        Some(RepairView { reference: "R-12".into(), by: "Wang".into(), since_ms: now_ms(), escalation: 1 });
+    let body = page(view, "/alarms/7?lang=en").await;
+    for text in ["R-12 ordered by Wang", "takes too long", "reported upwards 2 times"] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    assert!(body.contains("/alarms/7/repaired?") && body.contains("/alarms/7/unshelve?"), "{body}");
 }
 
 #[tokio::test]
@@ -267,7 +334,8 @@ async fn a_full_queue_is_said_and_not_waited_for() {
     let (publish, view) = watch::channel(Arc::new(store()));
     let (requests, _inbox) = mpsc::channel(1);
     let (reply, _answer) = tokio::sync::oneshot::channel();
-    requests.try_send(SiteRequest::Acknowledge { alarm: 1, by: "Li".into(), reply }).unwrap();
+    let act = Act::Acknowledge { alarm: 1 };
+    requests.try_send(SiteRequest { act, by: "Li".into(), reply }).unwrap();
     let state =
         ConsoleState { view, requests, default_language: Language::En, allowed_hosts: Arc::from(Vec::new()) };
     let (head, body) = send(&router(state), form("/alarms/7/ack", "by=Li")).await;

@@ -1,16 +1,18 @@
 //! Alarms in the journal: the state each alarm is in, so that a restart continues it, and the history
 //! of its changes. A change of state and its message to headquarters are one transaction.
 
+use super::care::Repair;
 use super::{Identity, outbox};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{Alert, Fact};
-use storewarden_rules::{AlarmState, Cause, Condition, Diagnosis, Evidence, Quantity, Utc};
+use storewarden_proto::v1::{Alert, CurveSample, Fact, ProbableCause};
+use storewarden_rules::cabinet::TraceSample;
+use storewarden_rules::{AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Quantity, Utc};
 
 /// Changes kept for people to look back on; the oldest go first.
 const HISTORY_MAX: i64 = 10_000;
 
-/// An alarm's change of state.
+/// An alarm's change of state; or, where state and previous are the same, of something else about it.
 #[derive(Clone, Debug)]
 pub struct AlarmChange {
     /// Number of the occurrence.
@@ -23,15 +25,27 @@ pub struct AlarmChange {
     pub condition: Condition,
     /// The state it is in now.
     pub state: AlarmState,
-    /// When it came into it.
+    /// The state it was in.
+    pub previous: AlarmState,
+    /// When that happened.
     pub at: Utc,
     /// Probable cause.
     pub diagnosis: Diagnosis,
     /// The numbers behind it.
     pub evidence: Evidence,
+    /// Device and condition of the alarm that explains it, if one does.
+    pub parent: Option<(String, Condition)>,
+    /// How often it was said that nobody acknowledges it.
+    pub escalation: u8,
+    /// What chattering is told by.
+    pub chatter: Chatter,
+    /// The repair that is under way or has just ended.
+    pub repair: Option<Repair>,
+    /// The readings before it, oldest first, if headquarters is to see them.
+    pub curve: Vec<TraceSample>,
     /// Until when it is shelved, if it is.
     pub shelved_until: Option<Utc>,
-    /// The person who acknowledged or shelved it, or nobody.
+    /// The person who did it, or nobody.
     pub by: String,
 }
 
@@ -54,6 +68,12 @@ pub struct Stored {
     pub diagnosis: Diagnosis,
     /// Since when the condition had held, and the numbers.
     pub evidence: Evidence,
+    /// Device and condition of the alarm that explained it, if one did.
+    pub parent: Option<(String, Condition)>,
+    /// How often it was said that nobody acknowledges it.
+    pub escalation: u8,
+    /// What chattering is told by.
+    pub chatter: Chatter,
     /// Until when it is shelved, if it is.
     pub shelved_until: Option<Utc>,
     /// Who acknowledged or shelved it.
@@ -68,11 +88,19 @@ pub fn record(
     change: &AlarmChange,
 ) -> rusqlite::Result<()> {
     let (since, facts) = (change.evidence.since.0, facts_text(&change.evidence));
+    let (parent_device, parent_condition) =
+        change.parent.as_ref().map(|(device, condition)| (device, condition.name())).unzip();
+    let [raised, raised_before] = change.chatter.raised;
+    // What else changed is not the state's: when it began, until when it is shelved and who did that stay.
     connection
         .prepare_cached(
-            "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10)
+            "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16, ?17, ?18, ?19)
              ON CONFLICT (device, condition) DO UPDATE SET alarm = ?3, state = ?4, since_ms = ?5,
-             changed_ms = ?6, pending_ms = NULL, cause = ?7, evidence = ?8, shelved_until_ms = ?9, by = ?10",
+             changed_ms = iif(?20, changed_ms, ?6), pending_ms = NULL, cause = ?7, evidence = ?8,
+             shelved_until_ms = iif(?20, shelved_until_ms, ?9), by = iif(?20, by, ?10), probability = ?11,
+             alternatives = ?12, parent_device = ?13, parent_condition = ?14, escalation = ?15, raised_ms = ?16,
+             raised_before_ms = ?17, damped = ?18, over_ms = ?19",
         )?
         .execute(params![
             change.device,
@@ -85,11 +113,21 @@ pub fn record(
             facts,
             change.shelved_until.map(|until| until.0),
             change.by,
+            change.diagnosis.probability,
+            alternatives_text(&change.diagnosis),
+            parent_device,
+            parent_condition,
+            change.escalation,
+            raised.map(|at| at.0),
+            raised_before.map(|at| at.0),
+            change.chatter.is_damped,
+            change.chatter.over.map(|at| at.0),
+            change.state == change.previous,
         ])?;
     connection
         .prepare_cached(
-            "INSERT INTO alarm_history (alarm, device, condition, state, at_ms, since_ms, cause, evidence, by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO alarm_history (alarm, device, condition, state, at_ms, since_ms, cause, evidence, by,
+             previous, escalation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             change.alarm.cast_signed(),
@@ -101,6 +139,8 @@ pub fn record(
             change.diagnosis.cause.name(),
             facts,
             change.by,
+            change.previous.name(),
+            change.escalation,
         ])?;
     let newest = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM alarm_history WHERE id <= ?1")?.execute([newest - HISTORY_MAX])?;
@@ -117,18 +157,64 @@ pub fn record_pending(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO alarm VALUES (?1, ?2, 0, ?3, 0, 0, ?4, '', '[]', NULL, '')
+            "INSERT INTO alarm VALUES (?1, ?2, 0, ?3, 0, 0, ?4, '', '[]', NULL, '', 0, '[]', NULL, NULL, 0, NULL,
+             NULL, 0, NULL)
              ON CONFLICT (device, condition) DO UPDATE SET pending_ms = ?4",
         )?
         .execute(params![device, condition.name(), AlarmState::Normal.name(), since.map(|at| at.0)])?;
     Ok(())
 }
 
+/// Remembers what chattering is told by, of an alarm that came or went without a word.
+pub fn record_chatter(
+    connection: &Connection,
+    device: &str,
+    condition: Condition,
+    chatter: Chatter,
+) -> rusqlite::Result<()> {
+    let [raised, raised_before] = chatter.raised;
+    connection
+        .prepare_cached(
+            "UPDATE alarm SET raised_ms = ?3, raised_before_ms = ?4, damped = ?5, over_ms = ?6
+             WHERE device = ?1 AND condition = ?2",
+        )?
+        .execute(params![
+            device,
+            condition.name(),
+            raised.map(|at| at.0),
+            raised_before.map(|at| at.0),
+            chatter.is_damped,
+            chatter.over.map(|at| at.0),
+        ])?;
+    Ok(())
+}
+
+/// When the last dozen alarms were announced that call for attention by themselves, oldest first: what a
+/// flood is told by.
+pub fn announced(connection: &Connection) -> rusqlite::Result<Vec<Utc>> {
+    let mut statement = connection.prepare(
+        "SELECT at_ms FROM alarm_history WHERE state = ?1 AND previous IN (?2, ?3, ?4) AND condition <> ?5
+         ORDER BY id DESC LIMIT 12",
+    )?;
+    let names = [
+        AlarmState::ActiveUnacknowledged.name(),
+        AlarmState::Normal.name(),
+        AlarmState::ReturnedUnacknowledged.name(),
+        AlarmState::Latched.name(),
+        Condition::AlarmFlood.name(),
+    ];
+    let mut announced =
+        statement.query_map(names, |row| row.get(0).map(Utc))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    announced.reverse();
+    Ok(announced)
+}
+
 /// Every alarm the journal knows. Rows of conditions this version does not know are left out.
 pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     let mut statement = connection.prepare(
         "SELECT alarm, device, condition, state, since_ms, changed_ms, pending_ms, cause, evidence,
-         shelved_until_ms, by FROM alarm",
+         shelved_until_ms, by, probability, alternatives, parent_device, parent_condition, escalation, raised_ms,
+         raised_before_ms, damped, over_ms FROM alarm",
     )?;
     let rows = statement.query_map([], stored)?;
     rows.filter_map(Result::transpose).collect()
@@ -141,16 +227,26 @@ fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
     else {
         return Ok(None);
     };
+    let parent_condition: Option<String> = row.get(14)?;
+    let parent = Option::zip(row.get(13)?, parent_condition.as_deref().and_then(Condition::from_name));
+    let utc = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(Utc));
     Ok(Some(Stored {
         alarm: row.get::<_, i64>(0)?.cast_unsigned(),
         device: row.get(1)?,
         condition,
         state,
         changed: Utc(row.get(5)?),
-        pending: row.get::<_, Option<i64>>(6)?.map(Utc),
-        diagnosis: Diagnosis { cause: Cause::from_name(&cause).unwrap_or_default(), ..Diagnosis::default() },
+        pending: utc(6)?,
+        diagnosis: Diagnosis {
+            cause: Cause::from_name(&cause).unwrap_or_default(),
+            probability: row.get(11)?,
+            alternatives: alternatives_from(&row.get::<_, String>(12)?),
+        },
         evidence: evidence_from(Utc(row.get(4)?), &facts),
-        shelved_until: row.get::<_, Option<i64>>(9)?.map(Utc),
+        parent,
+        escalation: row.get(15)?,
+        chatter: Chatter { raised: [utc(16)?, utc(17)?], is_damped: row.get(18)?, over: utc(19)? },
+        shelved_until: utc(9)?,
         by: row.get(10)?,
     }))
 }
@@ -158,6 +254,24 @@ fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
 fn facts_text(evidence: &Evidence) -> String {
     let facts: Vec<_> = evidence.facts.iter().map(|fact| (fact.quantity.name(), fact.value)).collect();
     serde_json::json!(facts).to_string()
+}
+
+fn alternatives(diagnosis: &Diagnosis) -> impl Iterator<Item = (Cause, f32)> {
+    diagnosis.alternatives.into_iter().filter(|(_, probability)| *probability > 0.0)
+}
+
+fn alternatives_text(diagnosis: &Diagnosis) -> String {
+    let known: Vec<_> =
+        alternatives(diagnosis).map(|(cause, probability)| (cause.name(), probability)).collect();
+    serde_json::json!(known).to_string()
+}
+
+/// Causes this version does not know are left out.
+fn alternatives_from(text: &str) -> [(Cause, f32); 2] {
+    let known: Vec<(String, f32)> = serde_json::from_str(text).unwrap_or_default();
+    let mut known =
+        known.iter().filter_map(|(name, probability)| Some((Cause::from_name(name)?, *probability)));
+    [known.next().unwrap_or_default(), known.next().unwrap_or_default()]
 }
 
 /// Numbers of quantities this version does not know are left out.
@@ -209,6 +323,24 @@ fn alert(change: &AlarmChange) -> Alert {
             })
             .collect(),
         by: change.by.clone(),
+        probability: change.diagnosis.probability,
+        alternatives: alternatives(&change.diagnosis)
+            .map(|(cause, probability)| ProbableCause { cause: cause.name().into(), probability })
+            .collect(),
+        parent_device: change.parent.as_ref().map_or_else(String::new, |(device, _)| device.clone()),
+        parent_condition: change.parent.as_ref().map_or("", |(_, condition)| condition.name()).into(),
+        escalation: change.escalation.into(),
+        repair: change.repair.as_ref().map(Repair::message),
+        curve: change
+            .curve
+            .iter()
+            .map(|sample| CurveSample {
+                at_ms: sample.at.0,
+                air: sample.air,
+                evaporator: sample.evaporator,
+                power: sample.power,
+            })
+            .collect(),
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod alarms;
 pub mod audit;
 pub mod boot;
+pub mod care;
 pub mod outbox;
 pub mod prices;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
 const JOBS_MAX: usize = 256;
 /// Jobs committed in one transaction at most.

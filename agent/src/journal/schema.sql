@@ -1,4 +1,4 @@
--- The journal of one store. Version 1.
+-- The journal of one store. Version 2.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -40,6 +40,15 @@ CREATE TABLE alarm (
     evidence   TEXT NOT NULL,         -- JSON: [[quantity, value], ...]
     shelved_until_ms INTEGER,
     by         TEXT NOT NULL,
+    probability  REAL NOT NULL,
+    alternatives TEXT NOT NULL,       -- JSON: [[cause, probability], ...]
+    parent_device    TEXT,            -- the alarm that explains it
+    parent_condition TEXT,
+    escalation INTEGER NOT NULL,      -- how often nobody acknowledged in time
+    raised_ms        INTEGER,         -- what chattering is told by: the last two raises,
+    raised_before_ms INTEGER,
+    damped           INTEGER NOT NULL,-- whether clears are held back,
+    over_ms          INTEGER,         -- and since when one is
     PRIMARY KEY (device, condition)
 ) STRICT, WITHOUT ROWID;
 
@@ -54,8 +63,45 @@ CREATE TABLE alarm_history (
     since_ms  INTEGER NOT NULL,
     cause     TEXT NOT NULL,
     evidence  TEXT NOT NULL,          -- JSON: [[quantity, value], ...]
-    by        TEXT NOT NULL
+    by        TEXT NOT NULL,
+    previous  TEXT NOT NULL,          -- the same as state: something else about it changed
+    escalation INTEGER NOT NULL
 ) STRICT;
+
+-- Repairs, from beginning to end. Of those that are finished the newest 1,000 are kept.
+CREATE TABLE repair (
+    id         INTEGER PRIMARY KEY,
+    alarm      INTEGER NOT NULL,
+    device     TEXT NOT NULL,
+    condition  TEXT NOT NULL,
+    reference  TEXT NOT NULL,
+    by         TEXT NOT NULL,
+    since_ms   INTEGER NOT NULL,
+    escalation INTEGER NOT NULL,      -- how often it took too long
+    fixed_by   TEXT,                  -- null: not finished
+    fixed_ms   INTEGER
+) STRICT;
+
+-- Devices that are in maintenance or out of service.
+CREATE TABLE service (
+    device   TEXT PRIMARY KEY,
+    until_ms INTEGER,                 -- end of the maintenance; null: out of service
+    by       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Checks of the refrigeration by hand. The newest 1,000 are kept.
+CREATE TABLE inspection (
+    id    INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    by    TEXT NOT NULL,
+    note  TEXT NOT NULL
+) STRICT;
+
+-- What was learnt of each cabinet: 32-bit floats, least significant byte first.
+CREATE TABLE learnt (
+    device  TEXT PRIMARY KEY,
+    numbers BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Devices that have answered at least once: after a restart they get no start-up hold-off.
 CREATE TABLE device (

@@ -4,8 +4,9 @@
 mod snapshot;
 
 use crate::assemble::{Assembled, Names};
-use crate::console::{RequestError, SiteRequest};
+use crate::console::{Act, RequestError, SiteRequest};
 use crate::journal::alarms::{self, AlarmChange, Stored};
+use crate::journal::care::{self, Repair};
 use crate::journal::{Journal, JournalError, audit, outbox};
 use crate::report::Reports;
 use crate::telemetry::Gathering;
@@ -22,8 +23,10 @@ use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::task::Command;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{CommandOutcome, Stream};
+use storewarden_rules::cabinet::LEARNT;
 use storewarden_rules::{
-    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Reading, Restored, Utc,
+    AlarmEvent, AlarmState, Chatter, Condition, DeviceId, Event, Input, Millis, Now, OpenRepair, PointId,
+    Reading, Restored, Service, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -31,6 +34,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a command may take to reach its device.
 const COMMAND_DEADLINE: Millis = Millis::from_secs(10);
+
+/// How often what was learnt of the cabinets is saved: what an hour teaches may be lost.
+const LEARNT_EVERY: Millis = Millis::from_mins(60);
 
 /// Blocks judged in one go at most; then the others of the task have their turn.
 const BLOCKS_AT_ONCE: usize = 64;
@@ -73,10 +79,11 @@ pub struct SiteTask {
 struct Occurrence {
     number: u64,
     by: String,
+    repair: Option<Repair>,
 }
 
-/// What a person did.
-struct Act {
+/// What a person did, as far as the rules do not know it.
+struct Hand {
     by: String,
     shelved_until: Option<Utc>,
 }
@@ -87,6 +94,9 @@ struct Running {
     names: Arc<Names>,
     occurrences: HashMap<(DeviceId, Condition), Occurrence>,
     last_number: u64,
+    /// Who took a device into maintenance or out of service.
+    service_by: HashMap<DeviceId, String>,
+    learnt_at: Now,
     /// When each point was last read or missed, by point id; 0 if never.
     read_at: Vec<Utc>,
     /// Whether each device has answered, now or before a restart, by device id.
@@ -138,6 +148,7 @@ impl SiteTask {
                 running.command_done(outcome, result).await?;
             }
         }
+        running.keep_learnt().await?;
         running.close_telemetry().await?;
         running.telemetry_committed(0).await?;
         Ok(running.readings)
@@ -161,6 +172,7 @@ impl Running {
         for (device, _) in (0..).map(DeviceId).zip(&known).filter(|(_, known)| **known) {
             task.assembled.site.resume(device);
         }
+        let service_by = restore_care(&mut task, now).await?;
         let mut occurrences = HashMap::new();
         for alarm in stored {
             let condition = alarm.condition;
@@ -171,10 +183,19 @@ impl Running {
                 retire(&task.journal, now.utc, alarm).await?;
                 continue;
             };
-            occurrences.insert((device, condition), Occurrence { number: alarm.alarm, by: alarm.by.clone() });
-            for restored in restored(alarm) {
+            let occurrence = Occurrence { number: alarm.alarm, by: alarm.by.clone(), repair: None };
+            occurrences.insert((device, condition), occurrence);
+            let parent = alarm.parent.as_ref();
+            let parent = parent.and_then(|(id, condition)| Some((names.find_device(id)?, *condition)));
+            for restored in restored(alarm, parent) {
                 task.assembled.site.restore(now, device, condition, restored);
             }
+        }
+        for (device, condition, repair) in task.journal.run(care::open_repairs).await? {
+            let Some(device) = names.find_device(&device) else { continue };
+            let open = OpenRepair { since: repair.since, escalation: repair.escalation };
+            task.assembled.site.restore(now, device, condition, Restored::Repair(open));
+            occurrences.entry((device, condition)).or_insert_with(Occurrence::default).repair = Some(repair);
         }
         let gathering = Gathering::new(&names);
         Ok(Self {
@@ -184,6 +205,8 @@ impl Running {
             names,
             occurrences,
             last_number,
+            service_by,
+            learnt_at: now,
             known,
             gathering,
             gathered_since: now,
@@ -238,6 +261,9 @@ impl Running {
             self.telemetry_committed(0).await?;
             self.close_telemetry().await?;
         }
+        if now.mono - self.learnt_at.mono >= LEARNT_EVERY {
+            self.keep_learnt().await?;
+        }
         // The count stands behind whatever is being committed: the view waits for it, the rules do not.
         if self.counting.is_none() {
             self.counting = Some(Box::pin(self.task.journal.begin(outbox::pending).await?));
@@ -246,36 +272,110 @@ impl Running {
     }
 
     async fn request(&mut self, request: SiteRequest) -> Result<(), JournalError> {
-        let (alarm, by, reply, shelve) = match request {
-            SiteRequest::Acknowledge { alarm, by, reply } => (alarm, by, reply, None),
-            SiteRequest::Shelve { alarm, by, minutes, reply } => {
-                (alarm, by, reply, Some(Millis::from_mins(minutes.into())))
-            }
-        };
-        let found = self.occurrences.iter().find(|(_, occurrence)| occurrence.number == alarm && alarm > 0);
-        let Some((&(device, condition), _)) = found else {
-            let _ = reply.send(Err(RequestError::UnknownAlarm));
-            return Ok(());
-        };
-        let now = self.task.clock.now();
-        let input = match shelve {
-            None => Input::Acknowledge { device, condition },
-            Some(span) => Input::Shelve { device, condition, span },
-        };
-        let shelved_until = shelve.map(|span| now.utc + span);
-        let events = &mut self.events;
-        self.task.assembled.site.step(now, input, &mut |event| events.push(event));
-        let changed = !self.events.is_empty();
-        self.carry_out(now, Some(&Act { by, shelved_until })).await?;
-        let _ = reply.send(if changed { Ok(()) } else { Err(RequestError::NotNow) });
+        let SiteRequest { act, by, reply } = request;
+        let answer = self.act(act, by).await?;
+        let _ = reply.send(answer);
         Ok(())
     }
 
-    /// Commits what the rules said and sends the commands. `act` tells what a person did to cause it.
-    async fn carry_out(&mut self, now: Now, act: Option<&Act>) -> Result<(), JournalError> {
+    /// Does what a person asks; the outer error is the journal's.
+    async fn act(&mut self, act: Act, by: String) -> Result<Result<(), RequestError>, JournalError> {
+        let now = self.task.clock.now();
+        let mut hand = Hand { by, shelved_until: None };
+        let (alarm, device) = match &act {
+            Act::Acknowledge { alarm }
+            | Act::Shelve { alarm, .. }
+            | Act::Unshelve { alarm }
+            | Act::Repair { alarm, .. }
+            | Act::Repaired { alarm } => (Some(*alarm), None),
+            Act::Maintain { device, .. }
+            | Act::RemoveFromService { device }
+            | Act::ReturnToService { device } => (None, Some(device)),
+            Act::Inspected { note } => {
+                let (by, note) = (hand.by.clone(), note.clone());
+                let inspected = move |db: &rusqlite::Connection| {
+                    audit::append(db, now.utc, &by, "inspection", &note)?;
+                    care::record_inspection(db, now.utc, &by, &note)
+                };
+                self.task.journal.run(inspected).await?;
+                self.step(now, Input::Inspected);
+                self.carry_out(now, Some(&hand)).await?;
+                return Ok(Ok(()));
+            }
+        };
+        let input = if let Some(id) = device {
+            let Some(device) = self.names.find_device(id) else {
+                return Ok(Err(RequestError::UnknownDevice));
+            };
+            match act {
+                Act::Maintain { minutes, .. } => {
+                    Input::Maintain { device, span: Millis::from_mins(minutes.into()) }
+                }
+                Act::RemoveFromService { .. } => Input::RemoveFromService { device },
+                _ => Input::ReturnToService { device },
+            }
+        } else {
+            let is_meant = |occurrence: &Occurrence| {
+                let of_repair = occurrence.repair.as_ref().map(|repair| repair.alarm);
+                Some(occurrence.number) == alarm || of_repair == alarm
+            };
+            let mut known = self.occurrences.iter_mut().filter(|_| alarm > Some(0));
+            let Some((&(device, condition), occurrence)) = known.find(|(_, o)| is_meant(o)) else {
+                return Ok(Err(RequestError::UnknownAlarm));
+            };
+            match act {
+                Act::Shelve { minutes, .. } => {
+                    let span = Millis::from_mins(minutes.into());
+                    hand.shelved_until = Some(now.utc + span);
+                    Input::Shelve { device, condition, span }
+                }
+                Act::Unshelve { .. } => Input::Unshelve { device, condition },
+                Act::Repair { .. } if occurrence.repair.is_some() => return Ok(Err(RequestError::NotNow)),
+                Act::Repair { alarm, reference } => {
+                    let (by, since) = (hand.by.clone(), now.utc);
+                    occurrence.repair = Some(Repair { alarm, reference, by, since, ..Repair::default() });
+                    Input::Repair { device, condition }
+                }
+                Act::Repaired { .. } => {
+                    if let Some(repair) = &mut occurrence.repair {
+                        repair.fixed = Some((hand.by.clone(), now.utc));
+                    }
+                    Input::Repaired { device, condition }
+                }
+                _ => Input::Acknowledge { device, condition },
+            }
+        };
+        self.step(now, input);
+        let changed = !self.events.is_empty();
+        self.carry_out(now, Some(&hand)).await?;
+        Ok(if changed { Ok(()) } else { Err(RequestError::NotNow) })
+    }
+
+    fn step(&mut self, now: Now, input: Input) {
+        let events = &mut self.events;
+        self.task.assembled.site.step(now, input, &mut |event| events.push(event));
+    }
+
+    /// Saves what was learnt of each cabinet.
+    async fn keep_learnt(&mut self) -> Result<(), JournalError> {
+        self.learnt_at = self.task.clock.now();
+        let site = &self.task.assembled.site;
+        let learnt = self
+            .names
+            .devices()
+            .filter_map(|(id, device)| site.cabinet(id).map(|cabinet| (device.id.clone(), cabinet.learnt())));
+        let learnt: Vec<_> = learnt.collect();
+        let keep = move |db: &rusqlite::Connection| {
+            learnt.iter().try_for_each(|(device, numbers)| care::record_learnt(db, device, numbers))
+        };
+        self.task.journal.run(keep).await
+    }
+
+    /// Commits what the rules said and sends the commands. `hand` tells what a person did to cause it.
+    async fn carry_out(&mut self, now: Now, hand: Option<&Hand>) -> Result<(), JournalError> {
         for event in std::mem::take(&mut self.events) {
             match event {
-                Event::Alarm(event) => self.alarm(now, event, act).await?,
+                Event::Alarm(event) | Event::Update(event) => self.alarm(now, event, hand).await?,
                 Event::Pending { device, condition, since } => {
                     let id = self.names.device(device).id.clone();
                     self.task
@@ -283,21 +383,45 @@ impl Running {
                         .run(move |db| alarms::record_pending(db, &id, condition, since))
                         .await?;
                 }
+                Event::Chatter { device, condition, chatter } => {
+                    let id = self.names.device(device).id.clone();
+                    let keep =
+                        move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, condition, chatter);
+                    self.task.journal.run(keep).await?;
+                }
+                Event::Service { device, service } => self.service(now, device, service, hand).await?,
                 Event::Command { device, point, value } => self.command(device, point, value).await?,
             }
         }
         Ok(())
     }
 
-    async fn alarm(&mut self, now: Now, event: AlarmEvent, act: Option<&Act>) -> Result<(), JournalError> {
+    async fn alarm(&mut self, now: Now, event: AlarmEvent, hand: Option<&Hand>) -> Result<(), JournalError> {
+        let is_update = event.state == event.previous;
         let occurrence = self.occurrences.entry((event.device, event.condition)).or_default();
-        if event.previous == AlarmState::Normal || occurrence.number == 0 {
+        if (event.previous == AlarmState::Normal && !is_update) || occurrence.number == 0 {
             self.last_number += 1;
-            *occurrence = Occurrence { number: self.last_number, by: String::new() };
+            occurrence.number = self.last_number;
+            occurrence.by.clear();
         }
-        if let Some(act) = act {
-            occurrence.by.clone_from(&act.by);
+        if let Some(hand) = hand
+            && !is_update
+        {
+            occurrence.by.clone_from(&hand.by);
         }
+        if let (Some(repair), Some(open)) = (&mut occurrence.repair, event.repair) {
+            repair.escalation = open.escalation;
+        }
+        // Told once more with its end.
+        let repair = occurrence.repair.clone();
+        if event.repair.is_none() {
+            occurrence.repair = None;
+        }
+        let cabinet = self.task.assembled.site.cabinet(event.device);
+        let is_announced = event.state == AlarmState::ActiveUnacknowledged && !is_update;
+        let curve = cabinet.filter(|_| is_announced).map(|cabinet| cabinet.trace().samples(now).collect());
+        let parent =
+            event.parent.map(|(device, condition)| (self.names.device(device).id.clone(), condition));
         let device = self.names.device(event.device);
         let change = AlarmChange {
             alarm: occurrence.number,
@@ -305,25 +429,60 @@ impl Running {
             device_name: device.name.clone(),
             condition: event.condition,
             state: event.state,
+            previous: event.previous,
             at: event.at,
             diagnosis: event.diagnosis,
             evidence: event.evidence,
-            shelved_until: act.and_then(|act| act.shelved_until),
-            by: act.map_or_else(String::new, |act| act.by.clone()),
+            parent,
+            escalation: event.escalation,
+            chatter: event.chatter,
+            repair,
+            curve: curve.unwrap_or_default(),
+            shelved_until: hand.and_then(|hand| hand.shelved_until),
+            by: hand.map_or_else(String::new, |hand| hand.by.clone()),
         };
         tracing::warn!(device = %change.device, condition = change.condition.name(), state = change.state.name(),
-            cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by, "alarm");
+            cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by,
+            escalation = change.escalation, "alarm");
         let identity = self.task.journal.identity().clone();
         self.task
             .journal
             .run(move |db| {
+                if let Some(repair) = change.repair.as_ref().filter(|_| is_update) {
+                    care::record_repair(db, &change.device, change.condition, repair)?;
+                }
                 if !change.by.is_empty() {
-                    let detail = format!("alarm {} is {}", change.alarm, change.state.name());
-                    audit::append(db, now.utc, &change.by, "alarm", &detail)?;
+                    audit::append(db, now.utc, &change.by, "alarm", &audit_detail(&change))?;
                 }
                 alarms::record(db, &identity, now.utc, &change)
             })
             .await
+    }
+
+    /// A device is watched or no longer watched.
+    async fn service(
+        &mut self,
+        now: Now,
+        device: DeviceId,
+        service: Service,
+        hand: Option<&Hand>,
+    ) -> Result<(), JournalError> {
+        let by = hand.map_or_else(String::new, |hand| hand.by.clone());
+        if service == Service::InUse {
+            self.service_by.remove(&device);
+        } else {
+            self.service_by.insert(device, by.clone());
+        }
+        let id = self.names.device(device).id.clone();
+        tracing::warn!(device = %id, service = service_name(service), %by, "service");
+        let keep = move |db: &rusqlite::Connection| {
+            if !by.is_empty() {
+                let detail = format!("{id} is {}", service_name(service));
+                audit::append(db, now.utc, &by, "service", &detail)?;
+            }
+            care::record_service(db, &id, service, &by)
+        };
+        self.task.journal.run(keep).await
     }
 
     async fn command(&mut self, device: DeviceId, point: PointId, value: f64) -> Result<(), JournalError> {
@@ -414,6 +573,59 @@ async fn answered(answer: &mut Option<Answer>) -> Option<Result<u64, JournalErro
     }
 }
 
+/// Tells the rules what people do about devices and what was learnt of them; who took devices out of use.
+async fn restore_care(task: &mut SiteTask, now: Now) -> Result<HashMap<DeviceId, String>, JournalError> {
+    let names = task.assembled.names.clone();
+    let ids: Vec<String> = names.devices().map(|(_, device)| device.id.clone()).collect();
+    let load = move |db: &rusqlite::Connection| {
+        let learnt = ids.iter().map(|id| care::learnt::<LEARNT>(db, id));
+        let learnt: Vec<_> = learnt.collect::<Result<_, _>>()?;
+        Ok((learnt, care::services(db)?, alarms::announced(db)?, care::last_inspection(db)?))
+    };
+    let (learnt, services, announced, inspected) = task.journal.run(load).await?;
+    let site = &mut task.assembled.site;
+    for (device, numbers) in (0..).map(DeviceId).zip(learnt) {
+        if let (Some(numbers), Some(cabinet)) = (numbers, site.cabinet_mut(device)) {
+            cabinet.restore_learnt(&numbers);
+        }
+    }
+    for at in announced {
+        site.restore_announced(now, at);
+    }
+    site.restore_inspected(now, inspected.unwrap_or(now.utc));
+    let mut service_by = HashMap::new();
+    for (id, service, by) in services {
+        // Of a device the config no longer has nothing is watched; should it come back, it is as it was.
+        if let Some(device) = names.find_device(&id) {
+            site.restore_service(now, device, service);
+            service_by.insert(device, by);
+        }
+    }
+    Ok(service_by)
+}
+
+/// As the view, the log and the audit trail write it.
+fn service_name(service: Service) -> &'static str {
+    match service {
+        Service::InUse => "in_use",
+        Service::Maintenance { .. } => "maintenance",
+        Service::OutOfService => "out_of_service",
+    }
+}
+
+/// What a person did to an alarm.
+fn audit_detail(change: &AlarmChange) -> String {
+    match &change.repair {
+        Some(Repair { fixed: Some(_), .. }) if change.state == change.previous => {
+            format!("alarm {}: repair is finished", change.alarm)
+        }
+        Some(repair) if change.state == change.previous => {
+            format!("alarm {}: repair {} is ordered", change.alarm, repair.reference)
+        }
+        _ => format!("alarm {} is {}", change.alarm, change.state.name()),
+    }
+}
+
 /// Ends an alarm whose device or rule is no longer in the config: nobody would ever see it return.
 async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), JournalError> {
     if alarm.state == AlarmState::Normal {
@@ -427,9 +639,15 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
         device: alarm.device,
         condition: alarm.condition,
         state: AlarmState::Normal,
+        previous: alarm.state,
         at: now,
         diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
+        parent: None,
+        escalation: 0,
+        chatter: Chatter::default(),
+        repair: None,
+        curve: Vec::new(),
         shelved_until: None,
         by: "config".into(),
     };
@@ -437,17 +655,19 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
     journal.run(move |db| alarms::record(db, &identity, now, &change)).await
 }
 
-/// What the rules need to go on with an alarm.
-fn restored(alarm: Stored) -> impl Iterator<Item = Restored> {
+/// What the rules need to go on with an alarm that `parent` explained.
+fn restored(alarm: Stored, parent: Option<(DeviceId, Condition)>) -> impl Iterator<Item = Restored> {
     let pending = alarm.pending.map(|since| Restored::Pending { since });
     let active = (alarm.state != AlarmState::Normal).then_some(Restored::Alarm {
         state: alarm.state,
         changed_at: alarm.changed,
         diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
+        parent,
+        escalation: alarm.escalation,
         shelved_until: alarm.shelved_until,
     });
-    active.into_iter().chain(pending)
+    [Restored::Chatter(alarm.chatter)].into_iter().chain(active).chain(pending)
 }
 
 /// Offset of local time from UTC at that moment, seconds.

@@ -1,9 +1,9 @@
 //! The snapshot of the store that the console and the command line read.
 
-use super::{Running, utc_offset_s};
-use crate::view::{AlarmView, DeviceView, PointView, StoreView};
+use super::{Running, service_name, utc_offset_s};
+use crate::view::{AlarmView, DeviceView, PointView, RepairView, StoreView};
 use std::sync::Arc;
-use storewarden_rules::{AlarmState, DeviceId, Now, Quality, Sample};
+use storewarden_rules::{AlarmState, DeviceId, Now, Quality, Sample, Service};
 
 impl Running {
     /// Publishes the store as it is now.
@@ -27,7 +27,7 @@ impl Running {
         });
     }
 
-    fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
+    pub(super) fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
         let device = self.names.device(id);
         let site = &self.task.assembled.site;
         let points = self.names.shown_of(id).map(|(point, name, unit)| {
@@ -48,7 +48,14 @@ impl Running {
                 at_ms: self.read_at[usize::from(point.0)].0,
             }
         });
+        let service = site.service(now, id);
         DeviceView {
+            service: service_name(service),
+            service_until_ms: match service {
+                Service::Maintenance { until } => Some(until.0),
+                Service::InUse | Service::OutOfService => None,
+            },
+            service_by: self.service_by.get(&id).cloned().unwrap_or_default(),
             id: device.id.clone(),
             name: device.name.clone(),
             class: device.class.name(),
@@ -56,7 +63,7 @@ impl Running {
         }
     }
 
-    fn alarm_views(&self) -> Vec<AlarmView> {
+    pub(super) fn alarm_views(&self) -> Vec<AlarmView> {
         let mut alarms: Vec<_> =
             self.task.assembled.site.alarms().filter(|alarm| alarm.state != AlarmState::Normal).collect();
         alarms.sort_by_key(|alarm| (std::cmp::Reverse(alarm.condition.priority()), alarm.since));
@@ -76,6 +83,16 @@ impl Running {
                     since_ms: alarm.since.0,
                     at_ms: alarm.changed_at.0,
                     by: occurrence.map_or_else(String::new, |o| o.by.clone()),
+                    escalation: alarm.escalation,
+                    parent: alarm.parent.map_or_else(String::new, |(device, condition)| {
+                        format!("{}/{}", self.names.device(device).id, condition.name())
+                    }),
+                    repair: occurrence.and_then(|o| o.repair.as_ref()).map(|repair| RepairView {
+                        reference: repair.reference.clone(),
+                        by: repair.by.clone(),
+                        since_ms: repair.since.0,
+                        escalation: repair.escalation,
+                    }),
                     evidence: alarm
                         .evidence
                         .facts

@@ -42,7 +42,17 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start(tempfile::tempdir().unwrap()).await
+    }
+
+    /// The agent dies and another goes on from the journal.
+    async fn restart(self) -> Self {
+        let Self { running, directory } = self;
+        drop(running);
+        Self::start(directory).await
+    }
+
+    async fn start(directory: tempfile::TempDir) -> Self {
         let config = Config::parse(Path::new("store.toml"), STORE).unwrap();
         let identity =
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 0, reports: true };
@@ -61,6 +71,37 @@ impl Bench {
             labels: watch::channel(Vec::new()).1,
         };
         Self { running: Running::restore(task).await.unwrap(), directory }
+    }
+
+    async fn act(&mut self, act: Act) -> Result<(), RequestError> {
+        self.running.act(act, "Li".into()).await.unwrap()
+    }
+
+    async fn rows<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        read: fn(&rusqlite::Row) -> rusqlite::Result<T>,
+    ) -> Vec<T> {
+        let rows = move |db: &rusqlite::Connection| db.prepare(sql)?.query_map([], read)?.collect();
+        self.running.task.journal.run(rows).await.unwrap()
+    }
+
+    fn state(&self) -> Vec<(Condition, AlarmState)> {
+        self.running.task.assembled.site.alarms().map(|alarm| (alarm.condition, alarm.state)).collect()
+    }
+
+    /// The alerts on their way to headquarters.
+    async fn alerts(&self) -> Vec<storewarden_proto::v1::Alert> {
+        let payloads = self
+            .rows("SELECT payload FROM outbox WHERE stream = 1 ORDER BY seq", |row| row.get::<_, Vec<u8>>(0));
+        let bodies =
+            payloads.await.into_iter().map(|p| Envelope::decode(p.as_slice()).unwrap().body.unwrap());
+        bodies
+            .map(|body| match body {
+                Body::Alert(alert) => alert,
+                other => panic!("{other:?}"),
+            })
+            .collect()
     }
 
     async fn judge(&mut self, at: i64, sample: Sample) {
@@ -139,4 +180,116 @@ async fn a_tick_does_not_wait_for_the_journals_disk() {
     drop(release);
     slow.await.unwrap();
     assert_eq!(answered(&mut bench.running.counting).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_repair_is_traced_from_the_alarm_to_its_end_over_restarts() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-10.0)).await;
+    let repair = Act::Repair { alarm: 1, reference: "R-12".into() };
+    assert_eq!(bench.act(Act::Repaired { alarm: 1 }).await, Err(RequestError::NotNow), "nobody repairs it");
+    assert_eq!(bench.act(Act::Acknowledge { alarm: 1 }).await, Ok(()));
+    assert_eq!(bench.act(repair.clone()).await, Ok(()));
+    assert_eq!(bench.act(repair).await, Err(RequestError::NotNow), "one at a time");
+    assert_eq!(
+        bench.act(Act::Repair { alarm: 9, reference: String::new() }).await,
+        Err(RequestError::UnknownAlarm)
+    );
+
+    let mut bench = bench.restart().await;
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::ActiveAcknowledged)]);
+    let view = bench.running.alarm_views();
+    assert_eq!(view[0].repair.as_ref().unwrap().reference, "R-12");
+    assert_eq!(view[0].by, "Li", "who acknowledged, not lost by the repair");
+    bench.judge(2, Sample::Good(-22.0)).await;
+    bench.judge(3, Sample::Good(-10.0)).await;
+    // The alarm has another number now; the repair is that of the first.
+    assert_eq!(bench.running.alarm_views()[0].alarm, 2);
+    let mut bench = bench.restart().await;
+    assert_eq!(bench.act(Act::Repaired { alarm: 1 }).await, Ok(()));
+    assert!(bench.running.alarm_views()[0].repair.is_none());
+    assert_eq!(bench.restart().await.running.alarm_views()[0].repair, None);
+}
+
+#[tokio::test]
+async fn headquarters_hears_of_the_repair_and_the_audit_trail_of_the_person() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-10.0)).await;
+    bench.act(Act::Repair { alarm: 1, reference: "R-12".into() }).await.unwrap();
+    bench.act(Act::Repaired { alarm: 1 }).await.unwrap();
+    let alerts = bench.alerts().await;
+    let told: Vec<_> = alerts
+        .iter()
+        .map(|alert| {
+            alert.repair.as_ref().map(|r| (r.reference.as_str(), r.by.as_str(), r.fixed_by.as_str()))
+        })
+        .collect();
+    assert_eq!(told, [None, Some(("R-12", "Li", "")), Some(("R-12", "Li", "Li"))]);
+    assert!(alerts.iter().all(|alert| alert.alarm == 1 && alert.state == alerts[0].state));
+    let audit =
+        bench.rows("SELECT by || ': ' || detail FROM audit ORDER BY id", |row| row.get::<_, String>(0)).await;
+    assert_eq!(audit, ["Li: alarm 1: repair R-12 is ordered", "Li: alarm 1: repair is finished"]);
+}
+
+#[tokio::test]
+async fn maintenance_and_out_of_service_outlive_a_restart_and_their_end_does_too() {
+    let mut bench = Bench::new().await;
+    let device = || "freezer".to_owned();
+    assert_eq!(
+        bench.act(Act::Maintain { device: "oven".into(), minutes: 5 }).await,
+        Err(RequestError::UnknownDevice)
+    );
+    assert_eq!(bench.act(Act::ReturnToService { device: device() }).await, Err(RequestError::NotNow));
+    assert_eq!(bench.act(Act::Maintain { device: device(), minutes: 60 }).await, Ok(()));
+    bench.judge(1, Sample::Good(-10.0)).await;
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::SuppressedByDesign)]);
+    let mut bench = bench.restart().await;
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::SuppressedByDesign)]);
+    let now = bench.running.task.clock.now();
+    let view = bench.running.device_view(now, DeviceId(0));
+    assert_eq!((view.service, view.service_by.as_str()), ("maintenance", "Li"));
+    assert!(view.service_until_ms.is_some());
+
+    assert_eq!(bench.act(Act::RemoveFromService { device: device() }).await, Ok(()));
+    let mut bench = bench.restart().await;
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::OutOfService)]);
+    assert_eq!(bench.act(Act::ReturnToService { device: device() }).await, Ok(()));
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(bench.restart().await.running.service_by.len(), 0);
+}
+
+#[tokio::test]
+async fn a_shelf_keeps_its_end_though_a_repair_is_ordered_beneath_it() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-10.0)).await;
+    bench.act(Act::Shelve { alarm: 1, minutes: 30 }).await.unwrap();
+    bench.act(Act::Repair { alarm: 1, reference: "R-12".into() }).await.unwrap();
+    let mut bench = bench.restart().await;
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::Shelved)]);
+    assert_eq!(bench.act(Act::Unshelve { alarm: 1 }).await, Ok(()));
+    assert_eq!(bench.state(), [(Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged)]);
+}
+
+#[tokio::test]
+async fn a_check_by_hand_is_recorded_whether_it_was_due_or_not() {
+    let mut bench = Bench::new().await;
+    assert_eq!(bench.act(Act::Inspected { note: "all cold".into() }).await, Ok(()));
+    let kept = bench.rows("SELECT by || ': ' || note FROM inspection", |row| row.get::<_, String>(0)).await;
+    assert_eq!(kept, ["Li: all cold"]);
+    let audit = bench.rows("SELECT what FROM audit", |row| row.get::<_, String>(0)).await;
+    assert_eq!(audit, ["inspection"]);
+}
+
+#[tokio::test]
+async fn what_was_learnt_is_kept_over_a_restart() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-22.0)).await;
+    bench.running.keep_learnt().await.unwrap();
+    let kept =
+        bench.rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
+    assert_eq!(kept.await, [i64::try_from(4 * LEARNT).unwrap()]);
+    bench.restart().await;
 }

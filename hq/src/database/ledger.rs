@@ -3,6 +3,7 @@
 use super::retention;
 use crate::contiguous::{Contiguous, Seen};
 use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
+use crate::show::rfc3339;
 use rusqlite::{Connection, Transaction, params};
 use std::collections::{BTreeSet, HashMap};
 use storewarden_proto::v1::{self, Stream};
@@ -365,9 +366,30 @@ impl Writer<'_> {
                 (fact.quantity.clone(), serde_json::json!({ "value": fact.value, "unit": fact.unit }))
             })
             .collect();
+        let alternatives: Vec<_> = alert
+            .alternatives
+            .iter()
+            .map(
+                |known| serde_json::json!({ "cause": known.cause, "probability": number(known.probability) }),
+            )
+            .collect();
+        let parent = match alert.parent_device.as_str() {
+            "" => String::new(),
+            device => format!("{device}/{}", alert.parent_condition),
+        };
+        let curve: Vec<_> = alert
+            .curve
+            .iter()
+            .map(|sample| {
+                let known = |value: Option<f32>| value.filter(|value| value.is_finite()).map(number);
+                serde_json::json!({ "time": rfc3339(sample.at_ms), "air": known(sample.air),
+                    "evaporator": known(sample.evaporator), "power": known(sample.power) })
+            })
+            .collect();
         self.execute(
             "INSERT INTO alert (chain, store, seq, alarm, device, device_name, condition, priority, state, at_ms,
-               since_ms, cause, evidence, by, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               since_ms, cause, evidence, by, received_ms, probability, alternatives, parent, escalation, repair,
+               curve) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 self.chain,
                 message.store,
@@ -383,7 +405,13 @@ impl Writer<'_> {
                 alert.cause,
                 serde_json::Value::Object(evidence).to_string(),
                 alert.by,
-                self.now_ms
+                self.now_ms,
+                number(alert.probability),
+                serde_json::Value::Array(alternatives).to_string(),
+                parent,
+                alert.escalation,
+                alert.repair.as_ref().map(|repair| repair_json(repair).to_string()),
+                serde_json::Value::Array(curve).to_string(),
             ],
         )?;
         Ok(())
@@ -454,6 +482,23 @@ impl Writer<'_> {
         )?;
         Ok(())
     }
+}
+
+/// As the store wrote it: −18.4, not −18.399 999 6. What is no number is 0, as a field that was left out.
+fn number(value: f32) -> f64 {
+    if value.is_finite() { value.to_string().parse().unwrap_or(f64::from(value)) } else { 0.0 }
+}
+
+fn repair_json(repair: &v1::Repair) -> serde_json::Value {
+    let is_fixed = !repair.fixed_by.is_empty();
+    serde_json::json!({
+        "reference": repair.reference,
+        "by": repair.by,
+        "since": rfc3339(repair.since_ms),
+        "escalation": repair.escalation,
+        "fixed_by": is_fixed.then_some(&repair.fixed_by),
+        "fixed": is_fixed.then(|| rfc3339(repair.fixed_ms)),
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// Raised with every change of `schema.sql`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Why the database cannot be used.
 #[derive(Debug, Error)]

@@ -50,7 +50,18 @@ CREATE TABLE alert (
   state INTEGER NOT NULL, at_ms INTEGER NOT NULL, since_ms INTEGER NOT NULL, cause TEXT NOT NULL,
   -- {"quantity": {"value": 1.0, "unit": "W"}}
   evidence TEXT NOT NULL,
-  by TEXT NOT NULL, received_ms INTEGER NOT NULL
+  by TEXT NOT NULL, received_ms INTEGER NOT NULL,
+  probability REAL NOT NULL,
+  -- [{"cause": "door_open", "probability": 0.2}]
+  alternatives TEXT NOT NULL,
+  -- the alarm that explains it, "device/condition"; empty if none does
+  parent TEXT NOT NULL,
+  escalation INTEGER NOT NULL,
+  -- {"reference": "R-12", "by": "li", "since": "2026-…", "escalation": 0, "fixed_by": …, "fixed": …}; null if
+  -- nobody repairs it
+  repair TEXT,
+  -- [{"time": "2026-…", "air": -18.5, "evaporator": -27.0, "power": 310.0}], oldest first
+  curve TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE point (

@@ -210,7 +210,7 @@ pub fn alert(alarm: u64) -> Body {
             v1::Fact { quantity: "worst_temperature".into(), value: -11.5, unit: "°C".into() },
             v1::Fact { quantity: "held_s".into(), value: 600.0, unit: "1".into() },
         ],
-        by: String::new(),
+        ..v1::Alert::default()
     })
 }
 

@@ -19,8 +19,6 @@ pub struct Frame {
     pub evaporator: Option<f32>,
     /// Room, °C.
     pub ambient: Option<f32>,
-    /// Set point, °C.
-    pub set_point: Option<f32>,
     /// Power, W.
     pub power: Option<f32>,
     /// Share of the known time in which cooling was asked for, 0 to 1.
@@ -68,7 +66,6 @@ pub struct Framing {
     air: Mean,
     evaporator: Mean,
     ambient: Mean,
-    set_point: Mean,
     power: Mean,
     asked: Mean,
     running: Mean,
@@ -87,7 +84,6 @@ impl Framing {
             air: Mean::default(),
             evaporator: Mean::default(),
             ambient: Mean::default(),
-            set_point: Mean::default(),
             power: Mean::default(),
             asked: Mean::default(),
             running: Mean::default(),
@@ -107,7 +103,6 @@ impl Framing {
         }
         self.evaporator.add(scene.evaporator, weight);
         self.ambient.add(scene.ambient, weight);
-        self.set_point.add(scene.set_point, weight);
         self.power.add(scene.power, weight);
         self.asked.add(scene.asked.map(share), weight);
         self.running.add(scene.running.map(share), weight);
@@ -122,7 +117,6 @@ impl Framing {
                 air: self.air.take(),
                 evaporator: self.evaporator.take(),
                 ambient: self.ambient.take(),
-                set_point: self.set_point.take(),
                 power: self.power.take(),
                 asked: self.asked.take(),
                 running: self.running.take(),

@@ -5,8 +5,8 @@ use crate::{Millis, Mono, Now, Utc};
 
 /// Least time between two samples of the curve.
 const STEP: Millis = Millis::from_mins(5);
-/// Samples kept: four hours at the least step.
-const SAMPLES: usize = 48;
+/// Samples kept: three hours at the least step.
+const SAMPLES: usize = 36;
 /// Stands for an unknown temperature.
 const UNKNOWN: i16 = i16::MIN;
 /// Stands for unknown power.
@@ -36,7 +36,7 @@ struct Slot {
     power: u16,
 }
 
-/// The last four hours, every five minutes (or as often as the air is read).
+/// The last three hours, every five minutes (or as often as the air is read).
 #[derive(Clone, Debug)]
 pub struct Trace {
     slots: heapless::Deque<Slot, SAMPLES>,

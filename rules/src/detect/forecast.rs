@@ -28,7 +28,7 @@ impl ForecastConfig {
 }
 
 /// Samples of the present rise.
-const SAMPLES: usize = 12;
+const SAMPLES: usize = 8;
 /// Room that is assumed where none is measured, °C.
 const AMBIENT: f32 = 24.0;
 /// Share of the samples' steps that must not fall.
@@ -37,7 +37,7 @@ const STEADY: f32 = 0.8;
 const DIP: f32 = 0.7;
 
 /// A rise of the believed air above its band, outside defrosts and what may be one, is followed by up to
-/// twelve samples. A body that warms towards a room of T∞ with time constant τ reaches the limit after
+/// eight samples. A body that warms towards a room of T∞ with time constant τ reaches the limit after
 ///
 /// t = τ · ln((T∞ − T₀) / (T∞ − T_lim)),
 ///
@@ -187,7 +187,7 @@ impl Forecast {
 }
 
 fn mean(samples: &[(f32, f32)]) -> Option<(f32, f32)> {
-    #[expect(clippy::cast_precision_loss, reason = "twelve at most")]
+    #[expect(clippy::cast_precision_loss, reason = "eight at most")]
     let count = samples.len() as f32;
     let (t, v) = samples.iter().fold((0.0, 0.0), |(t, v), sample| (t + sample.0, v + sample.1));
     (count > 0.0).then(|| (t / count, v / count))

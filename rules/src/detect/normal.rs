@@ -39,8 +39,8 @@ const STRANGE_K: f32 = 2.0;
 /// was changed). A choice of this project.
 #[derive(Clone, Debug)]
 pub struct Normal {
-    /// Coldest and warmest of each block, oldest first.
-    blocks: heapless::Deque<(f32, f32), BLOCKS>,
+    /// Coldest and warmest of each block, 0.01 °C, oldest first.
+    blocks: heapless::Deque<(i16, i16), BLOCKS>,
     begun: Option<Mono>,
     known_minutes: f32,
     coldest: f32,
@@ -104,7 +104,7 @@ impl Normal {
         if self.blocks.is_full() {
             self.blocks.pop_front();
         }
-        let pushed = self.blocks.push_back((self.coldest, self.warmest));
+        let pushed = self.blocks.push_back((hundredths(self.coldest), hundredths(self.warmest)));
         debug_assert!(pushed.is_ok(), "room was made");
         if self.blocks.len() >= BLOCKS_MIN {
             let low = median(self.blocks.iter().map(|block| block.0));
@@ -132,7 +132,7 @@ impl Normal {
         {
             self.band = Some(Band { low, high });
             for _ in 0..BLOCKS / 2 {
-                let _ = self.blocks.push_back((low, high));
+                let _ = self.blocks.push_back((hundredths(low), hundredths(high)));
             }
         }
     }
@@ -144,9 +144,14 @@ impl Default for Normal {
     }
 }
 
-/// The middle one of up to a day's blocks.
-fn median(values: impl Iterator<Item = f32>) -> Option<f32> {
-    let mut sorted: heapless::Vec<f32, BLOCKS> = values.collect();
-    sorted.sort_unstable_by(f32::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
+#[expect(clippy::cast_possible_truncation, reason = "clamped to what fits")]
+fn hundredths(celsius: f32) -> i16 {
+    libm::roundf((celsius * 100.0).clamp(-32_000.0, 32_000.0)) as i16
+}
+
+/// The middle one of up to a day's blocks, °C.
+fn median(values: impl Iterator<Item = i16>) -> Option<f32> {
+    let mut sorted: heapless::Vec<i16, BLOCKS> = values.collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).map(|value| f32::from(*value) / 100.0)
 }

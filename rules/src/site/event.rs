@@ -1,5 +1,6 @@
 //! What goes into a site and what comes out.
 
+use super::Chatter;
 use crate::{AlarmState, Condition, DeviceId, Diagnosis, Evidence, Millis, PointId, Reading, Utc};
 
 /// What happens to a site.
@@ -29,6 +30,70 @@ pub enum Input {
         /// For how long; at most 24 h, longer spans count as that. 0 or less does nothing.
         span: Millis,
     },
+    /// A person takes an alarm off the shelf.
+    Unshelve {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+    },
+    /// A person works on the device: its alarms are suppressed by design meanwhile.
+    Maintain {
+        /// Which.
+        device: DeviceId,
+        /// For how long; at most 24 h, longer spans count as that. 0 or less does nothing.
+        span: Millis,
+    },
+    /// The device is taken out of use: its alarms are out of service until it returns.
+    RemoveFromService {
+        /// Which.
+        device: DeviceId,
+    },
+    /// The device is in use again, after maintenance or out of service.
+    ReturnToService {
+        /// Which.
+        device: DeviceId,
+    },
+    /// What an alarm is about is being repaired. One repair at a time: a second does nothing.
+    Repair {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+    },
+    /// It is repaired.
+    Repaired {
+        /// Whose alarm.
+        device: DeviceId,
+        /// Which.
+        condition: Condition,
+    },
+    /// The refrigeration of the store was checked by hand.
+    Inspected,
+}
+
+/// Whether a device is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Service {
+    /// It is.
+    #[default]
+    InUse,
+    /// A person works on it: its alarms are suppressed by design.
+    Maintenance {
+        /// Until then; it ends by itself.
+        until: Utc,
+    },
+    /// It is not in use.
+    OutOfService,
+}
+
+/// A repair that has begun and is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenRepair {
+    /// Since when.
+    pub since: Utc,
+    /// How often it was said that it takes too long, 0 to 3.
+    pub escalation: u8,
 }
 
 /// What a site says.
@@ -37,6 +102,26 @@ pub enum Event {
     /// An alarm changed its state, or while it lasts another cause became probable: then `state` and
     /// `previous` are the same.
     Alarm(AlarmEvent),
+    /// Something else about an alarm changed; its state is what it was: it was escalated, or a repair
+    /// began or ended. The alarm may be normal: a repair may outlive it.
+    Update(AlarmEvent),
+    /// An alarm came or went and nothing was said of it, because it chatters or a person shelved it: to
+    /// be kept over a restart.
+    Chatter {
+        /// Whose.
+        device: DeviceId,
+        /// Which condition.
+        condition: Condition,
+        /// What to keep.
+        chatter: Chatter,
+    },
+    /// A device is watched or no longer watched: to be kept over a restart.
+    Service {
+        /// Which.
+        device: DeviceId,
+        /// Whether it is.
+        service: Service,
+    },
     /// A delay has begun to run, or no longer runs: to be kept over a restart for [`Site::restore`](super::Site::restore).
     Pending {
         /// Whose.
@@ -78,8 +163,15 @@ pub struct AlarmEvent {
     pub diagnosis: Diagnosis,
     /// The latest measurements behind it.
     pub evidence: Evidence,
-    /// The alarm that explains it, while it is suppressed by design for that.
+    /// The alarm that explains it, while it is suppressed by design for that; none while it is for the
+    /// maintenance of its device.
     pub parent: Option<(DeviceId, Condition)>,
+    /// How often it was said that nobody acknowledges it, 0 to 3.
+    pub escalation: u8,
+    /// The repair, while there is one.
+    pub repair: Option<OpenRepair>,
+    /// What to keep over a restart.
+    pub chatter: Chatter,
 }
 
 /// An alarm that is not normal.
@@ -99,8 +191,11 @@ pub struct AlarmSnapshot {
     pub diagnosis: Diagnosis,
     /// The latest measurements behind it.
     pub evidence: Evidence,
-    /// The alarm that explains it, while it is suppressed by design for that.
+    /// The alarm that explains it, while it is suppressed by design for that; none while it is for the
+    /// maintenance of its device.
     pub parent: Option<(DeviceId, Condition)>,
+    /// How often it was said that nobody acknowledges it, 0 to 3.
+    pub escalation: u8,
 }
 
 /// What was known of a condition before a restart.
@@ -121,7 +216,15 @@ pub enum Restored {
         diagnosis: Diagnosis,
         /// The evidence said with it; at least its `since`.
         evidence: Evidence,
+        /// The alarm that explained it, if one did.
+        parent: Option<(DeviceId, Condition)>,
+        /// How often it was said that nobody acknowledges it, 0 to 3.
+        escalation: u8,
         /// Until when it was put aside, if it was. A shelf without an end ends at the first tick.
         shelved_until: Option<Utc>,
     },
+    /// What was last said of its chattering, whatever its state.
+    Chatter(Chatter),
+    /// It was being repaired, whatever its state.
+    Repair(OpenRepair),
 }

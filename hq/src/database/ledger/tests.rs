@@ -185,3 +185,57 @@ fn a_store_with_a_new_journal_is_sent_its_prices_again() {
     bench.commit(status(true, 8)).unwrap();
     assert_eq!(open(&bench), 1, "only what may still be accepted");
 }
+
+#[test]
+fn an_alert_keeps_its_diagnosis_its_repair_and_its_curve_whatever_the_numbers() {
+    let mut bench = Bench::new();
+    let alert = v1::Alert {
+        alarm: 7,
+        probability: 0.8,
+        alternatives: vec![v1::ProbableCause { cause: "door_open".into(), probability: f32::NAN }],
+        parent_device: "circuit-1".into(),
+        parent_condition: "power_lost".into(),
+        escalation: 2,
+        repair: Some(v1::Repair {
+            reference: "R-12".into(),
+            by: "li".into(),
+            since_ms: 1_796_076_000_000,
+            ..v1::Repair::default()
+        }),
+        curve: vec![v1::CurveSample {
+            at_ms: 1_796_076_000_000,
+            air: Some(-18.4),
+            evaporator: Some(f32::INFINITY),
+            power: None,
+        }],
+        ..v1::Alert::default()
+    };
+    let envelope = v1::Envelope {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        stream: Stream::Alert.into(),
+        seq: 1,
+        journal: 9,
+        body: Some(Body::Alert(alert)),
+        ..Default::default()
+    };
+    let topic = StoreTopics::new("kaixin", "0042").stream(Stream::Alert);
+    bench.commit((topic, envelope.encode_to_vec())).unwrap();
+    let row: (f64, String, String, i64, String, String) = bench
+        .open()
+        .query_row(
+            "SELECT probability, alternatives, parent, escalation, repair, curve FROM alert",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
+        )
+        .unwrap();
+    assert!((row.0 - 0.8).abs() < 1e-12);
+    assert_eq!(row.1, r#"[{"cause":"door_open","probability":0.0}]"#);
+    assert_eq!((row.2.as_str(), row.3), ("circuit-1/power_lost", 2));
+    let repair: serde_json::Value = serde_json::from_str(&row.4).unwrap();
+    assert_eq!(repair["since"], "2026-11-30T22:00:00.000Z");
+    assert!(repair["fixed_by"].is_null());
+    let curve: serde_json::Value = serde_json::from_str(&row.5).unwrap();
+    assert_eq!(curve[0]["air"], -18.4);
+    assert!(curve[0]["evaporator"].is_null() && curve[0]["power"].is_null());
+}

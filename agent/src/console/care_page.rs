@@ -1,0 +1,154 @@
+//! What people do about equipment: repairs, maintenance, out of service, the check by hand. Forms stand
+//! on pages that never reload by themselves.
+
+use super::Freshness;
+use super::alarm_page::{Refused, error_text, has_returned};
+use super::frame::{Frame, document, freshness_banner, home_link, segment};
+use super::request::MAINTENANCE_MINUTES_MAX;
+use crate::texts::{Language, figure};
+use crate::view::{AlarmView, DeviceView, StoreView};
+use maud::{Markup, html};
+use storewarden_rules::Condition;
+
+/// Spans offered for maintenance, minutes.
+const MAINTENANCE_CHOICES: [u32; 5] = [30, 60, 120, 480, MAINTENANCE_MINUTES_MAX];
+
+/// What was done about an alarm besides its state: how often it was escalated, its repair.
+pub(super) fn alarm_notes(view: &StoreView, alarm: &AlarmView, language: Language) -> Vec<String> {
+    let mut notes = Vec::new();
+    if alarm.escalation > 0 {
+        let times = alarm.escalation;
+        notes.push(language.pick(
+            format!("一直没有人处理，已上报 {times} 次"),
+            format!("nobody is on it, reported upwards {times} times"),
+        ));
+    }
+    if let Some(repair) = &alarm.repair {
+        let since = figure::moment(repair.since_ms, view.at_ms, view.utc_offset_s, language);
+        let (by, reference) = (&repair.by, &repair.reference);
+        notes.push(language.pick(
+            format!("{by} 已报修 {reference}，从 {since}"),
+            format!("repair {reference} ordered by {by} at {since}"),
+        ));
+        if repair.escalation > 0 {
+            notes.push(
+                language.pick(
+                    "维修超时，请催一下".to_owned(),
+                    "the repair takes too long; press for it".to_owned(),
+                ),
+            );
+        }
+    }
+    notes
+}
+
+/// What can be done about an alarm besides acknowledging and shelving it.
+pub(super) fn alarm_forms(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    let action = |act: &str| format!("/alarms/{}/{act}?lang={}", alarm.alarm, language.code());
+    html! {
+        @if alarm.condition == Condition::InspectionDue.name() {
+            form method="post" action={ "/inspected?lang=" (language.code()) } {
+                (name_field("inspected-by", typed, language))
+                label for="inspected-note" { (t("检查结果（可不填）", "What you found (may stay empty)")) }
+                input #inspected-note name="remark" maxlength="200";
+                button type="submit" { (t("已检查", "I have checked")) }
+            }
+        }
+        @if alarm.state == "shelved" {
+            form method="post" action=(action("unshelve")) {
+                (name_field("unshelve-by", typed, language))
+                button.second type="submit" { (t("恢复提醒", "End the pause")) }
+            }
+        }
+        @if alarm.repair.is_some() {
+            form method="post" action=(action("repaired")) {
+                (name_field("repaired-by", typed, language))
+                button.second type="submit" { (t("已修好", "It is repaired")) }
+            }
+        } @else if !has_returned(alarm) {
+            details {
+                summary { (t("已报修", "A repair is ordered")) }
+                form method="post" action=(action("repair")) {
+                    (name_field("repair-by", typed, language))
+                    label for="reference" { (t("报修单号", "Reference of the repair")) }
+                    input #reference name="remark" maxlength="200";
+                    button.second type="submit" { (t("记下报修", "Note the repair")) }
+                }
+            }
+        }
+    }
+}
+
+/// Says so where a device is not watched.
+pub(super) fn service_text(view: &StoreView, device: &DeviceView, language: Language) -> Option<String> {
+    let by = &device.service_by;
+    match (device.service, device.service_until_ms) {
+        ("maintenance", Some(until_ms)) => {
+            let until = figure::moment(until_ms, view.at_ms, view.utc_offset_s, language);
+            let (zh, en) =
+                (format!("维修中，到 {until}（{by}）"), format!("in maintenance until {until} ({by})"));
+            Some(language.pick(zh, en))
+        }
+        ("out_of_service", _) => {
+            Some(language.pick(format!("停用（{by}）"), format!("out of service ({by})")))
+        }
+        _ => None,
+    }
+}
+
+/// The page on which a device is taken into maintenance or out of service, and back.
+pub(super) fn care_page(
+    view: &StoreView,
+    device: &DeviceView,
+    refused: Option<Refused<'_>>,
+    freshness: Freshness,
+    language: Language,
+) -> Markup {
+    let t = |zh, en| language.pick(zh, en);
+    let typed = refused.map(|refused| refused.by);
+    let id = segment(&device.id);
+    let path = format!("/devices/{id}/care");
+    let action = |act: &str| format!("/devices/{id}/{act}?lang={}", language.code());
+    let frame =
+        Frame { title: &device.name, language, path: refused.is_none().then_some(&path), is_live: false };
+    let main = html! {
+        (freshness_banner(view, freshness, language))
+        @if let Some(refused) = refused { p.banner role="alert" { (error_text(refused.error, language)) } }
+        h1 { (device.name) " " small { (device.id) } }
+        @if let Some(text) = service_text(view, device, language) {
+            p { strong { (text) } }
+            form method="post" action=(action("in-service")) {
+                (name_field("in-service-by", typed, language))
+                button type="submit" { (t("恢复监控", "Watch it again")) }
+            }
+        } @else {
+            form method="post" action=(action("maintenance")) {
+                (name_field("maintenance-by", typed, language))
+                label for="minutes" { (t("维修多久", "Maintenance for how long")) }
+                select #minutes name="minutes" {
+                    @for minutes in MAINTENANCE_CHOICES {
+                        option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) }
+                    }
+                }
+                button type="submit" { (t("开始维修", "Begin maintenance")) }
+                p.hint { (t("维修时这台设备不提醒，到时间自动恢复。", "Meanwhile the device raises no alarm; that ends by itself.")) }
+            }
+            details {
+                summary { (t("这台设备不用了", "The device is not in use")) }
+                form method="post" action=(action("out-of-service")) {
+                    (name_field("out-of-service-by", typed, language))
+                    button.second type="submit" { (t("停用", "Take it out of service")) }
+                }
+            }
+        }
+    };
+    document(&frame, &home_link(language), &main)
+}
+
+fn name_field(id: &str, typed: Option<&str>, language: Language) -> Markup {
+    html! {
+        label for=(id) { (language.pick("你的名字", "Your name")) }
+        input id=(id) name="by" required maxlength="40" autocomplete="name" value=[typed];
+    }
+}

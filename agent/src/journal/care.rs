@@ -1,0 +1,238 @@
+//! What people do about equipment, and what was learnt of it: repairs, maintenance, inspections.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use storewarden_proto::v1;
+use storewarden_rules::{Condition, Service, Utc};
+
+/// Finished repairs and inspections kept; the oldest go first.
+const KEPT_MAX: i64 = 1000;
+
+/// A repair of what an alarm is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repair {
+    /// Number of the alarm it began with.
+    pub alarm: u64,
+    /// What the repair service calls it.
+    pub reference: String,
+    /// Who ordered it.
+    pub by: String,
+    /// When it began.
+    pub since: Utc,
+    /// How often it was said that it takes too long.
+    pub escalation: u8,
+    /// Who said that it is finished, and when.
+    pub fixed: Option<(String, Utc)>,
+}
+
+impl Repair {
+    /// As it travels.
+    pub fn message(&self) -> v1::Repair {
+        let (fixed_by, fixed_at) = self.fixed.clone().unwrap_or_default();
+        v1::Repair {
+            reference: self.reference.clone(),
+            by: self.by.clone(),
+            since_ms: self.since.0,
+            escalation: self.escalation.into(),
+            fixed_by,
+            fixed_ms: fixed_at.0,
+        }
+    }
+}
+
+/// Remembers the repair of that alarm as it is now.
+pub fn record_repair(
+    connection: &Connection,
+    device: &str,
+    condition: Condition,
+    repair: &Repair,
+) -> rusqlite::Result<()> {
+    let (fixed_by, fixed_ms) = repair.fixed.as_ref().map(|(by, at)| (by, at.0)).unzip();
+    let known = connection.execute(
+        "UPDATE repair SET escalation = ?3, fixed_by = ?4, fixed_ms = ?5
+         WHERE device = ?1 AND condition = ?2 AND fixed_ms IS NULL",
+        params![device, condition.name(), repair.escalation, fixed_by, fixed_ms],
+    )?;
+    if known == 0 {
+        connection.execute(
+            "INSERT INTO repair (alarm, device, condition, reference, by, since_ms, escalation, fixed_by, fixed_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                repair.alarm.cast_signed(),
+                device,
+                condition.name(),
+                repair.reference,
+                repair.by,
+                repair.since.0,
+                repair.escalation,
+                fixed_by,
+                fixed_ms,
+            ],
+        )?;
+    }
+    connection.execute(
+        "DELETE FROM repair WHERE fixed_ms IS NOT NULL AND id NOT IN
+         (SELECT id FROM repair WHERE fixed_ms IS NOT NULL ORDER BY id DESC LIMIT ?1)",
+        [KEPT_MAX],
+    )?;
+    Ok(())
+}
+
+/// Repairs that are not finished: device, condition, repair.
+pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, Condition, Repair)>> {
+    let mut statement = connection.prepare(
+        "SELECT device, condition, alarm, reference, by, since_ms, escalation FROM repair
+         WHERE fixed_ms IS NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let repair = Repair {
+            alarm: row.get::<_, i64>(2)?.cast_unsigned(),
+            reference: row.get(3)?,
+            by: row.get(4)?,
+            since: Utc(row.get(5)?),
+            escalation: row.get(6)?,
+            fixed: None,
+        };
+        let condition: String = row.get(1)?;
+        Ok(Condition::from_name(&condition).map(|condition| (row.get(0), condition, repair)))
+    })?;
+    rows.filter_map(Result::transpose)
+        .map(|row| row.and_then(|(device, condition, repair)| Ok((device?, condition, repair))))
+        .collect()
+}
+
+/// Remembers whether a device is watched, and who decided that.
+pub fn record_service(
+    connection: &Connection,
+    device: &str,
+    service: Service,
+    by: &str,
+) -> rusqlite::Result<()> {
+    let until = match service {
+        Service::InUse => {
+            connection.execute("DELETE FROM service WHERE device = ?1", [device])?;
+            return Ok(());
+        }
+        Service::Maintenance { until } => Some(until.0),
+        Service::OutOfService => None,
+    };
+    connection.execute("INSERT OR REPLACE INTO service VALUES (?1, ?2, ?3)", params![device, until, by])?;
+    Ok(())
+}
+
+/// Devices that are in maintenance or out of service, and who decided that.
+pub fn services(connection: &Connection) -> rusqlite::Result<Vec<(String, Service, String)>> {
+    let mut statement = connection.prepare("SELECT device, until_ms, by FROM service")?;
+    let rows = statement.query_map([], |row| {
+        let service = match row.get::<_, Option<i64>>(1)? {
+            Some(until) => Service::Maintenance { until: Utc(until) },
+            None => Service::OutOfService,
+        };
+        Ok((row.get(0)?, service, row.get(2)?))
+    })?;
+    rows.collect()
+}
+
+/// The refrigeration was checked by hand.
+pub fn record_inspection(connection: &Connection, at: Utc, by: &str, note: &str) -> rusqlite::Result<()> {
+    connection
+        .execute("INSERT INTO inspection (at_ms, by, note) VALUES (?1, ?2, ?3)", params![at.0, by, note])?;
+    let newest = connection.last_insert_rowid();
+    connection.execute("DELETE FROM inspection WHERE id <= ?1", [newest - KEPT_MAX])?;
+    Ok(())
+}
+
+/// When the refrigeration was last checked by hand; before the first, when the agent first ran.
+pub fn last_inspection(connection: &Connection) -> rusqlite::Result<Option<Utc>> {
+    let last: Option<i64> =
+        connection.query_row("SELECT max(at_ms) FROM inspection", [], |row| row.get(0))?;
+    if let Some(last) = last {
+        return Ok(Some(Utc(last)));
+    }
+    let first: Option<i64> =
+        connection.query_row("SELECT min(started_ms) FROM boot", [], |row| row.get(0))?;
+    Ok(first.map(Utc))
+}
+
+/// Remembers what was learnt of a cabinet.
+pub fn record_learnt(connection: &Connection, device: &str, numbers: &[f32]) -> rusqlite::Result<()> {
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    connection.execute("INSERT OR REPLACE INTO learnt VALUES (?1, ?2)", params![device, bytes])?;
+    Ok(())
+}
+
+/// What was learnt of a cabinet; none if it was nothing, or by a version that learnt other numbers.
+pub fn learnt<const N: usize>(connection: &Connection, device: &str) -> rusqlite::Result<Option<[f32; N]>> {
+    let bytes: Option<Vec<u8>> = connection
+        .query_row("SELECT numbers FROM learnt WHERE device = ?1", [device], |row| row.get(0))
+        .optional()?;
+    let Some(bytes) = bytes.filter(|bytes| bytes.len() == 4 * N) else { return Ok(None) };
+    let mut numbers = [f32::NAN; N];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *number = f32::from_le_bytes(*bytes);
+    }
+    Ok(Some(numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> Connection {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("schema.sql")).unwrap();
+        db
+    }
+
+    #[test]
+    fn a_repair_is_open_until_it_is_finished_and_the_next_is_another() {
+        let db = journal();
+        let mut repair = Repair {
+            alarm: 7,
+            reference: "R-12".into(),
+            by: "li".into(),
+            since: Utc(5),
+            ..Repair::default()
+        };
+        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        repair.escalation = 1;
+        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        let open = open_repairs(&db).unwrap();
+        assert_eq!(open, [("freezer-1".to_owned(), Condition::GoodsWarm, repair.clone())]);
+        repair.fixed = Some(("wang".into(), Utc(9)));
+        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        assert_eq!(open_repairs(&db).unwrap(), []);
+        let next = Repair { alarm: 8, ..Repair::default() };
+        record_repair(&db, "freezer-1", Condition::GoodsWarm, &next).unwrap();
+        let count: i64 = db.query_row("SELECT count(*) FROM repair", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 2);
+    }
+
+    #[test]
+    fn services_and_inspections_are_read_back() {
+        let db = journal();
+        let maintenance = Service::Maintenance { until: Utc(77) };
+        record_service(&db, "a", maintenance, "li").unwrap();
+        record_service(&db, "b", Service::OutOfService, "wang").unwrap();
+        record_service(&db, "c", Service::OutOfService, "wang").unwrap();
+        record_service(&db, "c", Service::InUse, "wang").unwrap();
+        let expected =
+            [("a".into(), maintenance, "li".into()), ("b".into(), Service::OutOfService, "wang".into())];
+        assert_eq!(services(&db).unwrap(), expected);
+
+        assert_eq!(last_inspection(&db).unwrap(), None);
+        db.execute("INSERT INTO boot (boot, started_ms) VALUES (1, 30), (2, 40)", []).unwrap();
+        assert_eq!(last_inspection(&db).unwrap(), Some(Utc(30)), "counted from the first start");
+        record_inspection(&db, Utc(50), "li", "").unwrap();
+        assert_eq!(last_inspection(&db).unwrap(), Some(Utc(50)));
+    }
+
+    #[test]
+    fn what_was_learnt_is_read_back_bit_by_bit_and_only_in_its_own_length() {
+        let db = journal();
+        assert!(learnt::<2>(&db, "a").unwrap().is_none());
+        record_learnt(&db, "a", &[1.5, f32::NAN]).unwrap();
+        let back = learnt::<2>(&db, "a").unwrap().unwrap();
+        assert_eq!(back.map(f32::to_bits), [1.5, f32::NAN].map(f32::to_bits));
+        assert!(learnt::<3>(&db, "a").unwrap().is_none());
+    }
+}

@@ -1,0 +1,46 @@
+//! What a chain decides about alarms as such, whatever they are about.
+
+use crate::{Millis, Priority};
+
+/// Settings of the life of all alarms of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlarmPolicy {
+    /// A high alarm that nobody has acknowledged for this long is escalated, and again after as long,
+    /// three times. None: never. Supervisors escalate after N min to the next receiver; the 15 min
+    /// are a choice of this project.
+    pub escalate_high: Option<Millis>,
+    /// The same of a medium alarm: 60 min, a choice of this project.
+    pub escalate_medium: Option<Millis>,
+    /// The same of a low alarm: never, a choice of this project.
+    pub escalate_low: Option<Millis>,
+    /// A repair open for this long is escalated, and again after as long, three times. 24 h: what chains
+    /// ask of their maintenance.
+    pub repair_max: Option<Millis>,
+    /// Longest time between two checks of the refrigeration by hand. 10 days: about three a month is
+    /// customary. None: nobody is reminded.
+    pub inspection_interval: Option<Millis>,
+}
+
+impl Default for AlarmPolicy {
+    fn default() -> Self {
+        const DAY: i64 = 24 * 60;
+        Self {
+            escalate_high: Some(Millis::from_mins(15)),
+            escalate_medium: Some(Millis::from_mins(60)),
+            escalate_low: None,
+            repair_max: Some(Millis::from_mins(DAY)),
+            inspection_interval: Some(Millis::from_mins(10 * DAY)),
+        }
+    }
+}
+
+impl AlarmPolicy {
+    /// After how long an unacknowledged alarm of that priority is escalated.
+    pub fn escalate(&self, priority: Priority) -> Option<Millis> {
+        match priority {
+            Priority::High => self.escalate_high,
+            Priority::Medium => self.escalate_medium,
+            Priority::Low => self.escalate_low,
+        }
+    }
+}
