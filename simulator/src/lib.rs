@@ -1,7 +1,7 @@
 //! A store that can be broken on demand: cabinets, meters and relays behind Modbus TCP and on serial
 //! lines, label gateways behind MQTT, and a timeline of faults.
 //!
-//! What lives here: physics ([`physics`]), the register maps served from the drivers' own profiles,
+//! What lives here: physics ([`physics`]), the scoreboard of the rules ([`score`]), the register maps served from the drivers' own profiles,
 //! the two protocols' far ends, and the true record of what happened ([`events`]). What may not: any
 //! equation or constant of a detector, and the drivers' message code for what the far end must
 //! encode itself; both sides judge each other.
@@ -21,6 +21,7 @@ pub mod registers;
 pub mod replay;
 pub mod rtu;
 mod run;
+pub mod score;
 pub mod server;
 pub mod unit;
 pub mod wire;
