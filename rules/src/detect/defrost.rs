@@ -368,10 +368,10 @@ impl Defrost {
                     return (Some(Cause::DefrostNotEnded), evidence);
                 }
             }
-            State::Recovering { since, start, .. } if self.has_flag || self.shapes >= SHAPES_MIN => {
-                if now.mono - since > config.recovery_max {
-                    return (Some(Cause::DefrostTooLong), self.lasting(now, start));
-                }
+            State::Recovering { since, start, .. }
+                if (self.has_flag || self.shapes >= SHAPES_MIN) && now.mono - since > config.recovery_max =>
+            {
+                return (Some(Cause::DefrostTooLong), self.lasting(now, start));
             }
             _ => {}
         }
