@@ -207,3 +207,22 @@ fn defrosts_that_lift_a_freezer_above_its_limit_for_an_hour_warm_no_goods() {
         }
     }
 }
+
+#[test]
+fn a_freezer_whose_cooling_stops_is_told() {
+    let dead = |minute: f64| 22.0 - 47.0 * (-(minute - 4000.0) / 600.0).exp();
+    for step in [1.0, 5.0, 15.0] {
+        let series: Series = every(step, &freezer())
+            .into_iter()
+            .filter(|(at, _)| *at < 4600.0)
+            .map(|(at, air)| (at, if at < 4000.0 { air } else { dead(at) }))
+            .collect();
+        let raised = play(Class::Freezer, &series).raised;
+        assert!(
+            raised.iter().any(|told| told.1 == Condition::TemperatureHigh),
+            "every {step} min: {raised:?}"
+        );
+        assert!(raised.iter().any(|told| told.1 == Condition::GoodsWarm), "every {step} min: {raised:?}");
+        assert!(raised.iter().all(|told| told.0 >= 4000.0), "every {step} min: {raised:?}");
+    }
+}
