@@ -102,6 +102,11 @@ impl Cabinet {
         }
     }
 
+    /// Its defrosts: what was recognised of them.
+    pub fn defrosts(&self) -> &Defrost {
+        &self.defrost
+    }
+
     /// The readings before now, down-sampled, oldest first.
     pub fn trace(&self) -> &Trace {
         &self.trace
@@ -150,6 +155,8 @@ impl Cabinet {
             self.trace.push(now.mono, &frame);
             self.normal.frame(&frame, &scene);
             note(Condition::DefrostAbnormal, self.defrost.frame(now, &frame, &scene));
+            // The very frame that leaves the band may be a defrost: those below must know.
+            scene.phase = self.defrost.phase();
             note(Condition::CompressorAbnormal, self.compressor.frame(now, &frame, &scene));
             note(Condition::ProbeFault, self.probe.frame(now, &frame, &scene));
             note(Condition::LimitForecast, self.forecast.frame(now, &frame, &scene));

@@ -41,6 +41,10 @@ const LASTS_MAX: Millis = Millis::from_mins(240);
 const MORE: f32 = 1.4;
 /// A rise lower than this share of the learnt height is none.
 const LESS: f32 = 0.5;
+/// A rise that comes before this share of a regular timer's interval, and is lower than this share of the
+/// learnt height, is none: two departures at once.
+const EARLY: f32 = 0.8;
+const LOW: f32 = 0.8;
 /// Defrosts from which the shape counts as learnt, and intervals from which the timer does.
 const SHAPES_MIN: u8 = 3;
 const INTERVALS_MIN: u8 = 5;
@@ -72,7 +76,8 @@ enum State {
 /// ([`Phase::Perhaps`]) while it looks like those seen here: not much higher or longer than the learnt
 /// ones (before three are learnt: than any defrost may be), the compressor does not run through it, and
 /// the evaporator, if there is a probe, is not being cooled. It is one, at the latest, when it came back
-/// in time; an evaporator above the air and near 0 °C tells at once. Learnt are running means of height,
+/// in time; an evaporator above the air and near 0 °C tells at once. A low rise long before a regular
+/// timer is due is none. Learnt are running means of height,
 /// duration and interval, each new defrost weighing a fifth.
 ///
 /// **Judged** ([`crate::Condition::DefrostAbnormal`]): heat longer than `duration_max` and 15 min, or
@@ -281,7 +286,8 @@ impl Defrost {
         let learnt = self.shapes >= SHAPES_MIN;
         let fits = height >= HEIGHT_MIN
             && lasts >= LASTS_MIN
-            && (!learnt || (height >= LESS * self.height && lasts <= 2.0 * self.duration + 30.0));
+            && (!learnt || (height >= LESS * self.height && lasts <= 2.0 * self.duration + 30.0))
+            && !(self.is_early(start) && height < LOW * self.height);
         if flagged {
             if height > 0.0 {
                 self.learn_height(height);
@@ -291,6 +297,16 @@ impl Defrost {
             self.learn_height(height);
             self.learn_duration(at - start);
         }
+    }
+
+    /// Whether the timer is regular.
+    fn is_regular(&self) -> bool {
+        self.intervals >= INTERVALS_MIN && self.stray < REGULAR * self.interval
+    }
+
+    /// Whether a defrost at `at` comes well before it is due.
+    fn is_early(&self, at: Mono) -> bool {
+        self.is_regular() && self.last_start.is_some_and(|last| minutes(at - last) < EARLY * self.interval)
     }
 
     fn start(&mut self, at: Mono) {
@@ -353,10 +369,10 @@ impl Defrost {
                     return (Some(Cause::DefrostNotEnded), evidence);
                 }
             }
-            State::Recovering { since, start, .. } if self.has_flag || self.shapes >= SHAPES_MIN => {
-                if now.mono - since > config.recovery_max {
-                    return (Some(Cause::DefrostTooLong), self.lasting(now, start));
-                }
+            State::Recovering { since, start, .. }
+                if (self.has_flag || self.shapes >= SHAPES_MIN) && now.mono - since > config.recovery_max =>
+            {
+                return (Some(Cause::DefrostTooLong), self.lasting(now, start));
             }
             _ => {}
         }
@@ -365,8 +381,7 @@ impl Defrost {
                 Evidence::since(now.utc).with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
             return (Some(Cause::DefrostTooFrequent), evidence);
         }
-        let regular = self.intervals >= INTERVALS_MIN && self.stray < REGULAR * self.interval;
-        if let Some(last) = self.last_start.filter(|_| regular && self.has_flag) {
+        if let Some(last) = self.last_start.filter(|_| self.is_regular() && self.has_flag) {
             let since = minutes(now.mono - last);
             if since > config.missed_factor * self.interval {
                 let evidence = Evidence::since(now.utc_of(last))

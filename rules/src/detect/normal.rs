@@ -23,8 +23,9 @@ impl Band {
 const BLOCKS: usize = 24;
 /// Length of a block.
 const BLOCK: Millis = Millis::from_mins(60);
-/// Blocks from which a band is first said.
-const BLOCKS_MIN: usize = 4;
+/// Blocks from which on an hour may be strange to the band. The band itself is said after the first hour:
+/// the first defrost may come in the second.
+const SETTLED: usize = 4;
 /// Fewer known minutes make no block.
 const KNOWN_MIN: f32 = 20.0;
 /// A block further from the band than this many of its widths (and this many kelvin) is an event and
@@ -90,7 +91,7 @@ impl Normal {
     }
 
     fn close(&mut self) {
-        if let Some(band) = self.band {
+        if let Some(band) = self.band.filter(|_| self.blocks.len() >= SETTLED) {
             let reach = (STRANGE_WIDTHS * band.width()).max(STRANGE_K);
             let strange = self.warmest > band.high + reach || self.warmest < band.low - reach;
             if strange && usize::from(self.strange) < BLOCKS {
@@ -106,11 +107,9 @@ impl Normal {
         }
         let pushed = self.blocks.push_back((hundredths(self.coldest), hundredths(self.warmest)));
         debug_assert!(pushed.is_ok(), "room was made");
-        if self.blocks.len() >= BLOCKS_MIN {
-            let low = median(self.blocks.iter().map(|block| block.0));
-            let high = median(self.blocks.iter().map(|block| block.1));
-            self.band = low.zip(high).map(|(low, high)| Band { low, high });
-        }
+        let low = median(self.blocks.iter().map(|block| block.0));
+        let high = median(self.blocks.iter().map(|block| block.1));
+        self.band = low.zip(high).map(|(low, high)| Band { low, high });
     }
 
     /// The band, once learnt.
