@@ -167,6 +167,11 @@ impl Site {
         self.policy = policy;
     }
 
+    /// The policy in force.
+    pub fn policy(&self) -> AlarmPolicy {
+        self.policy
+    }
+
     /// Whether that alarm stays after the return until it is acknowledged; to be told after its rule was
     /// added and before anything is restored. By default only warm goods do.
     pub fn set_latch(&mut self, device: DeviceId, condition: Condition, latch: bool) {

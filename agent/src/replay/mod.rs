@@ -14,7 +14,9 @@ use crate::journal::alarms::evidence_json;
 use crate::site_task::utc_offset_s;
 use chrono::{DateTime, SecondsFormat};
 use std::io::{self, Write};
-use storewarden_rules::{AlarmEvent, Event, Input, Millis, Mono, Now, Reading, Sample, SiteFull, Utc};
+use storewarden_rules::{
+    AlarmEvent, AlarmPolicy, Event, Input, Millis, Mono, Now, Reading, Sample, SiteFull, Utc,
+};
 
 const TICK: Millis = Millis::from_secs(1);
 
@@ -26,6 +28,8 @@ pub fn replay(
 ) -> Result<(), ReplayError> {
     let Assembled { mut site, names } =
         assemble(config, |device, _| recording.poll_interval(&device.id)).map_err(ReplayError::Site)?;
+    // Nobody checks by hand in a recording.
+    site.set_policy(AlarmPolicy { inspection_interval: None, ..site.policy() });
     let Some(first) = recording.rows.first() else { return Ok(()) };
     let points: Vec<_> = recording.columns.iter().map(|column| names.find_point(column)).collect();
     let at = |utc: Utc| Now { mono: Mono((utc - first.at).0), utc };
