@@ -16,6 +16,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use storewarden_proto::topic::is_valid_id;
 
 /// The edge agent for the equipment of one store.
 #[derive(Parser)]
@@ -303,12 +304,8 @@ impl OnAlarm {
 impl OnDevice {
     fn ask(&self, act: &str, span: Option<Duration>) -> Result<(), Failure> {
         let config = load(&self.config)?;
-        let is_known = config.devices.iter().any(|device| device.id == self.device)
-            || config.lights.iter().any(|light| light.id == self.device);
-        // What is in the way of a path segment is in no id.
-        if !is_known {
-            let what = format!("{}: no device of that id in {}\n", self.device, self.config.display());
-            return Err(Failure::Input(what));
+        if !is_valid_id(&self.device) {
+            return Err(Failure::Input(format!("{:?} is no id of a device\n", self.device)));
         }
         ask(&config, &format!("devices/{}/{act}", self.device), &body(&self.by, span, ""))?;
         println!("{}: {act} by {}", self.device, self.by);

@@ -183,6 +183,11 @@ impl Site {
         self.policy = policy;
     }
 
+    /// The policy in force.
+    pub fn policy(&self) -> AlarmPolicy {
+        self.policy
+    }
+
     /// Whether that alarm stays after the return until it is acknowledged; to be told after its rule was
     /// added and before anything is restored. By default only warm goods do.
     pub fn set_latch(&mut self, device: DeviceId, condition: Condition, latch: bool) {
@@ -476,7 +481,7 @@ impl Site {
         let Some((store, first)) = self.store else { return };
         let first = usize::from(first);
         let was = self.alarms[first].is_true();
-        let is = self.flood.is_on(now.mono, was);
+        let is = self.policy.has_flood && self.flood.is_on(now.mono, was);
         if is != was {
             let (since, count) = self.flood.measure(now.mono);
             let count = u8::try_from(count).unwrap_or(u8::MAX);
@@ -638,7 +643,7 @@ impl Site {
         let Slot { device, condition, .. } = self.alarms[place];
         let flood = self.flooding(condition);
         let cover = self.cover_of(device, condition, flood);
-        self.alarms[place].change(now, change, diagnosis, cover, out);
+        self.alarms[place].change(now, change, diagnosis, cover, &self.policy, out);
         if truth_changes {
             self.explain_all(now, device, out);
         }

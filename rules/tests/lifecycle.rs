@@ -255,6 +255,21 @@ fn an_alarm_that_chatters_is_held_until_it_is_quiet() {
 }
 
 #[test]
+fn a_policy_may_let_alarms_chatter_and_flood() {
+    let mut bench = Bench::new(11);
+    let policy = AlarmPolicy { chatter_quiet: None, has_flood: false, ..AlarmPolicy::default() };
+    bench.site.set_policy(policy);
+    for _ in 0..5 {
+        for freezer in 1..=11 {
+            bench.read(DeviceId(freezer), WARM);
+            bench.read(DeviceId(freezer), COLD);
+        }
+    }
+    assert_eq!(bench.journal.said.len(), 2 * 5 * 11);
+    assert!(bench.site.alarms().all(|alarm| alarm.device != STORE));
+}
+
+#[test]
 fn the_evidence_says_that_it_chatters() {
     let mut bench = Bench::new(1);
     for _ in 0..3 {

@@ -7,8 +7,6 @@ use crate::{Millis, Mono, Now, Utc};
 pub(super) const RAISES: u8 = 3;
 /// See [`RAISES`].
 const WINDOW: Millis = Millis::from_mins(1);
-/// How long neither a raise nor a clear may come before a clear is believed; a choice of this project.
-const QUIET: Millis = Millis::from_mins(10);
 /// Before anything can have happened.
 pub(super) const NEVER: Mono = Mono(i64::MIN);
 
@@ -57,11 +55,12 @@ impl Damper {
         self.over != NEVER
     }
 
-    /// The condition became true. Whether to tell: not if its clear was held back.
-    pub(super) fn raise(&mut self, now: Mono) -> bool {
+    /// The condition became true. Whether to tell: not if its clear was held back. `quiet` is
+    /// [`AlarmPolicy::chatter_quiet`](super::AlarmPolicy::chatter_quiet).
+    pub(super) fn raise(&mut self, now: Mono, quiet: Option<Millis>) -> bool {
         let was_told_over = !self.is_holding();
         self.over = NEVER;
-        if span(self.raised[1], now) <= WINDOW {
+        if quiet.is_some() && span(self.raised[1], now) <= WINDOW {
             self.is_damped = true;
         }
         self.raised = [now, self.raised[0]];
@@ -77,8 +76,9 @@ impl Damper {
     }
 
     /// To be called once a second. Whether a clear that was held back is to be told now.
-    pub(super) fn tick(&mut self, now: Mono) -> bool {
-        if !self.is_damped || span(self.raised[0].max(self.over), now) < QUIET {
+    pub(super) fn tick(&mut self, now: Mono, quiet: Option<Millis>) -> bool {
+        let held = span(self.raised[0].max(self.over), now);
+        if !self.is_damped || quiet.is_some_and(|quiet| held < quiet) {
             return false;
         }
         self.is_damped = false;

@@ -19,6 +19,13 @@ pub struct AlarmPolicy {
     /// Longest time between two checks of the refrigeration by hand. 10 days: about three a month is
     /// customary. None: nobody is reminded.
     pub inspection_interval: Option<Millis>,
+    /// How long neither a raise nor a clear may come of an alarm that chatters (3 raises within a minute,
+    /// ISA-18.2) before a clear is believed. 10 min, a choice of this project. None: clears are never
+    /// held back.
+    pub chatter_quiet: Option<Millis>,
+    /// Whether a flood is an alarm and keeps low ones quiet (ISA-18.2: begins at more than 10 alarms in
+    /// 10 min, ends below 5).
+    pub has_flood: bool,
 }
 
 impl Default for AlarmPolicy {
@@ -30,6 +37,8 @@ impl Default for AlarmPolicy {
             escalate_low: None,
             repair_max: Some(Millis::from_mins(DAY)),
             inspection_interval: Some(Millis::from_mins(10 * DAY)),
+            chatter_quiet: Some(Millis::from_mins(10)),
+            has_flood: true,
         }
     }
 }

@@ -252,13 +252,15 @@ impl Slot {
         change: Change,
         diagnosis: Diagnosis,
         cover: Option<Cover>,
+        policy: &AlarmPolicy,
         out: &mut dyn FnMut(Event),
     ) {
         match change {
             Change::Pending(since) => self.set_pending(Some(since), out),
             Change::Settled => self.set_pending(None, out),
             Change::Raised(evidence) => {
-                let is_told = self.damper.raise(now.mono) && self.raise(now, diagnosis, evidence, cover, out);
+                let is_told = self.damper.raise(now.mono, policy.chatter_quiet)
+                    && self.raise(now, diagnosis, evidence, cover, out);
                 if !is_told {
                     self.keep_chatter(now, out);
                 }
@@ -318,7 +320,7 @@ impl Slot {
     /// Lets time pass: ends a shelf, believes a clear that was held back, escalates.
     pub(super) fn tick(&mut self, now: Now, policy: &AlarmPolicy, out: &mut dyn FnMut(Event)) {
         let was_damped = self.damper.is_damped();
-        if was_damped && self.damper.tick(now.mono) {
+        if was_damped && self.damper.tick(now.mono, policy.chatter_quiet) {
             self.clear(now, out);
         }
         if was_damped && !self.damper.is_damped() {
