@@ -540,7 +540,14 @@ mod tests {
     fn raised() -> Slot {
         let mut slot = Slot::new(DeviceId(0), Condition::TemperatureHigh, 0);
         let change = Change::Raised(Evidence::since(at(0).utc));
-        slot.change(at(0), change, Diagnosis::certain(Cause::DoorOpen), None, &mut |_| {});
+        slot.change(
+            at(0),
+            change,
+            Diagnosis::certain(Cause::DoorOpen),
+            None,
+            &AlarmPolicy::default(),
+            &mut |_| {},
+        );
         slot
     }
 
@@ -586,7 +593,14 @@ mod tests {
         assert_eq!(weigh(&mut slot, 60, ICED), None);
         assert_eq!(slot.snapshot().expect("shelved").diagnosis, ICED, "kept for when it comes back");
         let mut slot = raised();
-        slot.change(at(1), Change::Cleared(Evidence::since(at(0).utc)), ICED, None, &mut |_| {});
+        slot.change(
+            at(1),
+            Change::Cleared(Evidence::since(at(0).utc)),
+            ICED,
+            None,
+            &AlarmPolicy::default(),
+            &mut |_| {},
+        );
         assert_eq!(weigh(&mut slot, 60, ICED), None);
     }
 }
