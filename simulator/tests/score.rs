@@ -83,7 +83,7 @@ fn without_its_compressor_a_cabinet_goes_to_the_room() {
 fn each_slow_fault_takes_capacity_and_its_own_mark_on_the_power() {
     let mut machine = cabinet(Class::Freezer, 5);
     steps(&mut machine, DAY);
-    let mut running_w = |broken: Broken| {
+    let running_w = |broken: Broken| {
         let mut broken_one = machine.clone();
         broken_one.broken = broken;
         let share = broken_one.capacity_share();
@@ -112,7 +112,8 @@ fn every_slow_fault_reaches_its_clock() {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.group() == Group::Slow) {
         for seed in 0..6 {
             let mut rng = Rng::with_seed(seed);
-            let class = [Class::Freezer, Class::Chiller][usize::from(seed % 2 == 0)];
+            let class =
+                [Class::Freezer, Class::Chiller, Class::ColdRoom][usize::try_from(seed % 3).expect("small")];
             let mut cabinet = Cabinet::new(Parameters::new(class, &mut rng), rng.fork());
             let fault = Fault::new(kind, &mut rng);
             let mut reached = false;

@@ -3,7 +3,7 @@
 use super::physics::{Broken, Cabinet, Probe, between};
 use super::run::Instruments;
 use fastrand::Rng;
-use storewarden_rules::Cause;
+use storewarden_rules::{Cause, Class};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Kind {
     ShortCycling,
     /// Refrigerant is lost over days.
     RefrigerantLeak,
-    /// The heater of the defrosts is dead and a gasket lets damp air in; without a heater: a blocked drain.
+    /// The heater of the defrosts is dead and a gasket lets damp air in; above freezing: a blocked drain.
     Icing,
     /// Dust grows on the condenser over days.
     CondenserFouling,
@@ -194,8 +194,8 @@ impl Fault {
                 Broken { cycling: Some(cycling), ..healthy }
             }
             Kind::RefrigerantLeak => Broken { charge: 1.0 - (0.5 + 0.3 * strength) * grown, ..healthy },
-            // Without a heater the machine's own pauses melt what is on the fins; what grows is below them.
-            Kind::Icing if cabinet.parameters.heater_w == 0.0 => {
+            // Above freezing the machine's own pauses melt what is on the fins; what grows is below them.
+            Kind::Icing if cabinet.parameters.class != Class::Freezer => {
                 Broken { blocked: (2.5 + strength) * grown, ..healthy }
             }
             Kind::Icing => Broken { defrost_dead: true, ..healthy },
