@@ -3,7 +3,7 @@
 use super::physics::{Broken, Cabinet, Probe, between};
 use super::run::Instruments;
 use fastrand::Rng;
-use storewarden_rules::Cause;
+use storewarden_rules::{Cause, Class};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Kind {
     ShortCycling,
     /// Refrigerant is lost over days.
     RefrigerantLeak,
-    /// Defrosts do not melt, and a gasket lets damp air in.
+    /// The heater of the defrosts is dead and a gasket lets damp air in; above freezing: a blocked drain.
     Icing,
     /// Dust grows on the condenser over days.
     CondenserFouling,
@@ -122,8 +122,8 @@ impl Kind {
             Self::CompressorDead => &[Cause::CompressorNotRunning, Cause::DevicePower],
             Self::FanDead if controller => &[Cause::EvaporatorFan],
             Self::FanDead => &[Cause::EvaporatorFan, Cause::EvaporatorIced, Cause::RefrigerantLoss],
-            Self::PowerLost if power => &[Cause::DevicePower, Cause::DeviceSilent],
             Self::PowerLost if controller => &[Cause::DevicePower, Cause::DeviceSilent],
+            Self::PowerLost if power => &[Cause::DevicePower],
             Self::PowerLost => &[Cause::DevicePower, Cause::CompressorNotRunning],
             Self::DoorLeftOpen => &[Cause::DoorOpen],
             Self::ProbeOpen => &[Cause::ProbeBroken, Cause::ValueUnusable],
@@ -194,6 +194,10 @@ impl Fault {
                 Broken { cycling: Some(cycling), ..healthy }
             }
             Kind::RefrigerantLeak => Broken { charge: 1.0 - (0.5 + 0.3 * strength) * grown, ..healthy },
+            // Above freezing the machine's own pauses melt what is on the fins; what grows is below them.
+            Kind::Icing if cabinet.parameters.class != Class::Freezer => {
+                Broken { blocked: (2.5 + strength) * grown, ..healthy }
+            }
             Kind::Icing => Broken { defrost_dead: true, ..healthy },
             Kind::CondenserFouling => Broken { fouling: (3.5 + 2.0 * strength) * grown, ..healthy },
             Kind::FanWeakening => Broken { fan: 1.0 - (0.85 + 0.1 * strength) * grown, ..healthy },

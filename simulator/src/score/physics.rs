@@ -84,7 +84,7 @@ impl Parameters {
     pub fn new(class: Class, rng: &mut Rng) -> Self {
         let freezer = class == Class::Freezer;
         let large = class == Class::ColdRoom;
-        let cut_out_c = if freezer { between(rng, -23.5, -21.0) } else { between(rng, 0.5, 1.8) };
+        let cut_out_c = if freezer { between(rng, -24.0, -21.8) } else { between(rng, 0.5, 1.8) };
         let wall_ua = if large {
             between(rng, 15.0, 30.0)
         } else if freezer {
@@ -93,7 +93,13 @@ impl Parameters {
             between(rng, 6.0, 14.0)
         };
         let door_ua = if large { between(rng, 100.0, 180.0) } else { between(rng, 35.0, 70.0) };
-        let openings_per_hour = if large { between(rng, 2.0, 6.0) } else { between(rng, 4.0, 18.0) };
+        let openings_per_hour = if large {
+            between(rng, 2.0, 6.0)
+        } else if freezer {
+            between(rng, 2.0, 10.0)
+        } else {
+            between(rng, 4.0, 18.0)
+        };
         let opening_s = if large { between(rng, 20.0, 45.0) } else { between(rng, 8.0, 16.0) };
         let fan_w = if large { between(rng, 60.0, 120.0) } else { between(rng, 15.0, 45.0) };
         let span_k = 27.0 - cut_out_c;
@@ -117,10 +123,12 @@ impl Parameters {
             differential_k: between(rng, 1.4, 2.4),
             defrost_every_s: 3600.0 * [4.0, 6.0, 8.0, 12.0][rng.usize(0..4)],
             heater_w: if heated { heat_up_j / between(rng, 600.0, 1200.0) } else { 0.0 },
-            defrost_end_c: if heated { between(rng, 6.0, 12.0) } else { between(rng, 1.8, 3.0) },
-            defrost_max_s: 60.0 * between(rng, 25.0, 45.0),
+            defrost_end_c: if heated { between(rng, 6.0, 12.0) } else { between(rng, 3.0, 4.5) },
+            defrost_max_s: 60.0 * if heated { between(rng, 30.0, 45.0) } else { between(rng, 18.0, 35.0) },
             min_off_s: between(rng, 60.0, 180.0),
-            air_j: between(rng, 30e3, 60e3) * if large { 3.0 } else { 1.0 },
+            air_j: between(rng, 70e3, 140e3)
+                * if freezer { 1.0 } else { 0.6 }
+                * if large { 4.0 } else { 1.0 },
             surface_j: 0.2 * goods_j,
             core_j,
             wall_j: between(rng, 30e3, 80e3) * if large { 4.0 } else { 1.0 },
@@ -175,8 +183,10 @@ pub struct Broken {
     pub defrost_missed: bool,
     /// Defrosts come this many times as often.
     pub defrost_often: f64,
-    /// Defrosts do not melt: no heat, or over at once; and a gasket lets damp air in.
+    /// Defrosts have no heat, and a gasket lets damp air in.
     pub defrost_dead: bool,
+    /// Ice that no defrost clears, as a share of what halves the air's way to the evaporator.
+    pub blocked: f64,
     /// The compressor is stopped after this run, s, and let on again after this rest, s; true: it is the
     /// controller's output that does so.
     pub cycling: Option<(f64, f64, bool)>,
@@ -210,6 +220,7 @@ impl Default for Broken {
             defrost_missed: false,
             defrost_often: 1.0,
             defrost_dead: false,
+            blocked: 0.0,
             cycling: None,
             probe: Probe::True,
         }
@@ -369,8 +380,9 @@ impl Cabinet {
     /// Heat per kelvin between air and evaporator, W/K.
     fn evaporator_ua(&self, broken: &Broken, ice_kg: f64, fan_on: bool) -> f64 {
         let flow = if fan_on { broken.fan } else { 0.0 };
-        let moved = 0.1 + 0.9 * flow.powf(0.7);
-        let iced = 1.0 / (1.0 + (ice_kg / self.parameters.ice_half_kg).powf(1.6));
+        let moved = 0.05 + 0.95 * flow.powf(0.7);
+        let ice = ice_kg / self.parameters.ice_half_kg + broken.blocked;
+        let iced = 1.0 / (1.0 + ice.powf(1.6));
         self.parameters.evaporator_ua * moved * iced * broken.charge.powf(0.5)
     }
 
@@ -466,8 +478,7 @@ impl Cabinet {
             Stage::Cooling => Stage::Cooling,
             Stage::Defrost { s } => {
                 let warm = s > 60.0 && self.evaporator_probe_c >= self.parameters.defrost_end_c;
-                let short = self.broken.defrost_dead && self.parameters.heater_w == 0.0 && s > 180.0;
-                if !self.broken.defrost_stuck && (warm || short || s >= self.parameters.defrost_max_s) {
+                if !self.broken.defrost_stuck && (warm || s >= self.parameters.defrost_max_s) {
                     self.ice_left_kg = self.ice_kg;
                     if self.parameters.heater_w > 0.0 { Stage::Drip { s: 0.0 } } else { Stage::Cooling }
                 } else {
@@ -542,8 +553,8 @@ impl Cabinet {
             0.0
         };
         // What heats but is not held back by the evaporator goes to the air.
-        let air_w = change_w + inner_w - surface_w - to_evaporator_w + fan_w + 0.15 * heater_w;
-        let evaporator_w = to_evaporator_w + frost_kg_s * FROST_J + 0.85 * heater_w - cooled_w - melt_w;
+        let air_w = change_w + inner_w - surface_w - to_evaporator_w + fan_w + 0.08 * heater_w;
+        let evaporator_w = to_evaporator_w + frost_kg_s * FROST_J + 0.92 * heater_w - cooled_w - melt_w;
         self.heat_j =
             STEP_S * (change_w + outer_w + fan_w + heater_w + frost_kg_s * FROST_J - cooled_w - melt_w);
         // Thawing goods take up far more heat.

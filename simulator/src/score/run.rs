@@ -210,7 +210,7 @@ impl Job {
             self.seed ^ (self.number * 1000 + kind_number).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         );
         let class = [Class::Freezer, Class::Chiller, Class::Freezer, Class::Chiller, Class::ColdRoom]
-            [usize::try_from((self.number + self.number / 4) % 5).unwrap_or(0)];
+            [usize::try_from(self.number % 5).unwrap_or(0)];
         let instruments = Instruments::ALL[usize::try_from(self.number % 4).unwrap_or(0)];
         let senses = Senses {
             poll_s: [5, 10, 15, 30, 60][rng.usize(0..5)],
