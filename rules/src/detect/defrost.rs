@@ -37,6 +37,8 @@ const HEIGHT_MIN: f32 = 1.5;
 const LASTS_MIN: f32 = 6.0;
 /// No defrost lasts longer than this with its recovery.
 const LASTS_MAX: Millis = Millis::from_mins(240);
+/// Before a band is learnt a recovery lasts this long at most, and is judged by nothing.
+const FIRST_MAX: Millis = Millis::from_mins(60);
 /// Of its learnt height and length a rise may have this much and still be one.
 const MORE: f32 = 1.4;
 /// A rise lower than this share of the learnt height is none.
@@ -52,7 +54,8 @@ const INTERVALS_MIN: u8 = 5;
 const NEW: f32 = 0.2;
 /// A timer is regular if its intervals stray less than this share of the usual one.
 const REGULAR: f32 = 0.12;
-/// A compressor that runs this long during a rise tells that it is no defrost.
+/// Cooling that is asked for this long during a rise tells that it is no defrost; power does not: a
+/// heater may draw as much as the compressor.
 const RUNS_MAX: Millis = Millis::from_mins(12);
 /// Over the air by this much, and above this, an evaporator is being heated, K and °C.
 const EVAPORATOR_OVER: f32 = 1.0;
@@ -180,7 +183,7 @@ impl Defrost {
 
     /// To be called with every frame.
     pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
-        match (frame.running, self.ran_since) {
+        match (frame.asked, self.ran_since) {
             (Some(share), None) if share > 0.9 => self.ran_since = Some(frame.at),
             (Some(share), Some(_)) if share > 0.9 => {}
             _ => self.ran_since = None,
@@ -197,8 +200,8 @@ impl Defrost {
             // Nothing is usual yet: what the flag says still counts.
             if matches!(self.state, State::Calm) {
                 self.inside = None;
-            } else if let State::Recovering { since, .. } = self.state
-                && at - since > LASTS_MAX
+            } else if let State::Recovering { from, since, .. } = self.state
+                && (air <= from + 1.0 || at - since > FIRST_MAX)
             {
                 self.state = State::Calm;
             }
