@@ -39,6 +39,8 @@ const HEIGHT: f32 = 4.0;
 const SLOW: f32 = 0.03;
 /// Weight of a minute in the fast means: half an hour.
 const FAST: f32 = 1.0 / 30.0;
+/// Air within this has not moved, K.
+const STILL: f32 = 0.15;
 /// The air over the evaporator this many times as far as usual, for this long, is a fault by itself.
 const APART: f32 = 1.5;
 const APART_FOR: f32 = 30.0;
@@ -215,9 +217,11 @@ impl CapacityLoss {
         self.fast_approach = Some(blend(self.fast_approach, approach));
         self.fast_evaporator = Some(blend(self.fast_evaporator, evaporator));
         // A value that does not move at all is the probe's affair.
-        #[expect(clippy::float_cmp, reason = "a stuck value is the same to the last bit")]
-        let same = self.last_air.replace(air) == Some(air);
-        self.same_minutes = if same { self.same_minutes + minutes } else { 0.0 };
+        if self.last_air.is_some_and(|last| (last - air).abs() <= STILL) {
+            self.same_minutes += minutes;
+        } else {
+            (self.last_air, self.same_minutes) = (Some(air), 0.0);
+        }
         let apart = scene.door != Some(true)
             && self.same_minutes < 10.0
             && self.approach.is_learnt(learn)

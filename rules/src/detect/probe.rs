@@ -46,6 +46,8 @@ const WARMEST: f64 = 60.0;
 const BACK: f32 = 0.3;
 /// How long a jump that was the probe stays a condition.
 const JUMP_SHOWN: Millis = Millis::from_mins(60);
+/// A value within this has not moved, K: one step of most controllers, and its flicker.
+const STILL: f32 = 0.15;
 /// Once the probe was seen for a day it may rest for this long, or this many times as long as it ever did.
 const STUCK_LEARNT: f32 = 60.0;
 const STUCK_LEARNT_FACTOR: f32 = 8.0;
@@ -69,7 +71,7 @@ const SLOW: f32 = 1.0 / 60.0;
 /// - **Broken**: its quality is bad for a reason of the sensor, or the value is beyond −60 to 60 °C.
 /// - **Jump and return**: |ΔT| ≥ `jump` at `jump` / `jump_within` or faster, back within
 ///   `return_within`. Between, the air is not believed ([`Probe::trusted`] is none); what stays longer is.
-/// - **Stuck**: exactly the same value, once the probe was seen for a day, for an hour and eight times its
+/// - **Stuck**: the same value within 0.15 K, once the probe was seen for a day, for an hour and eight times its
 ///   longest rest; before that exactly the same value for `stuck_after` and six times its longest rest so far, while
 ///   the machine worked (it switched, or the evaporator moved); without any sight of the machine for 12 h.
 /// - **Drift**: when the machine has rested for six minutes outside a defrost, air and evaporator differ
@@ -177,8 +179,7 @@ impl Probe {
 
     fn follow(&mut self, at: Mono, air: f32, config: &ProbeConfig) {
         match self.same {
-            #[expect(clippy::float_cmp, reason = "a stuck value is the same to the last bit")]
-            Some((_, same)) if same == air => {}
+            Some((_, same)) if (same - air).abs() <= STILL => {}
             Some((since, _)) => {
                 let rested = minutes(at - since);
                 if rested < minutes(config.stuck_after) {
