@@ -331,3 +331,18 @@ fn an_open_probe_is_one_alarm_and_no_silence() {
     let silence = store.site.alarms().find(|alarm| alarm.condition == Condition::NoResponse).unwrap();
     assert_eq!(silence.device, store.device(0));
 }
+
+#[test]
+fn a_line_is_named_before_its_devices_however_often_they_are_polled() {
+    for poll in [1, 5, 30, 60, 300] {
+        let mut store = Store::new();
+        let line = store.parent(Class::Line);
+        for _ in 0..3 {
+            store.freezer(poll, false, &[line]);
+        }
+        store.run(4 * poll + 1, |_| Does::Answer);
+        store.run(4 * poll + 180, |_| Does::Keep);
+        let silent = store.beneath(line, Condition::LineDead).len();
+        assert_eq!((store.announced().len(), silent), (1, 3), "every {poll} s: {:?}", store.announced());
+    }
+}
