@@ -25,7 +25,7 @@ use crate::detect::{
     TemperatureInput, TemperatureLimit,
 };
 use crate::diagnosis::{Diagnosis, Symptoms, diagnose};
-use crate::{Change, Condition, Evidence, Millis, Now, Utc};
+use crate::{Change, Condition, Evidence, Millis, Mono, Now, Utc};
 
 /// What can be wrong with a cabinet, beyond its silence; the order in which its alarms are kept.
 pub const CABINET_CONDITIONS: [Condition; 12] = [
@@ -105,6 +105,11 @@ impl Cabinet {
     /// Its defrosts: what was recognised of them.
     pub fn defrosts(&self) -> &Defrost {
         &self.defrost
+    }
+
+    /// Since when it has been without power by its own meter, if it is.
+    pub fn dark_since(&self) -> Option<Mono> {
+        self.power_lost.dark_since()
     }
 
     /// The readings before now, down-sampled, oldest first.

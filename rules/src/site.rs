@@ -46,6 +46,10 @@ const DEMANDS_MAX: usize = 16;
 /// Longest a person may put an alarm aside: nothing stays unnoticed for more than a day.
 const SHELF_MAX: Millis = Millis::from_mins(24 * 60);
 
+/// W: a meter of the whole store that reads less than this reads nothing (as of one cabinet:
+/// [`crate::detect::PowerLostConfig`]).
+const DARK_BELOW: f64 = 2.0;
+
 /// How often the causes of lasting alarms are weighed again.
 const WEIGH_EVERY: Millis = Millis::from_mins(1);
 
@@ -93,11 +97,23 @@ struct Device {
     poll: Millis,
     /// The line, the circuit and the store it hangs on.
     hangs_on: [Option<DeviceId>; 3],
-    /// When something good last came from it.
+    /// When an answer last came from it: something good, or that a sensor of it is broken.
     heard: Option<Mono>,
+    /// Its cabinet's number, and the air of it if what is wrong with that is said as a probe fault.
+    cabinet: Option<(usize, Option<PointId>)>,
+    /// The power of a meter that watches the store's demand, and since when that has read nothing.
+    meter: Option<PointId>,
+    dark_since: Option<Mono>,
     /// Number of its [`Rule::NoResponse`], and the only point that breaks the silence, if there is one.
     silence: Option<(u16, Option<PointId>)>,
     watch: Watch,
+}
+
+impl Device {
+    /// Whether its silence would mean something.
+    fn is_asked(&self) -> bool {
+        self.silence.is_some() && matches!(self.watch, Watch::InUse)
+    }
 }
 
 /// Whether a device is watched.
@@ -201,7 +217,17 @@ impl Site {
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
         let watch = Watch::InUse;
-        let device = Device { class, poll, hangs_on: [None; 3], heard: None, silence: None, watch };
+        let device = Device {
+            class,
+            poll,
+            hangs_on: [None; 3],
+            heard: None,
+            cabinet: None,
+            meter: None,
+            dark_since: None,
+            silence: None,
+            watch,
+        };
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
         if class == Class::Store && self.store.is_none() {
             self.store = Some((id, u16::try_from(self.alarms.len()).map_err(|_| SiteFull::Rules)?));
@@ -278,6 +304,11 @@ impl Site {
             Rule::NoResponse { vital, .. } => {
                 self.devices[usize::from(device.0)].silence = Some((number, vital));
             }
+            Rule::Cabinet { points, config } => {
+                let air = config.watches(Condition::ProbeFault).then_some(points.air);
+                self.devices[usize::from(device.0)].cabinet = Some((large, air));
+            }
+            Rule::Demand { power, .. } => self.devices[usize::from(device.0)].meter = Some(power),
             _ => {}
         }
         Ok(())
@@ -564,10 +595,22 @@ impl Site {
         };
         let Some(id) = self.points.take(now.mono, reading.point, sample) else { return };
         let device = &mut self.devices[usize::from(id.0)];
-        if sample.good().is_some() {
+        let is_good = sample.good().is_some();
+        // The device answers, and says of one sensor that it is broken.
+        let is_sensor = matches!(
+            sample,
+            Sample::Bad(BadReason::SensorFault | BadReason::OutOfRange | BadReason::Implausible)
+        );
+        if is_good || is_sensor {
             device.heard = Some(now.mono);
         }
-        if let (Some((number, vital)), Some(_)) = (device.silence, sample.good())
+        if let Some(watts) = sample.good().filter(|_| device.meter == Some(reading.point)) {
+            device.dark_since = (watts < DARK_BELOW).then(|| device.dark_since.unwrap_or(now.mono));
+        }
+        // What is wrong with the air of a cabinet is said as its probe fault, not as silence too.
+        let probe = device.cabinet.and_then(|(_, air)| air);
+        if let Some((number, vital)) = device.silence
+            && (is_good || is_sensor && probe == Some(reading.point))
             && vital.is_none_or(|vital| vital == reading.point)
         {
             self.look(now, usize::from(number), None, true, out);
@@ -738,24 +781,73 @@ impl Site {
         }
     }
 
-    /// What hangs on the device of an outage rule.
+    /// What hangs on the device of an outage rule. Devices that are not in use are left out.
     fn census(&self, now: Now, number: usize) -> Census {
+        let mut census = Census::default();
         let rule = &self.rules[number];
         if !matches!(rule.running, Running::Outage(_)) {
-            return Census::default();
+            return census;
         }
-        let mut census = Census::default();
-        for device in self.devices.iter().filter(|device| device.silence.is_some()) {
-            let bound = Millis((device.poll.0 * 3).max(1_000));
-            let silent = device.heard.is_none_or(|heard| now.mono - heard > bound);
-            if device.hangs_on.contains(&Some(rule.device)) {
-                census.members += 1;
-                census.silent += u16::from(silent);
-            } else {
-                census.others_alive += u16::from(!silent);
+        let is_member = |device: &Device| device.hangs_on.contains(&Some(rule.device));
+        let watched = || self.devices.iter().filter(|device| device.is_asked());
+        // Whoever was heard after the silent ones were to be asked again shows that the line works.
+        let fell = watched().filter(|device| is_member(device) && self.is_silent(now, device));
+        let fell = fell.map(|device| self.last_heard(now, device) + device.poll).max();
+        let is_alive = |device: &Device| {
+            let heard = device.heard.filter(|heard| fell.is_none_or(|fell| *heard > fell));
+            heard.is_some() && !self.is_silent(now, device)
+        };
+        // Bit by number of a line; a device without one is its own.
+        let line = |(place, device): (usize, &Device)| {
+            1_u128 << device.hangs_on[0].map_or(place, |line| usize::from(line.0))
+        };
+        let (mut silent_lines, mut alive_lines) = (0, 0);
+        for (place, device) in self.devices.iter().enumerate().filter(|(_, device)| device.is_asked()) {
+            let dark = self.dark_since(device);
+            let (is_member, is_silent, is_alive) =
+                (is_member(device), self.is_silent(now, device), is_alive(device));
+            if is_alive {
+                alive_lines |= line((place, device));
             }
+            if !is_member {
+                census.others_alive += u16::from(is_alive && dark.is_none());
+                continue;
+            }
+            census.members += 1;
+            let gone = if is_silent {
+                census.silent += 1;
+                silent_lines |= line((place, device));
+                Some(self.last_heard(now, device))
+            } else if dark.is_some() {
+                census.without_power += 1;
+                dark
+            } else {
+                census.alive += u16::from(is_alive);
+                None
+            };
+            census.since = census.since.max(gone);
         }
+        census.silent_lines = u8::try_from(silent_lines.count_ones()).unwrap_or(u8::MAX);
+        census.has_live_line = silent_lines & alive_lines != 0;
         census
+    }
+
+    /// Whether nothing has come from `device` for two and a half polls: sooner than the three of its
+    /// [`Rule::NoResponse`], so that what explains it is found first.
+    fn is_silent(&self, now: Now, device: &Device) -> bool {
+        let bound = Millis((device.poll.0 * 5 / 2).max(1_000));
+        now.mono - self.last_heard(now, device) > bound
+    }
+
+    /// When something last came from `device`; before that, when the site began to listen.
+    fn last_heard(&self, now: Now, device: &Device) -> Mono {
+        device.heard.or(self.points.started()).unwrap_or(now.mono)
+    }
+
+    /// Since when `device` has been without power by a meter that still answers, if it is.
+    fn dark_since(&self, device: &Device) -> Option<Mono> {
+        let cabinet = device.cabinet.and_then(|(cabinet, _)| self.cabinets[cabinet].dark_since());
+        cabinet.or(device.dark_since)
     }
 
     /// What the light that rule `number` watches was last commanded to.

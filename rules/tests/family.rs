@@ -116,26 +116,30 @@ impl Store {
 const COLD: [Sample; 2] = [Sample::Good(-22.0); 2];
 
 #[test]
-fn a_store_without_power_has_one_alarm_and_its_parts_come_back_when_it_does_not_explain_them() {
+fn a_dead_line_has_one_alarm_and_its_parts_come_back_when_it_does_not_explain_them() {
     let mut store = Store::open();
     store.run(60, COLD);
     store.run(400, [SILENT; 2]);
     let announced: Vec<_> = store.site.alarms().filter(|alarm| !alarm.state.is_cover()).collect();
     assert_eq!(announced.len(), 1, "{announced:?}");
-    assert_eq!((announced[0].device, announced[0].diagnosis.cause), (store.whole, Cause::PowerCut));
-    let root = Some((store.whole, Condition::PowerLost));
+    assert_eq!(
+        (announced[0].device, announced[0].diagnosis.cause),
+        (store.line, Cause::LineDead),
+        "no power cut"
+    );
+    let root = Some((store.line, Condition::LineDead));
     let beneath: Vec<_> = store.site.alarms().filter(|alarm| alarm.parent == root).collect();
-    assert_eq!(beneath.len(), 4, "line, circuit and both freezers lie beneath it: {beneath:?}");
+    assert_eq!(beneath.len(), 2, "both freezers lie beneath it: {beneath:?}");
 
-    // One freezer answers: no outage any more, and the other is silent by itself.
+    // One freezer answers: the line works, and the other is silent by itself.
     store.said.clear();
     store.run(20, [Sample::Good(-22.0), SILENT]);
     let [one, other] = store.freezers;
-    assert_eq!(store.state(store.whole, Condition::PowerLost), AlarmState::ReturnedUnacknowledged);
+    assert_eq!(store.state(store.line, Condition::LineDead), AlarmState::ReturnedUnacknowledged);
     assert_eq!(store.state(one, Condition::NoResponse), AlarmState::Normal);
     let left = store.alarm(other, Condition::NoResponse).unwrap();
     assert_eq!((left.state, left.parent), (AlarmState::ActiveUnacknowledged, None));
-    assert_eq!(store.state(store.line, Condition::LineDead), AlarmState::Normal);
+    assert_eq!(store.state(store.whole, Condition::PowerLost), AlarmState::Normal);
     assert_eq!(store.state(store.circuit, Condition::PowerLost), AlarmState::Normal, "{:?}", store.said);
 }
 

@@ -73,12 +73,21 @@ impl PowerLost {
             return was_raised.then(|| Change::Cleared(Self::evidence(now, since, power)));
         }
         let since = *self.dark_since.get_or_insert(now.mono);
-        let rests_alive = self.alive >= ALIVE_MIN && self.dark <= DARK_MAX * self.alive;
-        if self.raised || !rests_alive || now.mono - since < config.delay {
+        if self.raised || !self.rests_alive() || now.mono - since < config.delay {
             return None;
         }
         self.raised = true;
         Some(Change::Raised(Self::evidence(now, since, power)))
+    }
+
+    /// Since when it has drawn nothing, if it draws nothing and is known to draw something at rest: also
+    /// before the delay, so that a circuit can be named before its cabinets are.
+    pub fn dark_since(&self) -> Option<Mono> {
+        self.dark_since.filter(|_| self.raised || self.rests_alive())
+    }
+
+    fn rests_alive(&self) -> bool {
+        self.alive >= ALIVE_MIN && self.dark <= DARK_MAX * self.alive
     }
 
     fn evidence(now: Now, since: Mono, power: f32) -> Evidence {

@@ -78,6 +78,11 @@ impl Points {
         self.slots[usize::from(point.0)].schedule = Some(rule);
     }
 
+    /// When the site first saw the time.
+    pub(super) fn started(&self) -> Option<Mono> {
+        self.started
+    }
+
     pub(super) fn start(&mut self, now: Mono) {
         self.started.get_or_insert(now);
     }
