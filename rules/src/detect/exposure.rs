@@ -56,7 +56,8 @@ pub struct Exposure {
     config: Option<ExposureConfig>,
     goods: Option<f32>,
     air: f32,
-    last: Option<Mono>,
+    /// When the air was last known; [`Mono::NEVER`] before the first time.
+    last: Mono,
     exposure: f32,
     raised: Option<Mono>,
     /// Whether the air has ever been right: before, the cabinet starts up.
@@ -66,7 +67,15 @@ pub struct Exposure {
 impl Exposure {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<ExposureConfig>) -> Self {
-        Self { config, goods: None, air: 0.0, last: None, exposure: 0.0, raised: None, was_right: false }
+        Self {
+            config,
+            goods: None,
+            air: 0.0,
+            last: Mono::NEVER,
+            exposure: 0.0,
+            raised: None,
+            was_right: false,
+        }
     }
 
     /// To be called with every frame.

@@ -34,15 +34,16 @@ pub struct PowerLost {
     config: Option<PowerLostConfig>,
     live: u16,
     dark: u16,
-    dark_since: Option<Mono>,
-    last: Option<Mono>,
+    /// Since when it draws nothing, and when a reading was last counted; [`Mono::NEVER`] if not.
+    dark_since: Mono,
+    last: Mono,
     raised: bool,
 }
 
 impl PowerLost {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<PowerLostConfig>) -> Self {
-        Self { config, live: 0, dark: 0, dark_since: None, last: None, raised: false }
+        Self { config, live: 0, dark: 0, dark_since: Mono::NEVER, last: Mono::NEVER, raised: false }
     }
 
     /// To be called at every reading and once a second.
@@ -50,22 +51,22 @@ impl PowerLost {
         let config = self.config?;
         let power = scene.power?;
         // One count in ten seconds at most, so that the counts span hours.
-        let counts = self.last.is_none_or(|last| now.mono - last >= Millis::from_secs(10));
+        let counts = self.last.known().is_none_or(|last| now.mono - last >= Millis::from_secs(10));
         if counts {
-            self.last = Some(now.mono);
+            self.last = now.mono;
         }
         if power >= config.below {
             if counts {
                 self.count(false);
             }
-            let since = self.dark_since.take();
+            let since = self.dark_since.replace(Mono::NEVER);
             if core::mem::take(&mut self.raised) {
                 let evidence = Evidence::since(now.utc_of(since.unwrap_or(now.mono)));
                 return Some(Change::Cleared(evidence.with(Quantity::Power, f64::from(power))));
             }
             return None;
         }
-        let since = *self.dark_since.get_or_insert(now.mono);
+        let since = self.dark_since.get_or_insert(now.mono);
         if self.raised {
             return None;
         }
@@ -102,7 +103,7 @@ impl PowerLost {
 
     /// Continues a condition that was raised before the restart and had held since `since`.
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
-        self.dark_since = Some(now.mono_of(since));
+        self.dark_since = now.mono_of(since);
         self.raised = true;
     }
 }
