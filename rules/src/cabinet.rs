@@ -133,6 +133,7 @@ impl Cabinet {
         note(Condition::ProbeFault, self.probe.step(now, &scene));
         scene.trusted = self.probe.trusted(&scene);
         scene.running = self.compressor.running(now, &scene);
+        scene.heats = self.compressor.heats();
         scene.band = self.normal.band();
         note(Condition::DefrostAbnormal, self.defrost.step(now, &scene));
         scene.phase = self.defrost.phase();
@@ -283,4 +284,4 @@ pub fn index_of(condition: Condition) -> usize {
     place.expect("only conditions of a cabinet are asked for")
 }
 
-const _: () = assert!(size_of::<Cabinet>() <= 2500, "with its alarms a cabinet takes at most 4 KB");
+const _: () = assert!(size_of::<Cabinet>() <= 2_500, "with its alarms a cabinet takes at most 4 KB");

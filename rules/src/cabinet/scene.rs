@@ -33,6 +33,9 @@ pub struct Scene {
     /// Whether the compressor really runs: by its power, else by the flag that asks for it; none where
     /// neither is known. Completed by [`crate::detect::Compressor`].
     pub running: Option<bool>,
+    /// The power is that of a heater, or high while no cooling is asked for. Completed by
+    /// [`crate::detect::Compressor`].
+    pub heats: bool,
     /// Where the air usually is between defrosts; none until learnt. Completed by
     /// [`crate::detect::Normal`].
     pub band: Option<Band>,
@@ -56,6 +59,7 @@ impl Scene {
             door: None,
             trusted: None,
             running: None,
+            heats: false,
             band: None,
             phase: Phase::Unknown,
         }

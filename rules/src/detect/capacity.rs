@@ -31,7 +31,7 @@ const AMBIENT: f32 = 24.0;
 const LIFT_MIN: f32 = 4.0;
 /// Least spread of a day's mean, as a share: of what is corrected for the room, and of what is not.
 const SPREAD: f32 = 0.08;
-const SPREAD_BLIND: f32 = 0.15;
+const SPREAD_BLIND: f32 = 0.12;
 /// Slack and height of the sum, in spreads.
 const SLACK: f32 = 1.0;
 const HEIGHT: f32 = 4.0;
@@ -101,13 +101,13 @@ impl Daily {
 
 /// Two means over the last day, looked at every twelve hours while the cabinet cools undisturbed:
 ///
-/// - **load**: share of the time running per kelvin between the room and the air. A machine with 20 %
+/// - **load**: share of the time running (by power, by the flag, else by the air: it falls while cooled) per kelvin between the room and the air. A machine with 20 %
 ///   less capacity runs 25 % longer;
 /// - **approach**: air minus evaporator while running. Less air over the evaporator (ice, a weak fan)
 ///   makes it grow.
 ///
 /// Each is held against the mean of its first `learn_days` days by a one-sided sum, S ← max(0, S +
-/// (x/x̄ − 1)/σ − 1), with σ the days' own spread and at least 8 % (15 % where the room is not
+/// (x/x̄ − 1)/σ − 1), with σ the days' own spread and at least 8 % (12 % where the room is not
 /// measured). Raised when S > 4 and the ratio alone is worth `loss`; cleared when S is back at 0. What is
 /// learnt follows at 3 % a day, only while S is 0. At once raised when the approach has been 1.5 times
 /// the learnt one for half an hour: a fan that stands.
@@ -123,6 +123,8 @@ pub struct CapacityLoss {
     fast_approach: Option<f32>,
     fast_evaporator: Option<f32>,
     apart_minutes: f32,
+    /// Whether the air falls, and its last turn.
+    saw: Option<(bool, f32)>,
     raised: Option<Mono>,
 }
 
@@ -143,6 +145,7 @@ impl CapacityLoss {
             fast_approach: None,
             fast_evaporator: None,
             apart_minutes: 0.0,
+            saw: None,
             raised: None,
         }
     }
@@ -186,7 +189,7 @@ impl CapacityLoss {
         let fast = (FAST * minutes).min(1.0);
         let blend = |mean: Option<f32>, value: f32| mean.map_or(value, |mean| mean + fast * (value - mean));
         let Some(air) = frame.air else { return };
-        let share = frame.running.or(frame.asked);
+        let share = frame.running.or(frame.asked).or_else(|| self.share_by_air(air, scene));
         if let Some(share) = share {
             self.sees_room |= frame.ambient.is_some();
             let lift = (frame.ambient.unwrap_or(AMBIENT) - air).max(LIFT_MIN);
@@ -194,7 +197,9 @@ impl CapacityLoss {
             self.fast_load =
                 Some(self.fast_load.map_or(share / lift, |mean| mean + 0.25 * fast * (share / lift - mean)));
         }
-        let (Some(evaporator), Some(share)) = (frame.evaporator, share) else { return };
+        let (Some(evaporator), Some(share)) = (frame.evaporator, frame.running.or(frame.asked)) else {
+            return;
+        };
         if share < 0.98 {
             return;
         }
@@ -213,6 +218,21 @@ impl CapacityLoss {
         } else {
             (self.apart_minutes - minutes).max(0.0)
         };
+    }
+
+    /// Whether the compressor runs, by the air alone: it falls while cooled and rises while not. A turn
+    /// counts from a quarter of the band's width on.
+    fn share_by_air(&mut self, air: f32, scene: &Scene) -> Option<f32> {
+        let turn = 0.25 * scene.band?.width();
+        let (cools, extreme) = self.saw.unwrap_or((false, air));
+        let turned = if cools { air > extreme + turn } else { air < extreme - turn };
+        let extreme = match (turned, cools) {
+            (true, _) => air,
+            (false, true) => extreme.min(air),
+            (false, false) => extreme.max(air),
+        };
+        self.saw = Some((cools != turned, extreme));
+        Some(if cools != turned { 1.0 } else { 0.0 })
     }
 
     /// What it knows that bears on a cause.

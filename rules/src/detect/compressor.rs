@@ -21,14 +21,14 @@ impl CompressorConfig {
     /// The usual settings of a class; none for what is not refrigeration.
     ///
     /// 15 min: longer than the least off time and a start that is tried again. 6 h without a pause. Twice
-    /// the learnt starts and never below 8 an hour: healthy units start 7 to 48 times a day (recordings
+    /// the learnt starts and never below 5 an hour: healthy units start 7 to 48 times a day (recordings
     /// of seven fridges and freezers). Choices of this project.
     pub fn for_class(class: Class) -> Option<Self> {
         class.is_refrigeration().then_some(Self {
             start_delay: Millis::from_mins(15),
             run_max: Millis::from_mins(360),
             starts_factor: 2.0,
-            starts_min: 8.0,
+            starts_min: 5.0,
         })
     }
 }
@@ -78,6 +78,7 @@ pub struct Compressor {
     running: Option<bool>,
     asked: Option<bool>,
     by_power: bool,
+    heats: bool,
     ran_since: Option<Mono>,
     needed_since: Option<Mono>,
     longest_run: f32,
@@ -88,6 +89,8 @@ pub struct Compressor {
     hours: f32,
     wrong: Option<Wrong>,
     raised: Option<Mono>,
+    /// Raised before a restart, and not yet seen again.
+    restored: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl Compressor {
             running: None,
             asked: None,
             by_power: false,
+            heats: false,
             ran_since: None,
             needed_since: None,
             longest_run: 0.0,
@@ -122,22 +126,29 @@ impl Compressor {
             hours: 0.0,
             wrong: None,
             raised: None,
+            restored: false,
         }
     }
 
     /// Whether the compressor really runs, by its power, else by the flag that asks for it.
     pub fn running(&mut self, now: Now, scene: &Scene) -> Option<bool> {
         self.asked = scene.asked;
+        self.heats = false;
         let levels = self.levels();
         self.by_power = scene.power.is_some() && levels.is_some();
         let running = match (scene.power, levels) {
             (Some(power), Some((rest, run))) => {
                 let threshold = if self.running == Some(true) { STOPS_BELOW } else { RUNS_FROM };
                 let high = power > rest + threshold * (run - rest);
-                let heats =
-                    scene.asked == Some(false) || scene.defrost_flag == Some(true) || power > HEATER * run;
+                let heats = high
+                    && (scene.asked == Some(false)
+                        || scene.defrost_flag == Some(true)
+                        || power > HEATER * run);
+                self.heats = heats;
                 Some(high && !heats)
             }
+            // Once the power told, the flag that only asks is no substitute.
+            (None, Some(_)) => None,
             _ => scene.asked,
         };
         if running == Some(true) && self.running == Some(false) {
@@ -156,10 +167,15 @@ impl Compressor {
                     self.longest_run = if ran > self.longest_run { ran } else { self.longest_run * 0.999 };
                 }
             }
-            None => self.ran_since = None,
+            None => {}
         }
         self.running = running;
         running
+    }
+
+    /// Whether the power is a heater's.
+    pub fn heats(&self) -> bool {
+        self.heats
     }
 
     /// Power at rest and running, once they are apart.
@@ -186,6 +202,8 @@ impl Compressor {
                 self.raised = Some(now.mono);
                 Some(Change::Raised(self.evidence(now, wrong, scene)))
             }
+            // After a restart only a compressor that is seen at work clears it.
+            (None, Some(_)) if self.restored && self.running != Some(true) => None,
             (None, Some(since)) => {
                 self.raised = None;
                 Some(Change::Cleared(
@@ -194,6 +212,7 @@ impl Compressor {
             }
             _ => None,
         };
+        self.restored &= wrong.is_none() && self.running != Some(true);
         self.wrong = wrong;
         changed
     }
@@ -312,9 +331,11 @@ impl Compressor {
             .then(|| f32::from(self.starts.max(self.starts_before)) / self.most_starts);
     }
 
-    /// Continues a condition that was raised before the restart and had held since `since`.
+    /// Continues a condition that was raised before the restart and had held since `since`: which it was
+    /// is seen when the compressor is.
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
         self.raised = Some(now.mono_of(since));
+        self.restored = true;
     }
 
     /// What was learnt, [`Self::LEARNT`] numbers, NaN where unknown.

@@ -18,6 +18,9 @@ pub struct DefrostConfig {
     pub interval_min: Millis,
     /// Missed when none came for this many usual intervals. 2.5; a choice of this project.
     pub missed_factor: f32,
+    /// Defrosts here are heated, as every freezer's are: without power beyond rest it is none. A chiller
+    /// may defrost by a pause alone.
+    pub heated: bool,
 }
 
 impl DefrostConfig {
@@ -28,6 +31,7 @@ impl DefrostConfig {
             recovery_max: Millis::from_mins(90),
             interval_min: Millis::from_mins(120),
             missed_factor: 2.5,
+            heated: class == Class::Freezer,
         })
     }
 }
@@ -54,9 +58,13 @@ const INTERVALS_MIN: u8 = 5;
 const NEW: f32 = 0.2;
 /// A timer is regular if its intervals stray less than this share of the usual one.
 const REGULAR: f32 = 0.12;
+/// Sooner than this share of a regular interval is too soon.
+const HASTY: f32 = 0.6;
 /// Cooling that is asked for this long during a rise tells that it is no defrost; power does not: a
 /// heater may draw as much as the compressor.
 const RUNS_MAX: Millis = Millis::from_mins(12);
+/// As long as water may drip off before cooling begins, and the cabinet wait for its compressor.
+const RESTS_MAX: Millis = Millis::from_mins(20);
 /// Over the air by this much, and above this, an evaporator is being heated, K and °C.
 const EVAPORATOR_OVER: f32 = 1.0;
 const EVAPORATOR_WARM: f32 = -2.0;
@@ -85,8 +93,8 @@ enum State {
 ///
 /// **Judged** ([`crate::Condition::DefrostAbnormal`]): heat longer than `duration_max` and 15 min, or
 /// than 1.4 × the usual and 15 min (does not end); recovery longer than `recovery_max` (too long); none
-/// for `missed_factor` usual intervals, where the timer is regular; three in a row at less than half of
-/// the usual interval and closer than `interval_min` (too often).
+/// for `missed_factor` usual intervals, where the timer is regular; three in a row at less than 0.6
+/// of a regular interval, or closer than `interval_min` where the timer is not (too often).
 #[derive(Clone, Debug)]
 pub struct Defrost {
     config: Option<DefrostConfig>,
@@ -94,6 +102,8 @@ pub struct Defrost {
     /// Whether the device ever showed a flag.
     has_flag: bool,
     ran_since: Option<Mono>,
+    /// Since when it draws no more than at rest.
+    rested_since: Option<Mono>,
     /// When the air was last known inside the band, and where.
     inside: Option<(Mono, f32)>,
     last_start: Option<Mono>,
@@ -121,6 +131,7 @@ impl Defrost {
             state: State::Calm,
             has_flag: false,
             ran_since: None,
+            rested_since: None,
             inside: None,
             last_start: None,
             recognised: 0,
@@ -187,6 +198,11 @@ impl Defrost {
             (Some(share), None) if share > 0.9 => self.ran_since = Some(frame.at),
             (Some(share), Some(_)) if share > 0.9 => {}
             _ => self.ran_since = None,
+        }
+        match (scene.power.is_some() && scene.running == Some(false) && !scene.heats, self.rested_since) {
+            (true, None) => self.rested_since = Some(frame.at),
+            (true, Some(_)) => {}
+            (false, _) => self.rested_since = None,
         }
         if let Some(air) = frame.air {
             self.follow(frame, air, scene);
@@ -273,8 +289,11 @@ impl Defrost {
         let highest = if learnt { MORE * self.height + 2.0 } else { (*from - band.low).abs() + 40.0 };
         let cooled =
             frame.evaporator.is_some_and(|evaporator| evaporator < air - 4.0 && evaporator < band.low);
+        let heated_here = self.config.is_none_or(|config| config.heated);
+        let unheated = heated_here && self.rested_since.is_some_and(|rested| frame.at - rested >= RESTS_MAX);
         let runs = self.ran_since.is_some_and(|ran| frame.at - ran >= RUNS_MAX);
-        *denied = !*heated && (lasts > longest || height > highest || (cooled && lasts > 10.0) || runs);
+        *denied =
+            !*heated && (lasts > longest || height > highest || (cooled && lasts > 10.0) || runs || unheated);
         if *heated && lasts > 120.0 {
             *denied = true;
         }
@@ -318,7 +337,8 @@ impl Defrost {
             let interval = minutes(at - last);
             let shortest = self.config.map_or(120.0, |config| minutes(config.interval_min));
             let learnt = self.intervals >= INTERVALS_MIN;
-            let hasty = interval < shortest && (!learnt || interval < 0.5 * self.interval);
+            let hasty =
+                if self.is_regular() { interval < HASTY * self.interval } else { interval < shortest };
             self.hasty = if hasty { self.hasty.saturating_add(1) } else { 0 };
             if !learnt || (0.5 * self.interval..1.6 * self.interval).contains(&interval) {
                 let weight = if self.intervals == 0 { 1.0 } else { NEW };
@@ -384,7 +404,9 @@ impl Defrost {
                 Evidence::since(now.utc).with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
             return (Some(Cause::DefrostTooFrequent), evidence);
         }
-        if let Some(last) = self.last_start.filter(|_| self.is_regular() && self.has_flag) {
+        // Without a flag some pass unseen: only a timer that has kept well for long can miss one.
+        let sure = self.has_flag || (self.intervals >= 12 && self.stray < 0.5 * REGULAR * self.interval);
+        if let Some(last) = self.last_start.filter(|_| self.is_regular() && sure) {
             let since = minutes(now.mono - last);
             if since > config.missed_factor * self.interval {
                 let evidence = Evidence::since(now.utc_of(last))

@@ -49,6 +49,8 @@ pub struct Door {
     levelled: Option<bool>,
     at_once: Option<bool>,
     raised: Option<Mono>,
+    /// The contact raised it, so only the contact clears it.
+    by_contact: bool,
 }
 
 impl Door {
@@ -65,6 +67,7 @@ impl Door {
             levelled: None,
             at_once: None,
             raised: None,
+            by_contact: false,
         }
     }
 
@@ -79,10 +82,12 @@ impl Door {
                     return None;
                 }
                 self.raised = Some(since);
+                self.by_contact = true;
                 Some(Change::Raised(self.evidence(now, since, scene.trusted)))
             }
             false => {
                 self.open_since = None;
+                self.by_contact = false;
                 let since = self.raised.take()?;
                 Some(Change::Cleared(self.evidence(now, since, scene.trusted)))
             }
@@ -97,7 +102,7 @@ impl Door {
             self.above = None;
             (self.early, self.mark, self.slope) = (None, None, None);
             (self.levelled, self.at_once) = (None, None);
-            if self.contact.is_none()
+            if !self.by_contact
                 && let Some(since) = self.raised.take()
             {
                 return Some(Change::Cleared(self.evidence(now, since, Some(air))));

@@ -17,12 +17,12 @@ pub struct ForecastConfig {
 
 impl ForecastConfig {
     /// The usual settings of a class; none for what is not refrigeration. Two hours ahead, 2 K above the
-    /// band, a quarter of an hour of rise: choices of this project.
+    /// band, 25 min of rise, longer than a cabinet is restocked: choices of this project.
     pub fn for_class(class: Class) -> Option<Self> {
         class.is_refrigeration().then_some(Self {
             horizon: Millis::from_mins(120),
             rise_min: 2.0,
-            window: Millis::from_mins(15),
+            window: Millis::from_mins(25),
         })
     }
 }

@@ -26,7 +26,7 @@ impl ProbeConfig {
     ///
     /// 15 K in 3 min and back within 15 min: a loose contact gave 27 K in 2 min and was back after 7 (a
     /// freezer's own log); neither a door nor a defrost moves the air so fast. Broken for 2 min, stuck
-    /// for 4 h, 3 K of drift: choices of this project.
+    /// for 4 h, 1.5 K of drift: choices of this project.
     pub fn for_class(class: Class) -> Option<Self> {
         class.is_refrigeration().then_some(Self {
             jump: 15.0,
@@ -34,7 +34,7 @@ impl ProbeConfig {
             return_within: Millis::from_mins(15),
             fault_delay: Millis::from_mins(2),
             stuck_after: Millis::from_mins(240),
-            drift: 3.0,
+            drift: 1.5,
         })
     }
 }
@@ -46,6 +46,10 @@ const WARMEST: f64 = 60.0;
 const BACK: f32 = 0.3;
 /// How long a jump that was the probe stays a condition.
 const JUMP_SHOWN: Millis = Millis::from_mins(60);
+/// Once the probe was seen for a day it may rest for this long, or this many times as long as it ever did.
+const STUCK_LEARNT: f32 = 60.0;
+const STUCK_LEARNT_FACTOR: f32 = 8.0;
+const STUCK_SEEN: f32 = 24.0 * 60.0;
 /// Of the air alone, without anything that shows the machine at work, a value is stuck only after this.
 const STUCK_BLIND: Millis = Millis::from_mins(720);
 /// A value must stay this many times as long as it ever did.
@@ -63,7 +67,8 @@ const SLOW: f32 = 1.0 / 60.0;
 /// - **Broken**: its quality is bad for a reason of the sensor, or the value is beyond −60 to 60 °C.
 /// - **Jump and return**: |ΔT| ≥ `jump` at `jump` / `jump_within` or faster, back within
 ///   `return_within`. Between, the air is not believed ([`Probe::trusted`] is none); what stays longer is.
-/// - **Stuck**: exactly the same value for `stuck_after` and six times its longest rest so far, while
+/// - **Stuck**: exactly the same value, once the probe was seen for a day, for an hour and eight times its
+///   longest rest; before that exactly the same value for `stuck_after` and six times its longest rest so far, while
 ///   the machine worked (it switched, or the evaporator moved); without any sight of the machine for 12 h.
 /// - **Drift**: when the machine has rested for six minutes outside a defrost, air and evaporator differ
 ///   by `drift` more, or less, than they usually do then.
@@ -79,6 +84,8 @@ pub struct Probe {
     jumped_at: Option<Mono>,
     same: Option<(Mono, f32)>,
     longest_same: f32,
+    /// For how long the probe was seen to move, min.
+    seen: f32,
     /// Times the machine was seen at work since the value last moved.
     work: u8,
     worked: (Option<bool>, Option<f32>),
@@ -113,6 +120,7 @@ impl Probe {
             jumped_at: None,
             same: None,
             longest_same: 0.0,
+            seen: 0.0,
             work: 0,
             worked: (None, None),
             rested: 0.0,
@@ -174,6 +182,7 @@ impl Probe {
                 if rested < minutes(config.stuck_after) {
                     self.longest_same = self.longest_same.max(rested);
                 }
+                self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
                 self.same = Some((at, air));
                 self.work = 0;
             }
@@ -278,6 +287,11 @@ impl Probe {
         let (since, _) = self.same?;
         let least = if self.work >= WORK_MIN { config.stuck_after } else { STUCK_BLIND };
         let rests = now.mono - since;
+        let strange = self.seen >= STUCK_SEEN
+            && minutes(rests) >= STUCK_LEARNT.max(STUCK_LEARNT_FACTOR * self.longest_same);
+        if strange {
+            return Some(Cause::ProbeStuck);
+        }
         if rests >= least && minutes(rests) >= STUCK_FACTOR * self.longest_same {
             return Some(Cause::ProbeStuck);
         }
