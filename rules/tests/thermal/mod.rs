@@ -96,7 +96,7 @@ impl Freezer {
 }
 
 /// Which points beside the air are read.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sees {
     OnlyAir,
     /// Evaporator, room, power and the controller's flags.
@@ -119,6 +119,8 @@ pub struct Bench {
     /// Shown in place of the true air, or of the true defrost flag.
     pub shown: Option<Sample>,
     pub flag: Option<bool>,
+    /// What is read of everything, if nothing answers.
+    pub silent: Option<Sample>,
     /// Resolution of the probe, K.
     pub resolution: f64,
     pub told: Vec<Told>,
@@ -137,6 +139,7 @@ impl Bench {
             now: Now { mono: Mono(0), utc: Utc(1_700_000_000_000) },
             shown: None,
             flag: None,
+            silent: None,
             resolution: 0.1,
             told: Vec::new(),
             sees,
@@ -163,11 +166,12 @@ impl Bench {
     }
 
     fn look(&mut self, is_new: bool) {
-        let bare = Scene { air: self.air, is_new, ..Scene::unknown() };
+        let air = self.silent.unwrap_or(self.air);
+        let bare = Scene { air, is_new, ..Scene::unknown() };
         let freezer = &self.freezer;
-        let scene = match self.sees {
-            Sees::OnlyAir => bare,
-            Sees::All => Scene {
+        let scene = match (self.sees, self.silent) {
+            (Sees::OnlyAir, _) | (_, Some(_)) => bare,
+            (Sees::All, None) => Scene {
                 evaporator: narrow(freezer.evaporator),
                 ambient: narrow(freezer.ambient),
                 set_point: narrow(freezer.set_point),
@@ -193,6 +197,11 @@ impl Bench {
             let cause = self.cabinet.diagnose(self.now, condition).cause;
             self.told.push(Told { minute: self.freezer.minute, condition, is_raised, cause });
         }
+    }
+
+    /// How it is read, for messages.
+    pub fn about(&self) -> (Sees, i64) {
+        (self.sees, self.every)
     }
 
     /// What was raised since last asked, in order.
