@@ -133,7 +133,7 @@ impl Cabinet {
         note(Condition::ProbeFault, self.probe.step(now, &scene));
         scene.trusted = self.probe.trusted(&scene);
         scene.running = self.compressor.running(now, &scene);
-        scene.heats = self.compressor.heats();
+        scene.rests = self.compressor.rests();
         scene.band = self.normal.band();
         note(Condition::DefrostAbnormal, self.defrost.step(now, &scene));
         scene.phase = self.defrost.phase();

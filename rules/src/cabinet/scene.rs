@@ -33,9 +33,9 @@ pub struct Scene {
     /// Whether the compressor really runs: by its power, else by the flag that asks for it; none where
     /// neither is known. Completed by [`crate::detect::Compressor`].
     pub running: Option<bool>,
-    /// The power is that of a heater, or high while no cooling is asked for. Completed by
-    /// [`crate::detect::Compressor`].
-    pub heats: bool,
+    /// The power is no more than at rest: neither compressor nor heater; none while it does not tell.
+    /// Completed by [`crate::detect::Compressor`].
+    pub rests: Option<bool>,
     /// Where the air usually is between defrosts; none until learnt. Completed by
     /// [`crate::detect::Normal`].
     pub band: Option<Band>,
@@ -59,7 +59,7 @@ impl Scene {
             door: None,
             trusted: None,
             running: None,
-            heats: false,
+            rests: None,
             band: None,
             phase: Phase::Unknown,
         }

@@ -41,6 +41,11 @@ const RUNS_FROM: f32 = 0.5;
 const STOPS_BELOW: f32 = 0.35;
 /// So far above the running compressor a power is a heater's.
 const HEATER: f32 = 1.45;
+const HEATER_STAYS: f32 = 1.25;
+/// Below this share of the step it draws no more than at rest: neither compressor nor heater.
+const RESTS_BELOW: f32 = 0.15;
+/// A compressor that starts again sooner has not stopped: its power was misread for a moment.
+const OFF_MIN: Millis = Millis::from_secs(60);
 /// Minutes of running from which its power is learnt.
 const RUN_LEARNT: f32 = 240.0;
 /// Weight of a minute in the levels: about two hours.
@@ -79,6 +84,8 @@ pub struct Compressor {
     asked: Option<bool>,
     by_power: bool,
     heats: bool,
+    rests: Option<bool>,
+    off_since: Option<Mono>,
     ran_since: Option<Mono>,
     needed_since: Option<Mono>,
     longest_run: f32,
@@ -116,6 +123,8 @@ impl Compressor {
             asked: None,
             by_power: false,
             heats: false,
+            rests: None,
+            off_since: None,
             ran_since: None,
             needed_since: None,
             longest_run: 0.0,
@@ -133,26 +142,31 @@ impl Compressor {
     /// Whether the compressor really runs, by its power, else by the flag that asks for it.
     pub fn running(&mut self, now: Now, scene: &Scene) -> Option<bool> {
         self.asked = scene.asked;
-        self.heats = false;
+        self.rests = None;
         let levels = self.levels();
         self.by_power = scene.power.is_some() && levels.is_some();
         let running = match (scene.power, levels) {
             (Some(power), Some((rest, run))) => {
                 let threshold = if self.running == Some(true) { STOPS_BELOW } else { RUNS_FROM };
                 let high = power > rest + threshold * (run - rest);
-                let heats = high
-                    && (scene.asked == Some(false)
-                        || scene.defrost_flag == Some(true)
-                        || power > HEATER * run);
-                self.heats = heats;
-                Some(high && !heats)
+                let as_heater = power > if self.heats { HEATER_STAYS } else { HEATER } * run;
+                self.heats =
+                    high && (scene.asked == Some(false) || scene.defrost_flag == Some(true) || as_heater);
+                self.rests = Some(power < rest + RESTS_BELOW * (run - rest));
+                Some(high && !self.heats)
             }
             // Once the power told, the flag that only asks is no substitute.
             (None, Some(_)) => None,
             _ => scene.asked,
         };
-        if running == Some(true) && self.running == Some(false) {
+        if running == Some(true)
+            && self.running == Some(false)
+            && self.off_since.is_none_or(|since| now.mono - since >= OFF_MIN)
+        {
             self.starts = self.starts.saturating_add(1);
+        }
+        if running == Some(false) && self.running == Some(true) {
+            self.off_since = Some(now.mono);
         }
         match running {
             Some(true) => {
@@ -173,9 +187,10 @@ impl Compressor {
         running
     }
 
-    /// Whether the power is a heater's.
-    pub fn heats(&self) -> bool {
-        self.heats
+    /// Whether the power is no more than at rest: neither compressor nor heater; none while it does not
+    /// tell.
+    pub fn rests(&self) -> Option<bool> {
+        self.rests
     }
 
     /// Power at rest and running, once they are apart.
@@ -191,7 +206,7 @@ impl Compressor {
         let above = scene.trusted.zip(scene.band).map(|(air, band)| air - band.high);
         let warm = above.is_some_and(|above| above > NEEDED) && scene.phase.is_cooling();
         let needed = !defrosts && (scene.asked == Some(true) || warm);
-        if needed && self.by_power && self.running == Some(false) {
+        if needed && self.rests == Some(true) {
             self.needed_since.get_or_insert(now.mono);
         } else if self.running == Some(true) || defrosts || scene.asked == Some(false) && !warm {
             self.needed_since = None;

@@ -199,7 +199,7 @@ impl Defrost {
             (Some(share), Some(_)) if share > 0.9 => {}
             _ => self.ran_since = None,
         }
-        match (scene.power.is_some() && scene.running == Some(false) && !scene.heats, self.rested_since) {
+        match (scene.rests == Some(true), self.rested_since) {
             (true, None) => self.rested_since = Some(frame.at),
             (true, Some(_)) => {}
             (false, _) => self.rested_since = None,
@@ -399,7 +399,7 @@ impl Defrost {
             }
             _ => {}
         }
-        if self.hasty >= 3 {
+        if self.hasty >= if self.has_flag { 3 } else { 5 } {
             let evidence =
                 Evidence::since(now.utc).with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
             return (Some(Cause::DefrostTooFrequent), evidence);
@@ -408,7 +408,8 @@ impl Defrost {
         let sure = self.has_flag || (self.intervals >= 12 && self.stray < 0.5 * REGULAR * self.interval);
         if let Some(last) = self.last_start.filter(|_| self.is_regular() && sure) {
             let since = minutes(now.mono - last);
-            if since > config.missed_factor * self.interval {
+            let factor = if self.has_flag { 1.0 } else { 2.0 } * config.missed_factor;
+            if since > factor * self.interval {
                 let evidence = Evidence::since(now.utc_of(last))
                     .with(Quantity::Interval, f64::from(since) * 60.0)
                     .with(Quantity::UsualInterval, f64::from(self.interval) * 60.0);
