@@ -59,7 +59,8 @@ pub struct Exposure {
     /// When the air was last known; [`Mono::NEVER`] before the first time.
     last: Mono,
     exposure: f32,
-    raised: Option<Mono>,
+    /// [`Mono::NEVER`] while it is not.
+    raised: Mono,
     /// Whether the air has ever been right: before, the cabinet starts up.
     was_right: bool,
 }
@@ -73,7 +74,7 @@ impl Exposure {
             air: 0.0,
             last: Mono::NEVER,
             exposure: 0.0,
-            raised: None,
+            raised: Mono::NEVER,
             was_right: false,
         }
     }
@@ -99,19 +100,19 @@ impl Exposure {
         if excess > 0.0 {
             self.exposure += excess * span;
         }
-        match self.raised {
+        match self.raised.known() {
             None if excess > 0.0 => {
-                self.raised = Some(frame.at);
+                self.raised = frame.at;
                 Some(Change::Raised(self.evidence(now, frame.at)))
             }
             Some(since) if excess <= -HYSTERESIS => {
-                self.raised = None;
+                self.raised = Mono::NEVER;
                 let cleared = Change::Cleared(self.evidence(now, since));
                 self.exposure = 0.0;
                 Some(cleared)
             }
             _ => {
-                if self.raised.is_none() && excess <= -HYSTERESIS {
+                if self.raised.known().is_none() && excess <= -HYSTERESIS {
                     self.exposure = 0.0;
                 }
                 None
@@ -148,7 +149,7 @@ impl Exposure {
 
     /// Continues a condition that was raised before the restart with `evidence`.
     pub fn restore_raised(&mut self, now: Now, evidence: &Evidence) {
-        self.raised = Some(now.mono_of(evidence.since));
+        self.raised = now.mono_of(evidence.since);
         self.was_right = true;
         #[expect(clippy::cast_possible_truncation, reason = "temperatures and degree-minutes")]
         let number = |quantity| evidence.value(quantity).map(|value| value as f32);

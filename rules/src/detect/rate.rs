@@ -32,13 +32,14 @@ pub struct Rate {
     top: f32,
     /// The air of the frame before.
     before: f32,
-    raised: Option<Mono>,
+    /// [`Mono::NEVER`] while it is not.
+    raised: Mono,
 }
 
 impl Rate {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<RateConfig>) -> Self {
-        Self { config, begun: None, top: 0.0, before: 0.0, raised: None }
+        Self { config, begun: None, top: 0.0, before: 0.0, raised: Mono::NEVER }
     }
 
     /// To be called with every frame.
@@ -63,9 +64,9 @@ impl Rate {
             && lasted >= window
             && rate >= config.limit
             && scene.phase.is_cooling();
-        match (rises, self.raised) {
+        match (rises, self.raised.known()) {
             (true, None) => {
-                self.raised = Some(begun);
+                self.raised = begun;
                 Some(Change::Raised(
                     Evidence::since(now.utc_of(begun))
                         .with(Quantity::Rate, f64::from(rate))
@@ -74,7 +75,7 @@ impl Rate {
                 ))
             }
             (false, Some(since)) if lasted <= 0.0 || rate < 0.2 * config.limit => {
-                self.raised = None;
+                self.raised = Mono::NEVER;
                 Some(Change::Cleared(
                     Evidence::since(now.utc_of(since)).with(Quantity::Temperature, f64::from(air)),
                 ))
@@ -85,7 +86,7 @@ impl Rate {
 
     /// Continues a condition that was raised before the restart and had held since `since`.
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
-        self.raised = Some(now.mono_of(since));
+        self.raised = now.mono_of(since);
     }
 }
 

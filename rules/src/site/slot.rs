@@ -524,7 +524,7 @@ fn level(held: Millis, each: Option<Millis>, max: u8) -> u8 {
 }
 
 /// With its dozen alarms and its judgement a cabinet takes at most 4 KB.
-const _: () = assert!(size_of::<Slot>() <= 160);
+const _: () = assert!(size_of::<Slot>() <= 144);
 
 #[cfg(test)]
 mod tests {
