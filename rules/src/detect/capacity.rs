@@ -30,10 +30,10 @@ const BLOCK_MIN: f32 = 90.0;
 const AMBIENT: f32 = 24.0;
 const LIFT_MIN: f32 = 4.0;
 /// Least spread of a day's mean, as a share: of what is corrected for the room, and of what is not.
-const SPREAD: f32 = 0.08;
-const SPREAD_BLIND: f32 = 0.12;
+const SPREAD: f32 = 0.07;
+const SPREAD_BLIND: f32 = 0.10;
 /// Slack and height of the sum, in spreads.
-const SLACK: f32 = 1.0;
+const SLACK: f32 = 0.8;
 const HEIGHT: f32 = 4.0;
 /// Weight of a new day once learnt, while nothing is suspected.
 const SLOW: f32 = 0.03;
@@ -107,7 +107,7 @@ impl Daily {
 ///   makes it grow.
 ///
 /// Each is held against the mean of its first `learn_days` days by a one-sided sum, S ← max(0, S +
-/// (x/x̄ − 1)/σ − 1), with σ the days' own spread and at least 8 % (12 % where the room is not
+/// (x/x̄ − 1)/σ − 0.8), with σ the days' own spread and at least 7 % (10 % where the room is not
 /// measured). Raised when S > 4 and the ratio alone is worth `loss`; cleared when S is back at 0. What is
 /// learnt follows at 3 % a day, only while S is 0. At once raised when the approach has been 1.5 times
 /// the learnt one for half an hour: a fan that stands.
@@ -123,6 +123,9 @@ pub struct CapacityLoss {
     fast_approach: Option<f32>,
     fast_evaporator: Option<f32>,
     apart_minutes: f32,
+    /// For how long the air has been exactly the same.
+    last_air: Option<f32>,
+    same_minutes: f32,
     /// Whether the air falls, and its last turn.
     saw: Option<(bool, f32)>,
     raised: Option<Mono>,
@@ -145,6 +148,8 @@ impl CapacityLoss {
             fast_approach: None,
             fast_evaporator: None,
             apart_minutes: 0.0,
+            last_air: None,
+            same_minutes: 0.0,
             saw: None,
             raised: None,
         }
@@ -209,7 +214,12 @@ impl CapacityLoss {
         self.evaporator.add(evaporator, 2.0 * minutes);
         self.fast_approach = Some(blend(self.fast_approach, approach));
         self.fast_evaporator = Some(blend(self.fast_evaporator, evaporator));
+        // A value that does not move at all is the probe's affair.
+        #[expect(clippy::float_cmp, reason = "a stuck value is the same to the last bit")]
+        let same = self.last_air.replace(air) == Some(air);
+        self.same_minutes = if same { self.same_minutes + minutes } else { 0.0 };
         let apart = scene.door != Some(true)
+            && self.same_minutes < 10.0
             && self.approach.is_learnt(learn)
             && self.approach.mean > 1.0
             && approach > APART * self.approach.mean;

@@ -91,8 +91,8 @@ enum State {
 /// timer is due is none. Learnt are running means of height,
 /// duration and interval, each new defrost weighing a fifth.
 ///
-/// **Judged** ([`crate::Condition::DefrostAbnormal`]): heat longer than `duration_max` and 15 min, or
-/// than 1.4 × the usual and 15 min (does not end); recovery longer than `recovery_max` (too long); none
+/// **Judged** ([`crate::Condition::DefrostAbnormal`]): heat longer than `duration_max` and 15 min, by
+/// the flag or by its power (does not end); recovery longer than `recovery_max` (too long); none
 /// for `missed_factor` usual intervals, where the timer is regular; three in a row at less than 0.6
 /// of a regular interval, or closer than `interval_min` where the timer is not (too often).
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ pub struct Defrost {
     ran_since: Option<Mono>,
     /// Since when it draws no more than at rest.
     rested_since: Option<Mono>,
+    /// Since when it draws neither what it does at rest nor what the compressor does: heat.
+    heated_since: Option<Mono>,
     /// When the air was last known inside the band, and where.
     inside: Option<(Mono, f32)>,
     last_start: Option<Mono>,
@@ -132,6 +134,7 @@ impl Defrost {
             has_flag: false,
             ran_since: None,
             rested_since: None,
+            heated_since: None,
             inside: None,
             last_start: None,
             recognised: 0,
@@ -203,6 +206,11 @@ impl Defrost {
             (true, None) => self.rested_since = Some(frame.at),
             (true, Some(_)) => {}
             (false, _) => self.rested_since = None,
+        }
+        match (scene.rests == Some(false) && scene.running == Some(false), self.heated_since) {
+            (true, None) => self.heated_since = Some(frame.at),
+            (true, Some(_)) => {}
+            (false, _) => self.heated_since = None,
         }
         if let Some(air) = frame.air {
             self.follow(frame, air, scene);
@@ -396,6 +404,13 @@ impl Defrost {
                 if (self.has_flag || self.shapes >= SHAPES_MIN) && now.mono - since > config.recovery_max =>
             {
                 return (Some(Cause::DefrostTooLong), self.lasting(now, start));
+            }
+            State::Rising { .. } => {
+                let heated = self.heated_since;
+                let limit = minutes(config.duration_max) + grace;
+                if let Some(since) = heated.filter(|since| minutes(now.mono - *since) > limit) {
+                    return (Some(Cause::DefrostNotEnded), self.lasting(now, since));
+                }
             }
             _ => {}
         }

@@ -50,6 +50,8 @@ const JUMP_SHOWN: Millis = Millis::from_mins(60);
 const STUCK_LEARNT: f32 = 60.0;
 const STUCK_LEARNT_FACTOR: f32 = 8.0;
 const STUCK_SEEN: f32 = 24.0 * 60.0;
+/// From this on a value may be stuck, and is not held against other probes.
+const STUCK_PERHAPS: Millis = Millis::from_mins(20);
 /// Of the air alone, without anything that shows the machine at work, a value is stuck only after this.
 const STUCK_BLIND: Millis = Millis::from_mins(720);
 /// A value must stay this many times as long as it ever did.
@@ -295,6 +297,10 @@ impl Probe {
         if rests >= least && minutes(rests) >= STUCK_FACTOR * self.longest_same {
             return Some(Cause::ProbeStuck);
         }
+        // What does not move drifts from everything that does.
+        if rests >= STUCK_PERHAPS {
+            return None;
+        }
         let drifts = self.compared >= COMPARED_MIN && (self.difference - self.usual).abs() >= config.drift;
         drifts.then_some(Cause::ProbeDrift)
     }
@@ -321,7 +327,9 @@ impl Probe {
 
     /// What it knows that bears on a cause.
     pub fn symptoms(&self, _now: Now, symptoms: &mut Symptoms) {
-        symptoms.probe = self.cause;
+        let drift = self.config.map_or(f32::MAX, |config| config.drift);
+        let drifts = self.compared >= COMPARED_MIN && (self.difference - self.usual).abs() >= 0.5 * drift;
+        symptoms.probe = self.cause.or(drifts.then_some(Cause::ProbeDrift));
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.
