@@ -94,7 +94,7 @@ pub enum AlarmInput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cover {
     None,
-    Shelved { until: Mono },
+    Shelved,
     Suppressed,
     OutOfService,
 }
@@ -122,13 +122,15 @@ pub struct Alarm {
     latch: bool,
     process: Process,
     cover: Cover,
+    /// End of the shelf, while there is one.
+    until: Mono,
 }
 
 impl Alarm {
     /// A normal alarm. With `latch`, it stays after the return of the condition until it is
     /// acknowledged, even if it had been acknowledged while active.
     pub fn new(latch: bool) -> Self {
-        Self { latch, process: Process::Normal, cover: Cover::None }
+        Self { latch, process: Process::Normal, cover: Cover::None, until: Mono::NEVER }
     }
 
     /// The alarm as it was in `state` before a restart. Of a cover it is not known whether the
@@ -141,19 +143,17 @@ impl Alarm {
             AlarmState::ActiveAcknowledged => (Process::Acknowledged, Cover::None),
             AlarmState::ReturnedUnacknowledged => (Process::Returned, Cover::None),
             AlarmState::Latched => (Process::Latched, Cover::None),
-            AlarmState::Shelved => {
-                (Process::Unacknowledged, Cover::Shelved { until: shelved_until.unwrap_or(Mono(i64::MIN)) })
-            }
+            AlarmState::Shelved => (Process::Unacknowledged, Cover::Shelved),
             AlarmState::SuppressedByDesign => (Process::Unacknowledged, Cover::Suppressed),
             AlarmState::OutOfService => (Process::Unacknowledged, Cover::OutOfService),
         };
-        Self { latch, process, cover }
+        Self { latch, process, cover, until: shelved_until.unwrap_or(Mono::NEVER) }
     }
 
     /// Its state.
     pub fn state(&self) -> AlarmState {
         match (self.cover, self.process) {
-            (Cover::Shelved { .. }, _) => AlarmState::Shelved,
+            (Cover::Shelved, _) => AlarmState::Shelved,
             (Cover::Suppressed, _) => AlarmState::SuppressedByDesign,
             (Cover::OutOfService, _) => AlarmState::OutOfService,
             (Cover::None, Process::Normal) => AlarmState::Normal,
@@ -173,6 +173,9 @@ impl Alarm {
     pub fn step(&mut self, now: Mono, input: AlarmInput) -> Option<AlarmState> {
         let previous = self.state();
         self.cover = self.next_cover(now, input);
+        if let AlarmInput::Shelve { until } = input {
+            self.until = until;
+        }
         self.process = match self.cover {
             Cover::None if !previous.is_cover() => self.next_process(input),
             _ => self.next_process_covered(input),
@@ -184,10 +187,10 @@ impl Alarm {
         match (self.cover, input) {
             (Cover::OutOfService, AlarmInput::ReturnToService) => Cover::None,
             (Cover::OutOfService, _) | (_, AlarmInput::RemoveFromService) => Cover::OutOfService,
-            (_, AlarmInput::Shelve { until }) => Cover::Shelved { until },
+            (_, AlarmInput::Shelve { .. }) => Cover::Shelved,
             (_, AlarmInput::Suppress) => Cover::Suppressed,
-            (Cover::Shelved { .. }, AlarmInput::Unshelve) => Cover::None,
-            (Cover::Shelved { until }, AlarmInput::Tick) if now >= until => Cover::None,
+            (Cover::Shelved, AlarmInput::Unshelve) => Cover::None,
+            (Cover::Shelved, AlarmInput::Tick) if now >= self.until => Cover::None,
             (Cover::Suppressed, AlarmInput::Unsuppress) => Cover::None,
             (cover, _) => cover,
         }

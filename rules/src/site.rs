@@ -885,5 +885,5 @@ fn change(is: bool, evidence: Evidence) -> Change {
     if is { Change::Raised(evidence) } else { Change::Cleared(evidence) }
 }
 
-const _: () = assert!(Site::CABINET_STATE <= 4500, "a cabinet with its alarms");
+const _: () = assert!(Site::CABINET_STATE <= 4096, "a cabinet with its alarms");
 const _: () = assert!(size_of::<Site>() < 640 * 1024, "a debug build copies it on the stack");

@@ -27,6 +27,29 @@ impl Millis {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub i64);
 
+impl Mono {
+    /// Before anything can have happened: stands for no instant where room is short.
+    pub const NEVER: Self = Self(i64::MIN);
+
+    /// The instant, if there is one: half the size of the option that it gives.
+    pub fn known(self) -> Option<Self> {
+        (self != Self::NEVER).then_some(self)
+    }
+
+    /// The instant that was here before `now` took its place, if there was one.
+    pub fn replace(&mut self, now: Self) -> Option<Self> {
+        core::mem::replace(self, now).known()
+    }
+
+    /// The instant, which is `now` if there was none.
+    pub fn get_or_insert(&mut self, now: Self) -> Self {
+        if *self == Self::NEVER {
+            *self = now;
+        }
+        *self
+    }
+}
+
 /// Milliseconds since 1970-01-01T00:00:00Z. For stamps only, never for delays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Utc(pub i64);

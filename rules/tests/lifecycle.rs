@@ -155,7 +155,11 @@ impl Bench {
     }
 
     fn input(&mut self, input: Input) {
-        if let Input::Shelve { device, condition, span } = input {
+        // What is quiet already cannot be put aside: the site does not hear of it.
+        let is_covered = |alarm: &AlarmEvent| alarm.state.is_cover();
+        if let Input::Shelve { device, condition, span } = input
+            && !self.journal.alarms.get(&(device, condition)).is_some_and(is_covered)
+        {
             self.journal.shelved_until.insert((device, condition), self.now.utc + span);
         }
         if input == Input::Inspected {

@@ -61,8 +61,9 @@ impl Mean {
 /// the frame before; without readings it ends after [`Framing::SILENCE`] with none.
 #[derive(Clone, Debug)]
 pub struct Framing {
-    begun: Option<Mono>,
-    last: Option<Mono>,
+    /// Both [`Mono::NEVER`] before the first scene.
+    begun: Mono,
+    last: Mono,
     air: Mean,
     evaporator: Mean,
     ambient: Mean,
@@ -79,8 +80,8 @@ impl Framing {
     /// Before the first scene.
     pub fn new() -> Self {
         Self {
-            begun: None,
-            last: None,
+            begun: Mono::NEVER,
+            last: Mono::NEVER,
             air: Mean::default(),
             evaporator: Mean::default(),
             ambient: Mean::default(),
@@ -94,7 +95,7 @@ impl Framing {
     /// Takes a scene in; gives the frame that it ends, if it does. What was read before holds until
     /// now, so each value weighs as long as it stood; the air weighs by its readings.
     pub fn step(&mut self, now: Now, scene: &Scene) -> Option<Frame> {
-        let begun = *self.begun.get_or_insert(now.mono);
+        let begun = self.begun.get_or_insert(now.mono);
         let last = self.last.replace(now.mono).unwrap_or(now.mono);
         // A first reading counts too, if lightly.
         let weight = f32_of(now.mono - last).max(1.0);
@@ -110,7 +111,7 @@ impl Framing {
         let span = now.mono - begun;
         let ends = (scene.is_new && span >= FRAME_MIN) || span >= Self::SILENCE;
         ends.then(|| {
-            self.begun = Some(now.mono);
+            self.begun = now.mono;
             Frame {
                 at: now.mono,
                 span,

@@ -40,18 +40,19 @@ struct Slot {
 #[derive(Clone, Debug)]
 pub struct Trace {
     slots: heapless::Deque<Slot, SAMPLES>,
-    last: Option<Mono>,
+    /// [`Mono::NEVER`] before the first sample.
+    last: Mono,
 }
 
 impl Trace {
     /// An empty curve.
     pub fn new() -> Self {
-        Self { slots: heapless::Deque::new(), last: None }
+        Self { slots: heapless::Deque::new(), last: Mono::NEVER }
     }
 
     /// Takes a frame in, if the last sample is old enough.
     pub fn push(&mut self, at: Mono, frame: &Frame) {
-        if self.last.is_some_and(|last| at - last < STEP) {
+        if self.last.known().is_some_and(|last| at - last < STEP) {
             return;
         }
         let after = self.last.replace(at).map_or(Millis(0), |last| at - last);
@@ -72,7 +73,7 @@ impl Trace {
     pub fn samples(&self, now: Now) -> impl Iterator<Item = TraceSample> {
         // The newest is known; each other is as much older as the ones after it say.
         let all: i64 = self.slots.iter().skip(1).map(|slot| i64::from(slot.after_s)).sum();
-        let mut at = now.utc_of(self.last.unwrap_or(now.mono) + Millis::from_secs(-all));
+        let mut at = now.utc_of(self.last.known().unwrap_or(now.mono) + Millis::from_secs(-all));
         self.slots.iter().enumerate().map(move |(place, slot)| {
             if place > 0 {
                 at = at + Millis::from_secs(i64::from(slot.after_s));

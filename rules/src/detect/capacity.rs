@@ -256,11 +256,8 @@ impl CapacityLoss {
         let of = |daily: &Daily, fast: Option<f32>| {
             fast.filter(|_| daily.is_learnt(learn) && daily.mean > 0.0).map(|fast| fast / daily.mean)
         };
-        let slow_or_fast = |daily: &Daily, fast: Option<f32>| {
-            let fast = of(daily, fast);
-            if daily.strayed > 0.0 { daily.ratio.or(fast) } else { fast }
-        };
-        symptoms.run_share_ratio = slow_or_fast(&self.load, self.fast_load);
+        let fast = of(&self.load, self.fast_load);
+        symptoms.run_share_ratio = if self.load.strayed > 0.0 { self.load.ratio.or(fast) } else { fast };
         symptoms.approach_ratio = of(&self.approach, self.fast_approach);
         symptoms.evaporator_shift = self
             .fast_evaporator

@@ -191,6 +191,9 @@ impl Defrost {
                 }
                 (false, _) => {}
             }
+        } else if self.has_flag {
+            // Whether one came meanwhile is not known.
+            self.last_start = None;
         }
         None
     }
@@ -214,6 +217,8 @@ impl Defrost {
         }
         if let Some(air) = frame.air {
             self.follow(frame, air, scene);
+        } else if !self.has_flag {
+            self.last_start = None;
         }
         self.judge(now)
     }

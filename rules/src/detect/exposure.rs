@@ -56,9 +56,11 @@ pub struct Exposure {
     config: Option<ExposureConfig>,
     goods: Option<f32>,
     air: f32,
-    last: Option<Mono>,
+    /// When the air was last known; [`Mono::NEVER`] before the first time.
+    last: Mono,
     exposure: f32,
-    raised: Option<Mono>,
+    /// [`Mono::NEVER`] while it is not.
+    raised: Mono,
     /// Whether the air has ever been right: before, the cabinet starts up.
     was_right: bool,
 }
@@ -66,7 +68,15 @@ pub struct Exposure {
 impl Exposure {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<ExposureConfig>) -> Self {
-        Self { config, goods: None, air: 0.0, last: None, exposure: 0.0, raised: None, was_right: false }
+        Self {
+            config,
+            goods: None,
+            air: 0.0,
+            last: Mono::NEVER,
+            exposure: 0.0,
+            raised: Mono::NEVER,
+            was_right: false,
+        }
     }
 
     /// To be called with every frame.
@@ -90,19 +100,19 @@ impl Exposure {
         if excess > 0.0 {
             self.exposure += excess * span;
         }
-        match self.raised {
+        match self.raised.known() {
             None if excess > 0.0 => {
-                self.raised = Some(frame.at);
+                self.raised = frame.at;
                 Some(Change::Raised(self.evidence(now, frame.at)))
             }
             Some(since) if excess <= -HYSTERESIS => {
-                self.raised = None;
+                self.raised = Mono::NEVER;
                 let cleared = Change::Cleared(self.evidence(now, since));
                 self.exposure = 0.0;
                 Some(cleared)
             }
             _ => {
-                if self.raised.is_none() && excess <= -HYSTERESIS {
+                if self.raised.known().is_none() && excess <= -HYSTERESIS {
                     self.exposure = 0.0;
                 }
                 None
@@ -139,7 +149,7 @@ impl Exposure {
 
     /// Continues a condition that was raised before the restart with `evidence`.
     pub fn restore_raised(&mut self, now: Now, evidence: &Evidence) {
-        self.raised = Some(now.mono_of(evidence.since));
+        self.raised = now.mono_of(evidence.since);
         self.was_right = true;
         #[expect(clippy::cast_possible_truncation, reason = "temperatures and degree-minutes")]
         let number = |quantity| evidence.value(quantity).map(|value| value as f32);

@@ -45,15 +45,16 @@ pub struct PowerLost {
     /// Minutes with power, by weight, and without.
     alive: f32,
     dark: f32,
-    dark_since: Option<Mono>,
-    last: Option<Mono>,
+    /// Since when it draws nothing, and when its power was last known; [`Mono::NEVER`] if not.
+    dark_since: Mono,
+    last: Mono,
     raised: bool,
 }
 
 impl PowerLost {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<PowerLostConfig>) -> Self {
-        Self { config, alive: 0.0, dark: 0.0, dark_since: None, last: None, raised: false }
+        Self { config, alive: 0.0, dark: 0.0, dark_since: Mono::NEVER, last: Mono::NEVER, raised: false }
     }
 
     /// To be called at every reading and once a second.
@@ -67,12 +68,12 @@ impl PowerLost {
             if self.alive > ALIVE_MAX {
                 (self.alive, self.dark) = (self.alive / 2.0, self.dark / 2.0);
             }
-            let since = self.dark_since.take()?;
+            let since = self.dark_since.replace(Mono::NEVER)?;
             self.dark += minutes(now.mono - since).min(DARK_SPAN_MAX);
             let was_raised = core::mem::take(&mut self.raised);
             return was_raised.then(|| Change::Cleared(Self::evidence(now, since, power)));
         }
-        let since = *self.dark_since.get_or_insert(now.mono);
+        let since = self.dark_since.get_or_insert(now.mono);
         if self.raised || !self.rests_alive() || now.mono - since < config.delay {
             return None;
         }
@@ -83,7 +84,7 @@ impl PowerLost {
     /// Since when it has drawn nothing, if it draws nothing and is known to draw something at rest: also
     /// before the delay, so that a circuit can be named before its cabinets are.
     pub fn dark_since(&self) -> Option<Mono> {
-        self.dark_since.filter(|_| self.raised || self.rests_alive())
+        self.dark_since.known().filter(|_| self.raised || self.rests_alive())
     }
 
     fn rests_alive(&self) -> bool {
@@ -103,7 +104,7 @@ impl PowerLost {
 
     /// Continues a condition that was raised before the restart and had held since `since`.
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
-        self.dark_since = Some(now.mono_of(since));
+        self.dark_since = now.mono_of(since);
         self.raised = true;
     }
 }

@@ -48,6 +48,8 @@ const BACK: f32 = 0.3;
 const JUMP_SHOWN: Millis = Millis::from_mins(60);
 /// A value within this has not moved, K: one step of most controllers, and its flicker.
 const STILL: f32 = 0.15;
+/// A probe whose smallest step is this coarse rests for hours by right, K.
+const COARSE: f32 = 0.4;
 /// Once the probe was seen for a day it may rest for this long, or this many times as long as it ever did.
 const STUCK_LEARNT: f32 = 60.0;
 const STUCK_LEARNT_FACTOR: f32 = 8.0;
@@ -72,7 +74,7 @@ const SLOW: f32 = 1.0 / 60.0;
 /// - **Jump and return**: |ΔT| ≥ `jump` at `jump` / `jump_within` or faster, back within
 ///   `return_within`. Between, the air is not believed ([`Probe::trusted`] is none); what stays longer is.
 /// - **Stuck**: the same value within 0.15 K, once the probe was seen for a day, for an hour and eight times its
-///   longest rest; before that exactly the same value for `stuck_after` and six times its longest rest so far, while
+///   longest rest (a probe whose steps are 0.4 K and more: for 12 h and six times that); before that exactly the same value for `stuck_after` and six times its longest rest so far, while
 ///   the machine worked (it switched, or the evaporator moved); without any sight of the machine for 12 h.
 /// - **Drift**: when the machine has rested for six minutes outside a defrost, air and evaporator differ
 ///   by `drift` more, or less, than they usually do then.
@@ -88,6 +90,8 @@ pub struct Probe {
     jumped_at: Option<Mono>,
     same: Option<(Mono, f32)>,
     longest_same: f32,
+    /// The smallest step that was seen, K.
+    step: f32,
     /// For how long the probe was seen to move, min.
     seen: f32,
     /// Times the machine was seen at work since the value last moved.
@@ -124,6 +128,7 @@ impl Probe {
             jumped_at: None,
             same: None,
             longest_same: 0.0,
+            step: f32::MAX,
             seen: 0.0,
             work: 0,
             worked: (None, None),
@@ -169,6 +174,10 @@ impl Probe {
         } else if sample.good().is_some() {
             self.broken_since = None;
             self.is_broken = false;
+        } else {
+            // Silence is no rest.
+            self.same = None;
+            self.work = 0;
         }
         #[expect(clippy::cast_possible_truncation, reason = "temperatures")]
         if let Some(air) = sample.good().filter(|_| scene.is_new) {
@@ -180,9 +189,10 @@ impl Probe {
     fn follow(&mut self, at: Mono, air: f32, config: &ProbeConfig) {
         match self.same {
             Some((_, same)) if (same - air).abs() <= STILL => {}
-            Some((since, _)) => {
+            Some((since, from)) => {
+                self.step = self.step.min((from - air).abs());
                 let rested = minutes(at - since);
-                if rested < minutes(config.stuck_after) {
+                if rested < minutes(config.stuck_after) || self.step >= COARSE {
                     self.longest_same = self.longest_same.max(rested);
                 }
                 self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
@@ -206,7 +216,7 @@ impl Probe {
             }
             return;
         }
-        if let Some((since, from)) = self.anchor {
+        for (since, from) in [self.next_anchor, self.anchor].into_iter().flatten() {
             let step = (air - from).abs();
             let speed = step / minutes(at - since).max(0.05);
             if step >= config.jump && speed >= config.jump / minutes(config.jump_within) {
@@ -288,9 +298,11 @@ impl Probe {
             return Some(Cause::ProbeJump);
         }
         let (since, _) = self.same?;
-        let least = if self.work >= WORK_MIN { config.stuck_after } else { STUCK_BLIND };
+        let fine = self.step < COARSE;
+        let least = if fine && self.work >= WORK_MIN { config.stuck_after } else { STUCK_BLIND };
         let rests = now.mono - since;
-        let strange = self.seen >= STUCK_SEEN
+        let strange = fine
+            && self.seen >= STUCK_SEEN
             && minutes(rests) >= STUCK_LEARNT.max(STUCK_LEARNT_FACTOR * self.longest_same);
         if strange {
             return Some(Cause::ProbeStuck);

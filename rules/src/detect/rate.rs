@@ -23,20 +23,23 @@ impl RateConfig {
 }
 
 /// Raised when the believed air has risen by limit × window within the window, from within its band and
-/// outside what may be a defrost; cleared when it no longer rises.
+/// outside what may be a defrost, and two frames say so; cleared when it no longer rises.
 #[derive(Clone, Debug)]
 pub struct Rate {
     config: Option<RateConfig>,
     /// Where the present rise began.
     begun: Option<(Mono, f32)>,
     top: f32,
-    raised: Option<Mono>,
+    /// The air of the frame before.
+    before: f32,
+    /// [`Mono::NEVER`] while it is not.
+    raised: Mono,
 }
 
 impl Rate {
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<RateConfig>) -> Self {
-        Self { config, begun: None, top: 0.0, raised: None }
+        Self { config, begun: None, top: 0.0, before: 0.0, raised: Mono::NEVER }
     }
 
     /// To be called with every frame.
@@ -47,21 +50,23 @@ impl Rate {
             Some(begun) if air >= self.top - 0.5 && scene.phase.is_cooling() => begun,
             _ => {
                 self.begun = Some((frame.at, air));
-                self.top = air;
+                (self.top, self.before) = (air, air);
                 (frame.at, air)
             }
         };
         self.top = self.top.max(air);
         let lasted = minutes(frame.at - begun);
         let window = minutes(config.window);
-        let rate = if lasted > 0.0 { (air - from) / lasted } else { 0.0 };
+        // A single frame far above the one before is no rise yet: it may be the first of a jump.
+        let risen = air.min(core::mem::replace(&mut self.before, air)) - from;
+        let rate = if lasted > 0.0 { risen / lasted } else { 0.0 };
         let rises = scene.band.is_some_and(|band| air > band.high)
             && lasted >= window
             && rate >= config.limit
             && scene.phase.is_cooling();
-        match (rises, self.raised) {
+        match (rises, self.raised.known()) {
             (true, None) => {
-                self.raised = Some(begun);
+                self.raised = begun;
                 Some(Change::Raised(
                     Evidence::since(now.utc_of(begun))
                         .with(Quantity::Rate, f64::from(rate))
@@ -70,7 +75,7 @@ impl Rate {
                 ))
             }
             (false, Some(since)) if lasted <= 0.0 || rate < 0.2 * config.limit => {
-                self.raised = None;
+                self.raised = Mono::NEVER;
                 Some(Change::Cleared(
                     Evidence::since(now.utc_of(since)).with(Quantity::Temperature, f64::from(air)),
                 ))
@@ -81,7 +86,7 @@ impl Rate {
 
     /// Continues a condition that was raised before the restart and had held since `since`.
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
-        self.raised = Some(now.mono_of(since));
+        self.raised = now.mono_of(since);
     }
 }
 

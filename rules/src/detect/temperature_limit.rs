@@ -121,8 +121,8 @@ pub struct TemperatureLimit {
     /// Worst good sample of the excursion; none right after a restart.
     worst: Option<f64>,
     hold_off: bool,
-    /// Since when the defrost flag is on; none while it is off.
-    defrost_since: Option<Mono>,
+    /// Since when the defrost flag is on; [`Mono::NEVER`] while it is off.
+    defrost_since: Mono,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,7 +135,7 @@ enum State {
 impl TemperatureLimit {
     /// A detector for equipment that starts now: the hold-off is in force.
     pub fn new(config: TemperatureLimitConfig) -> Self {
-        Self { config, state: State::Right, worst: None, hold_off: true, defrost_since: None }
+        Self { config, state: State::Right, worst: None, hold_off: true, defrost_since: Mono::NEVER }
     }
 
     /// The equipment was running before: no hold-off for its start-up.
@@ -162,7 +162,7 @@ impl TemperatureLimit {
         }
         let temperature = input.temperature.good();
         if let Some(temperature) = temperature {
-            if !self.config.is_beyond(temperature) && self.defrost_since.is_none() {
+            if !self.config.is_beyond(temperature) && self.defrost_since.known().is_none() {
                 self.hold_off = false;
             }
             if self.state == State::Right && self.config.is_beyond(temperature) {
@@ -198,7 +198,7 @@ impl TemperatureLimit {
             State::Right => return false,
             State::Pending { since } | State::Raised { since } => since,
         };
-        self.defrost_since.is_some_and(|defrost| defrost <= since)
+        self.defrost_since.known().is_some_and(|defrost| defrost <= since)
     }
 
     /// Its settings.
@@ -213,23 +213,23 @@ impl TemperatureLimit {
 
     /// Whether the device defrosts, as far as is known.
     pub fn is_defrosting(&self) -> bool {
-        self.defrost_since.is_some()
+        self.defrost_since.known().is_some()
     }
 
     fn follow_defrost(&mut self, now: Mono, defrost: Option<bool>) {
-        match (defrost, self.defrost_since) {
+        match (defrost, self.defrost_since.known()) {
             (Some(true), None) => {
-                self.defrost_since = Some(now);
+                self.defrost_since = now;
                 self.hold_off = true;
             }
-            (Some(false), Some(_)) => self.defrost_since = None,
+            (Some(false), Some(_)) => self.defrost_since = Mono::NEVER,
             _ if self.is_overdue(now) => self.hold_off = false,
             _ => {}
         }
     }
 
     fn is_overdue(&self, now: Mono) -> bool {
-        self.defrost_since.is_some_and(|since| now - since > self.config.delay_hold_off)
+        self.defrost_since.known().is_some_and(|since| now - since > self.config.delay_hold_off)
     }
 
     fn delay(&self) -> Millis {

@@ -7,8 +7,6 @@ use crate::{Millis, Mono, Now, Utc};
 pub(super) const RAISES: u8 = 3;
 /// See [`RAISES`].
 const WINDOW: Millis = Millis::from_mins(1);
-/// Before anything can have happened.
-pub(super) const NEVER: Mono = Mono(i64::MIN);
 
 /// What tells chattering, to be kept over a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,26 +22,38 @@ pub struct Chatter {
 /// Decides which raises and clears of one condition are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Damper {
-    /// The last raise, and the one before.
-    raised: [Mono; 2],
+    /// The last raise.
+    raised: Mono,
     /// When the clear that is held back came.
     over: Mono,
+    /// From the raise before the last one to it, ms: at most 49 days, and so much if there was none.
+    gap: u32,
     is_damped: bool,
 }
 
 impl Damper {
     pub(super) fn new() -> Self {
-        Self { raised: [NEVER; 2], over: NEVER, is_damped: false }
+        Self { raised: Mono::NEVER, over: Mono::NEVER, gap: u32::MAX, is_damped: false }
     }
 
     pub(super) fn restored(now: Now, chatter: Chatter) -> Self {
-        let mono = |at: Option<Utc>| at.map_or(NEVER, |at| now.mono_of(at));
-        Self { raised: chatter.raised.map(mono), over: mono(chatter.over), is_damped: chatter.is_damped }
+        let mono = |at: Option<Utc>| at.map_or(Mono::NEVER, |at| now.mono_of(at));
+        let [raised, before] = chatter.raised.map(mono);
+        Self { raised, over: mono(chatter.over), gap: gap(before, raised), is_damped: chatter.is_damped }
     }
 
     pub(super) fn chatter(&self, now: Now) -> Chatter {
-        let utc = |at: Mono| (at != NEVER).then(|| now.utc_of(at));
-        Chatter { raised: self.raised.map(utc), is_damped: self.is_damped, over: utc(self.over) }
+        let utc = |at: Mono| at.known().map(|at| now.utc_of(at));
+        Chatter {
+            raised: [self.raised, self.before()].map(utc),
+            is_damped: self.is_damped,
+            over: utc(self.over),
+        }
+    }
+
+    /// The raise before the last one.
+    fn before(&self) -> Mono {
+        if self.gap == u32::MAX { Mono::NEVER } else { Mono(self.raised.0 - i64::from(self.gap)) }
     }
 
     pub(super) fn is_damped(&self) -> bool {
@@ -52,18 +62,19 @@ impl Damper {
 
     /// Whether a clear is held back: the condition is over, but its alarm goes on.
     pub(super) fn is_holding(&self) -> bool {
-        self.over != NEVER
+        self.over != Mono::NEVER
     }
 
     /// The condition became true. Whether to tell: not if its clear was held back. `quiet` is
     /// [`AlarmPolicy::chatter_quiet`](super::AlarmPolicy::chatter_quiet).
     pub(super) fn raise(&mut self, now: Mono, quiet: Option<Millis>) -> bool {
         let was_told_over = !self.is_holding();
-        self.over = NEVER;
-        if quiet.is_some() && span(self.raised[1], now) <= WINDOW {
+        self.over = Mono::NEVER;
+        if quiet.is_some() && span(self.before(), now) <= WINDOW {
             self.is_damped = true;
         }
-        self.raised = [now, self.raised[0]];
+        self.gap = gap(self.raised, now);
+        self.raised = now;
         was_told_over
     }
 
@@ -77,13 +88,18 @@ impl Damper {
 
     /// To be called once a second. Whether a clear that was held back is to be told now.
     pub(super) fn tick(&mut self, now: Mono, quiet: Option<Millis>) -> bool {
-        let held = span(self.raised[0].max(self.over), now);
+        let held = span(self.raised.max(self.over), now);
         if !self.is_damped || quiet.is_some_and(|quiet| held < quiet) {
             return false;
         }
         self.is_damped = false;
-        core::mem::replace(&mut self.over, NEVER) != NEVER
+        self.over.replace(Mono::NEVER).is_some()
     }
+}
+
+/// For [`Damper::gap`].
+fn gap(before: Mono, raised: Mono) -> u32 {
+    u32::try_from(span(before, raised).0).unwrap_or(u32::MAX)
 }
 
 fn span(from: Mono, to: Mono) -> Millis {

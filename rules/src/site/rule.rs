@@ -13,7 +13,6 @@ use crate::{
 };
 
 /// What a device is watched for, or switched by.
-#[expect(clippy::large_enum_variant, reason = "settings, copied when a site is built and never again")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Everything about a refrigerated cabinet.

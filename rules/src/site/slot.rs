@@ -1,7 +1,7 @@
 //! One alarm, and what was last said of it.
 
 use super::SHELF_MAX;
-use super::chatter::{Chatter, Damper, NEVER, RAISES};
+use super::chatter::{Chatter, Damper, RAISES};
 use super::event::{AlarmEvent, AlarmSnapshot, Event, OpenRepair};
 use super::policy::AlarmPolicy;
 use crate::{
@@ -34,10 +34,12 @@ pub(super) struct Slot {
     alarm: Alarm,
     cover: Option<Cover>,
     damper: Damper,
-    /// Since when it is being repaired; [`NEVER`]: it is not.
+    /// Since when it is being repaired; [`Mono::NEVER`]: it is not.
     repair_since: Mono,
     /// How often it was said that the repair takes too long.
     repair_escalation: u8,
+    /// In which ten minutes since the alarm changed another cause was last said.
+    said_again: u8,
     /// None while the alarm is normal.
     last: Option<Last>,
 }
@@ -76,8 +78,6 @@ struct Last {
     changed: Mono,
     diagnosis: Diagnosis,
     evidence: Kept,
-    /// In which ten minutes since the change another cause was last said.
-    said_again: u8,
 }
 
 /// An evidence at half its size, since a cabinet keeps one for each of its alarms: numbers to a
@@ -132,8 +132,9 @@ impl Slot {
             alarm: Alarm::new(latch),
             cover: None,
             damper: Damper::new(),
-            repair_since: NEVER,
+            repair_since: Mono::NEVER,
             repair_escalation: 0,
+            said_again: 0,
             last: None,
         }
     }
@@ -190,7 +191,7 @@ impl Slot {
         };
         if state != AlarmState::Normal {
             let (changed, evidence) = (now.mono_of(changed_at), Kept::new(&evidence));
-            self.last = Some(Last { changed_at, changed, diagnosis, evidence, said_again: 0 });
+            self.last = Some(Last { changed_at, changed, diagnosis, evidence });
         }
     }
 
@@ -211,8 +212,8 @@ impl Slot {
             return;
         }
         let turn = level(now.mono - last.changed, Some(SAID_AGAIN_AFTER), SAID_AGAIN_MAX);
-        if turn > last.said_again {
-            (last.diagnosis, last.said_again) = (diagnosis, turn);
+        if turn > self.said_again {
+            (last.diagnosis, self.said_again) = (diagnosis, turn);
             self.update(now, out);
         }
     }
@@ -241,7 +242,7 @@ impl Slot {
     }
 
     fn open_repair(&self, now: Now) -> Option<OpenRepair> {
-        let since = (self.repair_since != NEVER).then(|| now.utc_of(self.repair_since))?;
+        let since = now.utc_of(self.repair_since.known()?);
         Some(OpenRepair { since, escalation: self.repair_escalation })
     }
 
@@ -340,8 +341,8 @@ impl Slot {
             is_news = level > self.escalation;
             self.escalation = self.escalation.max(level);
         }
-        if self.repair_since != NEVER {
-            let level = level(now.mono - self.repair_since, policy.repair_max, ESCALATION_MAX);
+        if let Some(since) = self.repair_since.known() {
+            let level = level(now.mono - since, policy.repair_max, ESCALATION_MAX);
             is_news |= level > self.repair_escalation;
             self.repair_escalation = self.repair_escalation.max(level);
         }
@@ -352,7 +353,7 @@ impl Slot {
 
     /// Somebody repairs what the alarm is about. Does nothing if somebody does already.
     pub(super) fn begin_repair(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
-        if self.repair_since == NEVER {
+        if self.repair_since.known().is_none() {
             (self.repair_since, self.repair_escalation) = (now.mono, 0);
             self.update(now, out);
         }
@@ -360,7 +361,7 @@ impl Slot {
 
     /// It is repaired. Does nothing if nobody repairs it.
     pub(super) fn end_repair(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
-        if core::mem::replace(&mut self.repair_since, NEVER) != NEVER {
+        if self.repair_since.replace(Mono::NEVER).is_some() {
             self.update(now, out);
         }
     }
@@ -421,8 +422,7 @@ impl Slot {
     fn learn(&mut self, now: Now, diagnosis: Diagnosis, evidence: &Evidence) {
         let known = self.last.as_ref();
         let (changed_at, changed) = known.map_or((now.utc, now.mono), |last| (last.changed_at, last.changed));
-        let said_again = known.map_or(0, |last| last.said_again);
-        self.last = Some(Last { changed_at, changed, diagnosis, evidence: Kept::new(evidence), said_again });
+        self.last = Some(Last { changed_at, changed, diagnosis, evidence: Kept::new(evidence) });
     }
 
     fn keep_chatter(&self, now: Now, out: &mut dyn FnMut(Event)) {
@@ -466,9 +466,9 @@ impl Slot {
             changed: now.mono,
             diagnosis: Diagnosis::default(),
             evidence: Kept::new(&Evidence::since(now.utc)),
-            said_again: 0,
         });
-        (last.changed_at, last.changed, last.said_again) = (now.utc, now.mono, 0);
+        (last.changed_at, last.changed) = (now.utc, now.mono);
+        self.said_again = 0;
         out(Event::Alarm(self.event(now, previous)));
         if state == AlarmState::Normal {
             self.last = None;
@@ -524,7 +524,7 @@ fn level(held: Millis, each: Option<Millis>, max: u8) -> u8 {
 }
 
 /// With its dozen alarms and its judgement a cabinet takes at most 4 KB.
-const _: () = assert!(size_of::<Slot>() <= 184);
+const _: () = assert!(size_of::<Slot>() <= 144);
 
 #[cfg(test)]
 mod tests {
