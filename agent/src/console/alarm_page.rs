@@ -49,9 +49,9 @@ pub(super) fn panel(view: &StoreView, alarm: &AlarmView, freshness: Freshness, l
                 @if let Some(now) = text.now { p.now { (now) } }
             }
             a.button href={ "/alarms/" (alarm.alarm) "?lang=" (language.code()) } {
-                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I am on it")) }
-                @else if can_acknowledge(alarm) { (language.pick("查看并确认", "Look and confirm")) }
-                @else { (language.pick("查看", "Look")) }
+                @if alarm.state == "active_unacknowledged" { (language.pick("怎么办 · 我来处理", "What to do · I am on it", "対処のしかた・対応する")) }
+                @else if can_acknowledge(alarm) { (language.pick("查看并确认", "Look and confirm", "見て確認する")) }
+                @else { (language.pick("查看", "Look", "見る")) }
             }
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn alarm_page(
 ) -> Option<Markup> {
     let alarm = view.alarms.iter().find(|candidate| candidate.alarm == alarm)?;
     let text = Text::of(view, alarm, language);
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let typed = refused.map(|refused| refused.by);
     let title = format!("{} {}", alarm.device_name, text.what);
     let path = format!("/alarms/{}", alarm.alarm);
@@ -88,7 +88,7 @@ pub(super) fn alarm_page(
         div.columns {
             @if !has_returned(alarm) && !text.steps.is_empty() {
                 section.steps {
-                    h2 { (t("现在这样做", "What to do now")) }
+                    h2 { (t("现在这样做", "What to do now", "いますること")) }
                     ol { @for step in text.steps { li { (step) } } }
                 }
             }
@@ -100,15 +100,15 @@ pub(super) fn alarm_page(
         }
         @if !alarm.evidence.is_empty() {
             section {
-                h2 { (t("测量数据（报修时告诉对方）", "Measurements (tell them to the repair service)")) }
+                h2 { (t("测量数据（报修时告诉对方）", "Measurements (tell them to the repair service)", "測定値（修理の人に伝えてください）")) }
                 table.points { tbody {
                     @if let Some(cause) = Cause::from_name(alarm.cause) {
-                        tr { th scope="row" { (t("可能的原因", "Probable cause")) } td { (words::cause(cause, language)) } }
+                        tr { th scope="row" { (t("可能的原因", "Probable cause", "考えられる原因")) } td { (words::cause(cause, language)) } }
                     }
                     @for (quantity, value, unit) in &alarm.evidence {
                         tr { th scope="row" { (words::evidence(quantity, language)) } td { (evidence_text(quantity, *value, unit, language)) } }
                     }
-                    tr { th scope="row" { (t("报警号", "Alarm number")) } td { (alarm.alarm) } }
+                    tr { th scope="row" { (t("报警号", "Alarm number", "警報の番号")) } td { (alarm.alarm) } }
                 } }
             }
         }
@@ -122,6 +122,7 @@ pub(super) fn no_such_alarm(language: Language) -> Markup {
         language.pick(
             "这个报警已经结束，或者没有这个报警号",
             "This alarm is over, or there is none of that number",
+            "この警報は終わったか、その番号の警報はありません",
         ),
         language,
     )
@@ -160,15 +161,17 @@ fn measured(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language:
     let air = device.points.iter().find(|point| point.name == "air_temperature")?;
     let now = match Shown::of(air, freshness) {
         Shown::Known(value) => figure::quantity_text(value, air.unit),
-        Shown::Unknown { .. } => language.pick("未知", "unknown").to_owned(),
+        Shown::Unknown { .. } => language.pick("未知", "unknown", "わかりません").to_owned(),
     };
     let limit = alarm.evidence.iter().find(|(name, ..)| *name == Quantity::TemperatureLimit.name());
     let limit = limit.map(|(_, value, unit)| figure::quantity_text(*value, unit));
     Some(match limit {
-        Some(limit) => {
-            language.pick(format!("现在 {now}，界限 {limit}"), format!("now {now}, limit {limit}"))
-        }
-        None => language.pick(format!("现在 {now}"), format!("now {now}")),
+        Some(limit) => language.pick(
+            format!("现在 {now}，界限 {limit}"),
+            format!("now {now}, limit {limit}"),
+            format!("いま {now}、限度 {limit}"),
+        ),
+        None => language.pick(format!("现在 {now}"), format!("now {now}"), format!("いま {now}")),
     })
 }
 
@@ -189,10 +192,18 @@ fn since(view: &StoreView, alarm: &AlarmView, language: Language) -> String {
     let from = figure::moment(alarm.since_ms, view.at_ms, view.utc_offset_s, language);
     if has_returned(alarm) {
         let until = figure::moment(alarm.at_ms, view.at_ms, view.utc_offset_s, language);
-        return language.pick(format!("{from} 到 {until}"), format!("{from} to {until}"));
+        return language.pick(
+            format!("{from} 到 {until}"),
+            format!("{from} to {until}"),
+            format!("{from} から {until} まで"),
+        );
     }
     let span = figure::span(view.at_ms.saturating_sub(alarm.since_ms), language);
-    language.pick(format!("从 {from} 开始，持续 {span}"), format!("since {from}, for {span}"))
+    language.pick(
+        format!("从 {from} 开始，持续 {span}"),
+        format!("since {from}, for {span}"),
+        format!("{from} から {span} 続いています"),
+    )
 }
 
 fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> String {
@@ -208,32 +219,32 @@ fn evidence_text(quantity: &str, value: f64, unit: &str, language: Language) -> 
 }
 
 fn acknowledge_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     html! {
         form method="post" action={ "/alarms/" (alarm.alarm) "/ack?lang=" (language.code()) } {
-            label for="ack-by" { (t("你的名字", "Your name")) }
+            label for="ack-by" { (t("你的名字", "Your name", "あなたの名前")) }
             input #ack-by name="by" required maxlength="40" autocomplete="name" value=[typed];
-            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked")) } @else { (t("我来处理", "I am on it")) } }
+            button type="submit" { @if has_returned(alarm) { (t("我看过了", "I have looked", "確認しました")) } @else { (t("我来处理", "I am on it", "対応します")) } }
             @if !has_returned(alarm) {
-                p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.")) }
+                p.hint { (t("按下后别人会看到是你在处理。问题解决前，报警会一直在这里。", "Others then see that you are on it. The alarm stays here until the fault is gone.", "押すと、あなたが対応中だとほかの人にわかります。直るまで警報はここに残ります。")) }
             }
         }
     }
 }
 
 fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     html! {
         details {
-            summary { (t("暂停提醒（例如正在维修）", "Pause it (for example during a repair)")) }
+            summary { (t("暂停提醒（例如正在维修）", "Pause it (for example during a repair)", "通知を止める（修理中など）")) }
             form method="post" action={ "/alarms/" (alarm.alarm) "/shelve?lang=" (language.code()) } {
-                label for="shelve-by" { (t("你的名字", "Your name")) }
+                label for="shelve-by" { (t("你的名字", "Your name", "あなたの名前")) }
                 input #shelve-by name="by" required maxlength="40" autocomplete="name" value=[typed];
-                label for="minutes" { (t("暂停多久", "For how long")) }
+                label for="minutes" { (t("暂停多久", "For how long", "止める時間")) }
                 select #minutes name="minutes" {
                     @for minutes in SHELVE_CHOICES { option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) } }
                 }
-                button.second type="submit" { (t("暂停提醒", "Pause")) }
+                button.second type="submit" { (t("暂停提醒", "Pause", "通知を止める")) }
             }
         }
     }
@@ -242,16 +253,16 @@ fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Ma
 /// What a person reads when a request was not carried out.
 pub(super) fn error_text(error: RequestError, language: Language) -> &'static str {
     match error {
-        RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here."),
-        RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below."),
-        RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same."),
-        RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most)."),
-        RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most)."),
-        RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most)."),
-        RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device."),
-        RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do."),
-        RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds."),
-        RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters."),
-        RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state."),
+        RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here.", "この警報はもう終わりました。することはありません。"),
+        RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below.", "変更はありません。ほかの人が先に対応したのかもしれません。下の状態を見てください。"),
+        RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same.", "保存できませんでした。もう一度試し、だめなら本部に電話してください。機器の対応は先に進めてください。"),
+        RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most).", "名前を書いてください（40 文字まで）。"),
+        RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most).", "時間を選んでください（通知の停止は 8 時間、整備は 24 時間まで）。"),
+        RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most).", "長すぎます（200 文字まで）。"),
+        RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device.", "その機器はありません。"),
+        RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do.", "その操作はありません。"),
+        RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds.", "混み合っています。数秒たってからもう一度試してください。"),
+        RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters.", "システムが動いていないため、記録されていません。機器の対応を先に進め、本部に電話してください。"),
+        RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state.", "システムから返事がなく、記録されたかわかりません。戻って状態を見てください。"),
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn alarm_notes(view: &StoreView, alarm: &AlarmView, language: Languag
         notes.push(language.pick(
             format!("一直没有人处理，已上报 {times} 次"),
             format!("nobody is on it, reported upwards {times} times"),
+            format!("まだ誰も対応していません。上へ {times} 回知らせました"),
         ));
     }
     if let Some(repair) = &alarm.repair {
@@ -29,14 +30,14 @@ pub(super) fn alarm_notes(view: &StoreView, alarm: &AlarmView, language: Languag
         notes.push(language.pick(
             format!("{by} 已报修 {reference}，从 {since}"),
             format!("repair {reference} ordered by {by} at {since}"),
+            format!("{by} が {since} に修理 {reference} を頼みました"),
         ));
         if repair.escalation > 0 {
-            notes.push(
-                language.pick(
-                    "维修超时，请催一下".to_owned(),
-                    "the repair takes too long; press for it".to_owned(),
-                ),
-            );
+            notes.push(language.pick(
+                "维修超时，请催一下".to_owned(),
+                "the repair takes too long; press for it".to_owned(),
+                "修理が遅れています。催促してください".to_owned(),
+            ));
         }
     }
     notes
@@ -44,36 +45,36 @@ pub(super) fn alarm_notes(view: &StoreView, alarm: &AlarmView, language: Languag
 
 /// What can be done about an alarm besides acknowledging and shelving it.
 pub(super) fn alarm_forms(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let action = |act: &str| format!("/alarms/{}/{act}?lang={}", alarm.alarm, language.code());
     html! {
         @if alarm.condition == Condition::InspectionDue.name() {
             form method="post" action={ "/inspected?lang=" (language.code()) } {
                 (name_field("inspected-by", typed, language))
-                label for="inspected-note" { (t("检查结果（可不填）", "What you found (may stay empty)")) }
+                label for="inspected-note" { (t("检查结果（可不填）", "What you found (may stay empty)", "点検の結果（空欄でもかまいません）")) }
                 input #inspected-note name="remark" maxlength="200";
-                button type="submit" { (t("已检查", "I have checked")) }
+                button type="submit" { (t("已检查", "I have checked", "点検しました")) }
             }
         }
         @if alarm.state == "shelved" {
             form method="post" action=(action("unshelve")) {
                 (name_field("unshelve-by", typed, language))
-                button.second type="submit" { (t("恢复提醒", "End the pause")) }
+                button.second type="submit" { (t("恢复提醒", "End the pause", "通知を再開する")) }
             }
         }
         @if alarm.repair.is_some() {
             form method="post" action=(action("repaired")) {
                 (name_field("repaired-by", typed, language))
-                button.second type="submit" { (t("已修好", "It is repaired")) }
+                button.second type="submit" { (t("已修好", "It is repaired", "修理が済みました")) }
             }
         } @else if !has_returned(alarm) {
             details {
-                summary { (t("已报修", "A repair is ordered")) }
+                summary { (t("已报修", "A repair is ordered", "修理を頼みました")) }
                 form method="post" action=(action("repair")) {
                     (name_field("repair-by", typed, language))
-                    label for="reference" { (t("报修单号", "Reference of the repair")) }
+                    label for="reference" { (t("报修单号", "Reference of the repair", "修理の受付番号")) }
                     input #reference name="remark" maxlength="200";
-                    button.second type="submit" { (t("记下报修", "Note the repair")) }
+                    button.second type="submit" { (t("记下报修", "Note the repair", "修理を記録する")) }
                 }
             }
         }
@@ -86,13 +87,18 @@ pub(super) fn service_text(view: &StoreView, device: &DeviceView, language: Lang
     match (device.service, device.service_until_ms) {
         ("maintenance", Some(until_ms)) => {
             let until = figure::moment(until_ms, view.at_ms, view.utc_offset_s, language);
-            let (zh, en) =
-                (format!("维修中，到 {until}（{by}）"), format!("in maintenance until {until} ({by})"));
-            Some(language.pick(zh, en))
+            let (zh, en, ja) = (
+                format!("维修中，到 {until}（{by}）"),
+                format!("in maintenance until {until} ({by})"),
+                format!("{until} まで整備中（{by}）"),
+            );
+            Some(language.pick(zh, en, ja))
         }
-        ("out_of_service", _) => {
-            Some(language.pick(format!("停用（{by}）"), format!("out of service ({by})")))
-        }
+        ("out_of_service", _) => Some(language.pick(
+            format!("停用（{by}）"),
+            format!("out of service ({by})"),
+            format!("使用停止中（{by}）"),
+        )),
         _ => None,
     }
 }
@@ -105,7 +111,7 @@ pub(super) fn care_page(
     freshness: Freshness,
     language: Language,
 ) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let typed = refused.map(|refused| refused.by);
     let id = segment(&device.id);
     let path = format!("/devices/{id}/care");
@@ -120,25 +126,25 @@ pub(super) fn care_page(
             p { strong { (text) } }
             form method="post" action=(action("in-service")) {
                 (name_field("in-service-by", typed, language))
-                button type="submit" { (t("恢复监控", "Watch it again")) }
+                button type="submit" { (t("恢复监控", "Watch it again", "監視を再開する")) }
             }
         } @else {
             form method="post" action=(action("maintenance")) {
                 (name_field("maintenance-by", typed, language))
-                label for="minutes" { (t("维修多久", "Maintenance for how long")) }
+                label for="minutes" { (t("维修多久", "Maintenance for how long", "整備にかかる時間")) }
                 select #minutes name="minutes" {
                     @for minutes in MAINTENANCE_CHOICES {
                         option value=(minutes) { (figure::span(i64::from(minutes) * 60_000, language)) }
                     }
                 }
-                button type="submit" { (t("开始维修", "Begin maintenance")) }
-                p.hint { (t("维修时这台设备不提醒，到时间自动恢复。", "Meanwhile the device raises no alarm; that ends by itself.")) }
+                button type="submit" { (t("开始维修", "Begin maintenance", "整備を始める")) }
+                p.hint { (t("维修时这台设备不提醒，到时间自动恢复。", "Meanwhile the device raises no alarm; that ends by itself.", "整備中は警報を出しません。時間になると自動で監視に戻ります。")) }
             }
             details {
-                summary { (t("这台设备不用了", "The device is not in use")) }
+                summary { (t("这台设备不用了", "The device is not in use", "この機器は使っていません")) }
                 form method="post" action=(action("out-of-service")) {
                     (name_field("out-of-service-by", typed, language))
-                    button.second type="submit" { (t("停用", "Take it out of service")) }
+                    button.second type="submit" { (t("停用", "Take it out of service", "使用を停止する")) }
                 }
             }
         }
@@ -148,7 +154,7 @@ pub(super) fn care_page(
 
 fn name_field(id: &str, typed: Option<&str>, language: Language) -> Markup {
     html! {
-        label for=(id) { (language.pick("你的名字", "Your name")) }
+        label for=(id) { (language.pick("你的名字", "Your name", "あなたの名前")) }
         input id=(id) name="by" required maxlength="40" autocomplete="name" value=[typed];
     }
 }

@@ -51,13 +51,13 @@ pub(super) fn device_page(
 ) -> Markup {
     let path = format!("/devices/{}", segment(&device.id));
     let frame = Frame { title: &device.name, language, path: Some(&path), is_live: true };
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let main = html! {
         (freshness_banner(view, freshness, language))
         h1 { (device.name) " " small { (device.id) } }
         @if let Some(text) = service_text(view, device, language) { p { strong { (text) } } }
         table.points {
-            thead { tr { th { (t("数据", "Point")) } th { (t("数值", "Value")) } th { (t("读取时间", "Read at")) } } }
+            thead { tr { th { (t("数据", "Point", "データ")) } th { (t("数值", "Value", "値")) } th { (t("读取时间", "Read at", "読んだ時刻")) } } }
             tbody {
                 @for point in &device.points {
                     @let shown = Shown::of(point, freshness);
@@ -67,9 +67,9 @@ pub(super) fn device_page(
                             @match &shown {
                                 Shown::Known(value) => (value_text(point, *value, language)),
                                 Shown::Unknown { why, last } => {
-                                    strong { (t("未知", "Unknown")) } ": " (words::quality(why, language))
+                                    strong { (t("未知", "Unknown", "わかりません")) } ": " (words::quality(why, language))
                                     @if let Some((value, _)) = last {
-                                        " (" (t("上次 ", "last ")) (value_text(point, *value, language)) ")"
+                                        " (" (t("上次 ", "last ", "前回は ")) (value_text(point, *value, language)) ")"
                                     }
                                 }
                             }
@@ -79,7 +79,7 @@ pub(super) fn device_page(
                 }
             }
         }
-        p { a href={ (path) "/care?lang=" (language.code()) } { (t("维修 · 停用", "Maintenance · out of service")) } }
+        p { a href={ (path) "/care?lang=" (language.code()) } { (t("维修 · 停用", "Maintenance · out of service", "整備・使用停止にする")) } }
     };
     document(&frame, &home_link(language), &main)
 }

@@ -60,7 +60,7 @@ pub(super) fn document(frame: &Frame<'_>, header: &Markup, main: &Markup) -> Mar
                 header.top {
                     div.place { (header) }
                     @if let Some(path) = frame.path {
-                        nav.languages aria-label=(frame.language.pick("语言", "Language")) {
+                        nav.languages aria-label=(frame.language.pick("语言", "Language", "言語を選ぶ")) {
                             @for language in Language::ALL {
                                 @if language == frame.language {
                                     span aria-current="true" { (language.own_name()) }
@@ -79,23 +79,23 @@ pub(super) fn document(frame: &Frame<'_>, header: &Markup, main: &Markup) -> Mar
 
 /// The way back to the overview.
 pub(super) fn home_link(language: Language) -> Markup {
-    html! { a.back href={ "/?lang=" (language.code()) } { "← " (language.pick("全部设备", "All equipment")) } }
+    html! { a.back href={ "/?lang=" (language.code()) } { "← " (language.pick("全部设备", "All equipment", "すべての機器")) } }
 }
 
 /// Says so where the figures of a page are not of the present.
 pub(super) fn freshness_banner(view: &StoreView, freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     html! {
         @match freshness {
             Freshness::Current => {}
             Freshness::Starting => p.banner role="alert" {
-                strong { (t("正在启动", "Starting")) }
-                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters."))
+                strong { (t("正在启动", "Starting", "起動しています")) }
+                " " (t("还没有数据，请稍等。一分钟后还是这样：打电话告诉总部。", "No data yet, please wait. If this stays for a minute, call headquarters.", "まだデータがありません。お待ちください。1 分たっても変わらないときは、本部に電話してください。"))
             }
             Freshness::Old => p.banner role="alert" {
-                strong { (t("画面已停止更新", "This page has stopped updating")) }
-                " " (t("最后更新：", "Last update: ")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". "))
-                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters."))
+                strong { (t("画面已停止更新", "This page has stopped updating", "画面の更新が止まっています")) }
+                " " (t("最后更新：", "Last update: ", "最後の更新：")) (figure::clock(view.at_ms, view.utc_offset_s)) (t("。", ". ", "。"))
+                (t("请直接看柜子上的温度，并打电话告诉总部。", "Read the displays on the cabinets and call headquarters.", "ケースの温度表示を直接見て、本部に電話してください。"))
             }
         }
     }

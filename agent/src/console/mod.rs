@@ -172,7 +172,7 @@ async fn care(
 }
 
 async fn missing(Reader(language): Reader) -> Response {
-    let title = language.pick("没有这个页面", "There is no such page");
+    let title = language.pick("没有这个页面", "There is no such page", "このページはありません");
     (StatusCode::NOT_FOUND, frame::notice(title, language)).into_response()
 }
 

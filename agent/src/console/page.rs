@@ -19,7 +19,11 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
         view.alarms.iter().partition(|alarm| is_quiet(alarm));
     let title = match open.len() {
         0 => view.name.clone(),
-        n => language.pick(format!("（{n} 个报警）{}", view.name), format!("({n} alarms) {}", view.name)),
+        n => language.pick(
+            format!("（{n} 个报警）{}", view.name),
+            format!("({n} alarms) {}", view.name),
+            format!("（警報 {n} 件）{}", view.name),
+        ),
     };
     let frame = Frame { title: &title, language, path: Some("/"), is_live: true };
     let header = html! {
@@ -33,7 +37,7 @@ pub(super) fn overview(view: &StoreView, freshness: Freshness, language: Languag
             (devices(view, freshness, language))
             @if !quiet.is_empty() {
                 section {
-                    h2 { (language.pick("不提醒的报警", "Alarms that are paused")) }
+                    h2 { (language.pick("不提醒的报警", "Alarms that are paused", "通知を止めている警報")) }
                     @for alarm in quiet { (alarm_page::panel(view, alarm, freshness, language)) }
                 }
             }
@@ -52,7 +56,7 @@ fn alarms(
     language: Language,
 ) -> Markup {
     html! {
-        section.alarms aria-label=(language.pick("报警", "Alarms")) {
+        section.alarms aria-label=(language.pick("报警", "Alarms", "警報")) {
             @for alarm in open { (alarm_page::panel(view, alarm, freshness, language)) }
             @if open.is_empty() && freshness == Freshness::Current { (calm(view, paused, language)) }
         }
@@ -68,9 +72,11 @@ fn calm(view: &StoreView, paused: usize, language: Language) -> Markup {
     let unseen = view.devices.iter().filter(is_unseen).count();
     let mut caveats = Vec::new();
     if unseen > 0 {
-        caveats.push(
-            language.pick(format!("看不到数据的设备：{unseen}"), format!("devices without data: {unseen}")),
-        );
+        caveats.push(language.pick(
+            format!("看不到数据的设备：{unseen}"),
+            format!("devices without data: {unseen}"),
+            format!("データのない機器：{unseen}"),
+        ));
     }
     let unwatched = view.devices.iter().filter(|d| matches!(d.service, "maintenance" | "out_of_service"));
     let unwatched = unwatched.count();
@@ -78,17 +84,22 @@ fn calm(view: &StoreView, paused: usize, language: Language) -> Markup {
         caveats.push(language.pick(
             format!("维修或停用的设备：{unwatched}"),
             format!("devices in maintenance or out of service: {unwatched}"),
+            format!("整備中・停止中の機器：{unwatched}"),
         ));
     }
     if paused > 0 {
-        caveats.push(language.pick(format!("不提醒的报警：{paused}"), format!("paused alarms: {paused}")));
+        caveats.push(language.pick(
+            format!("不提醒的报警：{paused}"),
+            format!("paused alarms: {paused}"),
+            format!("通知を止めている警報：{paused}"),
+        ));
     }
     html! {
         @if caveats.is_empty() {
-            p.calm { "✓ " (language.pick("没有报警", "No alarms")) }
+            p.calm { "✓ " (language.pick("没有报警", "No alarms", "警報はありません")) }
         } @else {
             p.calm.partly {
-                (language.pick("没有新的报警", "No new alarms"))
+                (language.pick("没有新的报警", "No new alarms", "新しい警報はありません"))
                 @for caveat in &caveats { " · " (caveat) }
             }
         }
@@ -110,7 +121,7 @@ fn devices(view: &StoreView, freshness: Freshness, language: Language) -> Markup
             }
             @if others.peek().is_some() {
                 section.class {
-                    h2 { (language.pick("其他", "Other")) }
+                    h2 { (language.pick("其他", "Other", "その他")) }
                     div.cards { @for device in others { (card(view, device, freshness, language)) } }
                 }
             }
@@ -119,7 +130,7 @@ fn devices(view: &StoreView, freshness: Freshness, language: Language) -> Markup
 }
 
 fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let figure = main_figure(device, freshness, language);
     let in_alarm =
         view.alarms.iter().any(|alarm| alarm.device == device.id && !is_quiet(alarm) && !has_returned(alarm));
@@ -127,15 +138,15 @@ fn card(view: &StoreView, device: &DeviceView, freshness: Freshness, language: L
         article.card.alarmed[in_alarm].unknown[matches!(figure, MainFigure::Unknown { .. })] {
             div.head {
                 h3 { a href={ "/devices/" (segment(&device.id)) "?lang=" (language.code()) } { (device.name) } }
-                @if in_alarm { p.flag { (t("报警", "Alarm")) } }
+                @if in_alarm { p.flag { (t("报警", "Alarm", "警報あり")) } }
             }
             @match &figure {
                 MainFigure::Known { number, unit } => p.figure { (number) @if !unit.is_empty() { small { " " (unit) } } },
                 MainFigure::Unknown { why, last } => {
-                    p.figure { (t("未知", "Unknown")) }
+                    p.figure { (t("未知", "Unknown", "わかりません")) }
                     p.hint { (words::quality(why, language)) }
                     @if let Some((text, at_ms)) = last {
-                        p.hint { (t("上次 ", "last ")) (text) ", " (figure::moment(*at_ms, view.at_ms, view.utc_offset_s, language)) }
+                        p.hint { (t("上次 ", "last ", "前回は ")) (text) ", " (figure::moment(*at_ms, view.at_ms, view.utc_offset_s, language)) }
                     }
                 }
             }
@@ -196,14 +207,14 @@ fn lit<'v>(device: &'v DeviceView, freshness: Freshness, language: Language) -> 
         },
         (on, all) => MainFigure::Known {
             number: format!("{on}/{all}"),
-            unit: language.pick("路开着", "circuits on").to_owned(),
+            unit: language.pick("路开着", "circuits on", "回路が点灯中").to_owned(),
         },
     }
 }
 
 /// What explains the figure. Says nothing about a point that is not known now.
 fn hints(device: &DeviceView, freshness: Freshness, language: Language) -> Vec<String> {
-    let t = |zh: &str, en: &str| language.pick(zh, en).to_owned();
+    let t = |zh: &str, en: &str, ja: &str| language.pick(zh, en, ja).to_owned();
     let shown = |name: &str| {
         let point = device.points.iter().find(|point| point.name == name)?;
         Some((point, Shown::of(point, freshness)))
@@ -211,13 +222,19 @@ fn hints(device: &DeviceView, freshness: Freshness, language: Language) -> Vec<S
     let is_set = |name: &str| shown(name).and_then(|(_, shown)| shown.is_set());
     let mut hints = Vec::new();
     match (is_set("defrost"), is_set("compressor")) {
-        (Some(true), _) => hints.push(t("正在化霜，短时升温正常", "Defrosting: warmer for a while")),
-        (_, Some(true)) => hints.push(t("压缩机在运行", "Compressor running")),
-        (_, Some(false)) => hints.push(t("压缩机停着", "Compressor at rest")),
+        (Some(true), _) => hints.push(t(
+            "正在化霜，短时升温正常",
+            "Defrosting: warmer for a while",
+            "霜取り中です。少しの間の温度上昇は正常です",
+        )),
+        (_, Some(true)) => hints.push(t("压缩机在运行", "Compressor running", "コンプレッサーは運転中です")),
+        (_, Some(false)) => {
+            hints.push(t("压缩机停着", "Compressor at rest", "コンプレッサーは停止しています"))
+        }
         (_, None) => {}
     }
     if is_set("door") == Some(true) {
-        hints.push(t("门开着", "Door open"));
+        hints.push(t("门开着", "Door open", "扉が開いています"));
     }
     for name in ["energy_total", "energy_import"] {
         if let Some((point, Shown::Known(value))) = shown(name) {
@@ -229,34 +246,34 @@ fn hints(device: &DeviceView, freshness: Freshness, language: Language) -> Vec<S
 }
 
 fn labels(labels: &[LabelView], language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     let wrong: Vec<&LabelView> = labels.iter().filter(|label| label.state != "refreshed").collect();
     let right = labels.len() - wrong.len();
     html! {
         @if !labels.is_empty() {
             section.labels {
-                h2 { (t("价签", "Shelf labels")) }
+                h2 { (t("价签", "Shelf labels", "電子棚札")) }
                 p {
                     strong { (right) " / " (labels.len()) } " "
-                    (t("个显示正确的价格", "show the right price"))
+                    (t("个显示正确的价格", "show the right price", "件が正しい価格を表示しています"))
                     @if wrong.is_empty() { " ✓" }
                 }
                 @if !wrong.is_empty() {
-                    p { (t("以下价签请看一眼，价格不对就先用手写价格：", "Please look at these; where the price is wrong, write it by hand for now:")) }
+                    p { (t("以下价签请看一眼，价格不对就先用手写价格：", "Please look at these; where the price is wrong, write it by hand for now:", "次の棚札を見てください。価格が違うときは、手書きの値札を付けてください：")) }
                     table {
                         thead { tr {
-                            th { (t("商品", "Item")) } th { (t("应显示", "Should show")) }
-                            th { (t("状态", "State")) } th { (t("价签", "Label")) }
+                            th { (t("商品", "Item", "商品の名前")) } th { (t("应显示", "Should show", "表示する価格")) }
+                            th { (t("状态", "State", "いまの状態")) } th { (t("价签", "Label", "棚札の番号")) }
                         } }
                         tbody { @for label in wrong.iter().take(LABELS_LISTED_MAX) { tr {
                             td { @if label.name.is_empty() { (label.item) } @else { (label.name) } }
-                            td { @if label.price.is_empty() { (t("还没有价格", "no price yet")) } @else { strong { (label.price) } } }
+                            td { @if label.price.is_empty() { (t("还没有价格", "no price yet", "価格はまだありません")) } @else { strong { (label.price) } } }
                             td { (words::label_state(label.state, language)) }
                             td { (label.label) }
                         } } }
                     }
                     @if wrong.len() > LABELS_LISTED_MAX {
-                        p { (t("还有 ", "and ")) (wrong.len() - LABELS_LISTED_MAX) (t(" 个", " more")) }
+                        p { (t("还有 ", "and ", "あと ")) (wrong.len() - LABELS_LISTED_MAX) (t(" 个", " more", " 件あります")) }
                     }
                 }
             }
@@ -265,19 +282,19 @@ fn labels(labels: &[LabelView], language: Language) -> Markup {
 }
 
 fn headquarters(view: &StoreView, language: Language) -> Markup {
-    let t = |zh, en| language.pick(zh, en);
+    let t = |zh, en, ja| language.pick(zh, en, ja);
     html! {
         section.headquarters.offline[!view.hq_online] {
-            h2 { (t("总部", "Headquarters")) }
+            h2 { (t("总部", "Headquarters", "本部との接続")) }
             @if view.hq_online {
-                p { (t("已连接", "Connected")) }
+                p { (t("已连接", "Connected", "つながっています")) }
             } @else {
-                p { strong { (t("连接断开", "Not connected")) } " "
+                p { strong { (t("连接断开", "Not connected", "つながっていません")) } " "
                     (t("店里的监控和价格照常工作，数据已保存，恢复后自动补传。报修请打电话。",
-                       "Watching and prices go on as usual; data is kept and sent later. For repairs, telephone.")) }
+                       "Watching and prices go on as usual; data is kept and sent later. For repairs, telephone.", "店内の監視と価格はいつもどおり動いています。データは保存し、後で送ります。修理は電話で頼んでください。")) }
             }
             @if view.outbox_pending > 0 {
-                p { (t("等待发送的消息：", "Messages waiting: ")) (view.outbox_pending) }
+                p { (t("等待发送的消息：", "Messages waiting: ", "送信待ちのメッセージ：")) (view.outbox_pending) }
             }
         }
     }

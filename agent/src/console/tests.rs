@@ -136,6 +136,14 @@ async fn the_overview_says_what_is_wrong_in_both_languages() {
     for text in ["lang=\"en\"", "2号冰柜 is too warm", "Check that the door is shut", "Not connected"] {
         assert!(en.contains(text), "{text} is missing in {en}");
     }
+    let ja = page(store(), "/?lang=ja").await;
+    for text in ["lang=\"ja\"", "2号冰柜 の温度が高すぎます", "扉が閉まっているか", "つながっていません"]
+    {
+        assert!(ja.contains(text), "{text} is missing in {ja}");
+    }
+    for text in ["is too warm", "太热了", "Not connected", "连接断开"] {
+        assert!(!ja.contains(text), "{text} has no place in {ja}");
+    }
 }
 
 #[tokio::test]

@@ -14,12 +14,13 @@ pub fn number(value: f64, decimals: usize) -> String {
 }
 
 /// A quantity as number and unit, each in the form staff know: temperatures with one decimal, power
-/// from 1 kW on in kilowatts. `symbol` as [`storewarden_rules::Unit::symbol`] writes it.
+/// from 1 kW on in kilowatts, counts whole. `symbol` as [`storewarden_rules::Unit::symbol`] writes it.
 pub fn quantity(value: f64, symbol: &str) -> (String, String) {
     match symbol {
         "W" if value.abs() >= 1000.0 => (number(value / 1000.0, 2), "kW".to_owned()),
         "W" | "code" | "min" => (number(value, 0), if symbol == "code" { "" } else { symbol }.to_owned()),
-        "1" => (number(value, 1), String::new()),
+        "1" => (number(value, usize::from(value.fract() != 0.0)), String::new()),
+        "K/min" => (number(value, 2), symbol.to_owned()),
         _ => (number(value, 1), symbol.to_owned()),
     }
 }
@@ -36,12 +37,16 @@ pub fn span(ms: i64, language: Language) -> String {
     let minutes = ms.max(0) / 60_000;
     let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
     match (days, hours, minutes) {
-        (0, 0, 0) => language.pick("不到 1 分钟", "less than a minute").to_owned(),
-        (0, 0, m) => language.pick(format!("{m} 分钟"), format!("{m} min")),
-        (0, h, 0) => language.pick(format!("{h} 小时"), format!("{h} h")),
-        (0, h, m) => language.pick(format!("{h} 小时 {m} 分钟"), format!("{h} h {m} min")),
-        (d, 0, _) => language.pick(format!("{d} 天"), format!("{d} d")),
-        (d, h, _) => language.pick(format!("{d} 天 {h} 小时"), format!("{d} d {h} h")),
+        (0, 0, 0) => language.pick("不到 1 分钟", "less than a minute", "1 分未満").to_owned(),
+        (0, 0, m) => language.pick(format!("{m} 分钟"), format!("{m} min"), format!("{m} 分")),
+        (0, h, 0) => language.pick(format!("{h} 小时"), format!("{h} h"), format!("{h} 時間")),
+        (0, h, m) => {
+            language.pick(format!("{h} 小时 {m} 分钟"), format!("{h} h {m} min"), format!("{h} 時間 {m} 分"))
+        }
+        (d, 0, _) => language.pick(format!("{d} 天"), format!("{d} d"), format!("{d} 日")),
+        (d, h, _) => {
+            language.pick(format!("{d} 天 {h} 小时"), format!("{d} d {h} h"), format!("{d} 日 {h} 時間"))
+        }
     }
 }
 
@@ -51,8 +56,11 @@ pub fn moment(at_ms: i64, now_ms: i64, utc_offset_s: i32, language: Language) ->
     let (Some(at), Some(now)) = (local(at_ms, utc_offset_s), local(now_ms, utc_offset_s)) else {
         return "—".to_owned();
     };
-    let form =
-        if at.date() == now.date() { "%H:%M" } else { language.pick("%-m月%-d日 %H:%M", "%-d %b %H:%M") };
+    let form = if at.date() == now.date() {
+        "%H:%M"
+    } else {
+        language.pick("%-m月%-d日 %H:%M", "%-d %b %H:%M", "%-m月%-d日 %H:%M")
+    };
     at.format(form).to_string()
 }
 
@@ -77,6 +85,9 @@ mod tests {
         assert_eq!(quantity_text(-0.04, "°C"), "0.0 °C");
         assert_eq!(quantity_text(4.25, "°C"), "4.2 °C");
         assert_eq!(quantity_text(999.6, "W"), "1000 W");
+        assert_eq!(quantity_text(0.25, "K/min"), "0.25 K/min");
+        assert_eq!(quantity_text(-1.5, "K"), "−1.5 K");
+        assert_eq!(quantity_text(12.0, "1"), "12");
         assert_eq!(quantity_text(12_340.0, "W"), "12.34 kW");
         assert_eq!(quantity_text(-1500.0, "W"), "−1.50 kW");
     }
@@ -90,6 +101,7 @@ mod tests {
         assert_eq!(span(65 * min, Language::En), "1 h 5 min");
         assert_eq!(span(120 * min, Language::En), "2 h");
         assert_eq!(span(26 * 60 * min + min, Language::Zh), "1 天 2 小时");
+        assert_eq!(span(26 * 60 * min + min, Language::Ja), "1 日 2 時間");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Words for people: what staff read on the console, and the technical text that logs and headquarters
-//! read. Chinese and English.
+//! read. Chinese, English and Japanese.
 //!
 //! Every text is chosen by [`Language::pick`], which asks for all languages at once: a further language
 //! is a further argument, and whatever lacks it does not compile.
@@ -19,25 +19,27 @@ pub enum Language {
     Zh,
     /// English.
     En,
+    /// Japanese.
+    Ja,
 }
 
 impl Language {
     /// All of them, for the language links.
-    pub const ALL: [Self; 2] = [Self::Zh, Self::En];
+    pub const ALL: [Self; 3] = [Self::Zh, Self::En, Self::Ja];
 
     /// As written in the config and in `?lang=`.
     pub fn code(self) -> &'static str {
-        self.pick("zh", "en")
+        self.pick("zh", "en", "ja")
     }
 
     /// As written in the `lang` attribute of a page (BCP 47).
     pub fn tag(self) -> &'static str {
-        self.pick("zh-CN", "en")
+        self.pick("zh-CN", "en", "ja")
     }
 
     /// Its own name, in itself.
     pub fn own_name(self) -> &'static str {
-        self.pick("中文", "English")
+        self.pick("中文", "English", "日本語")
     }
 
     /// The language of that code or BCP 47 tag; only the primary subtag counts.
@@ -66,10 +68,11 @@ impl Language {
     }
 
     /// The text of this language.
-    pub fn pick<T>(self, zh: T, en: T) -> T {
+    pub fn pick<T>(self, zh: T, en: T, ja: T) -> T {
         match self {
             Self::Zh => zh,
             Self::En => en,
+            Self::Ja => ja,
         }
     }
 }
@@ -84,6 +87,7 @@ mod tests {
             ("zh-CN,zh;q=0.9,en;q=0.8", Some(Language::Zh)),
             ("en-GB,en;q=0.9,zh;q=0.5", Some(Language::En)),
             ("en;q=0.3, zh-TW;q=0.7", Some(Language::Zh)),
+            ("ja-JP,ja;q=0.9,en;q=0.8", Some(Language::Ja)),
             ("fr, de;q=0.9", None),
             ("zh;q=0", None),
             ("en;q=nonsense", None),

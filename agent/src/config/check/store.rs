@@ -106,10 +106,11 @@ impl Check {
         let language = match console.language.as_ref().map(|l| (l.get_ref().as_str(), l.span())) {
             None | Some(("zh", _)) => Language::Zh,
             Some(("en", _)) => Language::En,
+            Some(("ja", _)) => Language::Ja,
             Some((other, at)) => {
                 self.fault(
                     &at,
-                    format!("console.language `{other}` is not there yet; write \"zh\" or \"en\""),
+                    format!("console.language `{other}` is unknown; write \"zh\", \"en\" or \"ja\""),
                 );
                 Language::Zh
             }

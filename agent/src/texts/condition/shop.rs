@@ -1,0 +1,146 @@
+//! The shop as a whole: its power, lights, alarms, inspections and own rules.
+
+use super::StaffText;
+use crate::texts::Language;
+
+pub(super) fn demand_high(language: Language) -> StaffText {
+    language.pick(
+            StaffText {
+                what: "用电太多",
+                now: "先关掉可以不用的电器，空调调高几度；冰柜和冷藏柜不要关。",
+                steps: &[
+                    "关掉可以不用的电器：电热水壶、微波炉、不需要的灯。",
+                    "空调制冷调高几度（制热调低几度）。",
+                    "冰柜和冷藏柜不要关。",
+                    "15 分钟后还在报警：打电话告诉总部。",
+                ],
+            },
+            StaffText {
+                what: "is using too much power",
+                now: "Switch off what is not needed and turn the air conditioning down. Never switch off fridges or freezers.",
+                steps: &[
+                    "Switch off what is not needed: kettle, microwave, spare lights.",
+                    "Turn the air conditioning down a few degrees.",
+                    "Never switch off fridges or freezers.",
+                    "Still here after 15 minutes: call headquarters.",
+                ],
+            },
+            StaffText { what: "の電気の使いすぎです", now: "不要な電気製品を切り、エアコンの設定をゆるめてください。冷蔵・冷凍ケースは切らないでください。", steps: &["不要なものを切る：湯沸かし器、電子レンジ、不要な照明。", "エアコンの冷房を数度上げる（暖房なら下げる）。", "冷蔵・冷凍ケースは切らないでください。", "15 分たっても続くとき：本部に電話してください。"] },
+        )
+}
+
+pub(super) fn light_dark(language: Language) -> StaffText {
+    language.pick(
+            StaffText {
+                what: "该亮没亮",
+                now: "去看灯亮不亮；不亮就看墙上开关和配电箱，不要自己拆灯。",
+                steps: &[
+                    "去看灯亮不亮。",
+                    "不亮：看墙上的开关是否关了，配电箱里有没有跳闸的开关。",
+                    "不要自己拆灯，也不要反复合闸。",
+                    "还是不亮：白天报修；门口或店里太暗不安全，马上打电话。",
+                ],
+            },
+            StaffText {
+                what: "should be on but is dark",
+                now: "Look whether it is lit. If not, check the wall switch and the breaker box. Do not open the lamp.",
+                steps: &[
+                    "Look whether it is lit.",
+                    "If not: is the wall switch off, or a breaker in the breaker box down?",
+                    "Do not open the lamp, and do not reset a breaker twice.",
+                    "Still dark: report it in the day. If the entrance or the shop is too dark to be safe, call at once.",
+                ],
+            },
+            StaffText { what: "が点灯していません", now: "点灯しているか見てください。消えていたら壁のスイッチと分電盤を見ます。照明は分解しないでください。", steps: &["点灯しているか見てください。", "消えているとき：壁のスイッチが切れていないか、ブレーカーが落ちていないか見てください。", "照明を分解しないでください。ブレーカーを何度も入れ直さないでください。", "まだ消えているとき：昼間に修理を頼んでください。入口や店内が暗くて危ないときは、すぐに電話してください。"] },
+        )
+}
+
+pub(super) fn flood(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "报警太多",
+            now: "先看标着“紧急”的；停电或跳闸先处理。",
+            steps: &[
+                "看是不是停电或跳闸，是就先处理这个。",
+                "没有停电：从“紧急”的开始，一个一个处理。",
+                "忙不过来：打电话告诉总部。",
+            ],
+        },
+        StaffText {
+            what: "has too many alarms at once",
+            now: "Begin with those marked urgent. Power first.",
+            steps: &[
+                "Look whether the power is out or a breaker is down; see to that first.",
+                "Power is there: begin with the urgent ones, one after the other.",
+                "Too many for you: call headquarters.",
+            ],
+        },
+        StaffText {
+            what: "で警報が多すぎます",
+            now: "「至急」のものから対応してください。停電なら電気が先です。",
+            steps: &[
+                "停電か、ブレーカーが落ちていないか見て、それを先に直してください。",
+                "電気が来ているとき：「至急」のものから一つずつ対応してください。",
+                "手が足りないとき：本部に電話してください。",
+            ],
+        },
+    )
+}
+
+pub(super) fn inspection_due(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "该检查设备了",
+            now: "今天逐台检查设备，然后在这里点“已检查”。",
+            steps: &[
+                "逐台看：门关好没有，有没有结冰，显示几度。",
+                "看散热口有没有灰尘或被挡住。",
+                "检查完，在这里写上名字，点“已检查”。",
+            ],
+        },
+        StaffText {
+            what: "has equipment due for a check",
+            now: "Check each cabinet today, then press “I have checked” here.",
+            steps: &[
+                "Look at each cabinet: does its door close, is there ice, what does it show?",
+                "Look whether vents are dusty or blocked.",
+                "Then give your name here and press “I have checked”.",
+            ],
+        },
+        StaffText {
+            what: "の機器を点検する時期です",
+            now: "今日、機器を一台ずつ点検し、ここで「点検しました」を押してください。",
+            steps: &[
+                "一台ずつ見てください：扉は閉まるか、氷はないか、表示は何度か。",
+                "放熱口にほこりやふさぐ物がないか見てください。",
+                "終わったら、ここに名前を書いて「点検しました」を押してください。",
+            ],
+        },
+    )
+}
+
+pub(super) fn user_rule(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "符合店里设定的报警规则",
+            now: "去看一下这台设备，并告诉店长。",
+            steps: &["去看一下这台设备，和平时有什么不一样。", "告诉店长；拿不准就打电话报修。"],
+        },
+        StaffText {
+            what: "meets an alarm rule of your own",
+            now: "Go and look at it, and tell the manager.",
+            steps: &[
+                "Go and look at it: what is not as usual?",
+                "Tell the manager. If in doubt, call for repair.",
+            ],
+        },
+        StaffText {
+            what: "が店舗や本部の決めた警報ルールに当てはまりました",
+            now: "機器を見て、店長に知らせてください。",
+            steps: &[
+                "機器を見て、いつもと違うところを探してください。",
+                "店長に知らせてください。迷ったら修理を電話で頼んでください。",
+            ],
+        },
+    )
+}
