@@ -48,6 +48,12 @@ impl Class {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
+    /// The class of that name, of equipment or of what equipment hangs on.
+    pub fn of_anything(name: &str) -> Option<Self> {
+        let parts = [Self::Line, Self::Circuit, Self::Store];
+        Self::ALL.into_iter().chain(parts).find(|class| class.name() == name)
+    }
+
     /// Whether it keeps goods cold.
     pub fn is_refrigeration(self) -> bool {
         matches!(self, Self::Chiller | Self::Freezer | Self::ColdRoom)

@@ -138,7 +138,7 @@ struct Text {
 impl Text {
     fn of(view: &StoreView, alarm: &AlarmView, language: Language) -> Self {
         let device = view.devices.iter().find(|device| device.id == alarm.device);
-        let class = device.and_then(|device| Class::from_name(device.class));
+        let class = device.and_then(|device| Class::of_anything(device.class));
         match Condition::from_name(alarm.condition) {
             Some(condition) => {
                 let text = condition::staff(condition, class, language);
