@@ -128,7 +128,7 @@ pub(super) fn no_such_alarm(language: Language) -> Markup {
     )
 }
 
-/// The texts of an alarm; a condition this page does not know is shown under its own name.
+/// The texts of an alarm; a condition without texts of its own is shown under its name.
 struct Text {
     what: &'static str,
     now: Option<&'static str>,
@@ -146,7 +146,11 @@ impl Text {
                 let now = (alarm.state == "active_unacknowledged").then_some(text.now);
                 Self { what: text.what, now, steps: text.steps }
             }
-            None => Self { what: alarm.condition, now: None, steps: &[] },
+            // A rule of the chain or the store: its name, and what is to be done about any of them.
+            None => {
+                let text = condition::staff(Condition::User(0), class, language);
+                Self { what: alarm.condition, now: Some(text.now), steps: text.steps }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An air probe that cannot be believed.
 
-use crate::cabinet::{Frame, Scene};
+use crate::cabinet::{Frame, Phase, Scene};
 use crate::diagnosis::Symptoms;
 use crate::{BadReason, Cause, Change, Class, Evidence, Millis, Mono, Now, Quantity, Sample, Utc};
 
@@ -253,7 +253,7 @@ impl Probe {
 
     /// Compares the two probes while the machine rests.
     fn compare(&mut self, frame: &Frame, scene: &Scene) {
-        let rests = frame.running.is_some_and(|share| share < 0.02) && scene.phase.is_cooling();
+        let rests = frame.running.is_some_and(|share| share < 0.02) && scene.phase == Phase::Cooling;
         self.rested = if rests { self.rested + frame.minutes() } else { 0.0 };
         let (Some(air), Some(evaporator)) = (frame.air, frame.evaporator) else { return };
         if self.rested < REST_MIN {
