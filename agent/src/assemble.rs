@@ -4,8 +4,7 @@
 use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
 use storewarden_drivers::profile::{Pace, Point};
-use storewarden_rules::cabinet::{CabinetConfig, CabinetPoints};
-use storewarden_rules::detect::Direction;
+use storewarden_rules::cabinet::CabinetPoints;
 use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
@@ -167,9 +166,7 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
     let at = |index: usize| PointId(names.device(id).first_point + next_id(index));
     let vital = device.vital().map(at);
     site.add_rule(id, Rule::NoResponse { vital, config: device.no_response })?;
-    let air = vital.filter(|_| !device.temperature_limits.is_empty());
-    if let (Some(air), Some(config)) = (air, CabinetConfig::for_class(device.class)) {
-        let limit = |direction| device.temperature_limits.iter().find(|limit| limit.direction == direction);
+    if let (Some(air), Some(cabinet)) = (vital, &device.cabinet) {
         let points = CabinetPoints {
             air,
             evaporator: point("defrost_temperature"),
@@ -181,13 +178,8 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
             defrost: point("defrost"),
             door: point("door"),
         };
-        let config = CabinetConfig {
-            high: limit(Direction::High).copied(),
-            low: limit(Direction::Low).copied(),
-            ..config
-        };
-        site.add_rule(id, Rule::Cabinet { points, config })?;
-    } else if let Some(air) = air {
+        site.add_rule(id, Rule::Cabinet { points, config: cabinet.config })?;
+    } else if let Some(air) = vital {
         for config in &device.temperature_limits {
             site.add_rule(id, Rule::TemperatureLimit { air, defrost: point("defrost"), config: *config })?;
         }

@@ -39,6 +39,11 @@ impl Faults {
         let span = error.span().unwrap_or(0..0);
         self.add(span, error.message().trim().to_owned());
     }
+    /// Where `span` is, as `store.toml:45`: the file's name and the line.
+    pub fn place(&self, span: &Range<usize>) -> String {
+        let name = self.file.file_name().unwrap_or(self.file.as_os_str());
+        format!("{}:{}", name.display(), line_number(&self.text, span.start))
+    }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty()
@@ -58,8 +63,7 @@ impl fmt::Display for Faults {
             match fault.at {
                 None => writeln!(f, "{file}: {}", fault.message)?,
                 Some(at) => {
-                    let before = self.text.get(..at).unwrap_or(&self.text);
-                    let number = before.matches('\n').count() + 1;
+                    let number = line_number(&self.text, at);
                     let line = self.text.lines().nth(number - 1).unwrap_or("");
                     writeln!(f, "{file}:{number}: {}\n    {number} | {line}", fault.message)?;
                 }
@@ -70,3 +74,7 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+fn line_number(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}

@@ -9,6 +9,11 @@ use toml::Spanned;
 /// A value that remembers where in the file it stood.
 pub type At<T> = Spanned<T>;
 
+/// Settings of one rule.
+pub type Table = BTreeMap<At<String>, At<toml::Value>>;
+/// Settings of the rules of a cabinet.
+pub type Rules = BTreeMap<At<String>, Table>;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -140,6 +145,8 @@ pub struct Device {
     pub deadband: BTreeMap<At<String>, At<f64>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
+    #[serde(default)]
+    pub rules: Rules,
     pub no_response: Option<NoResponse>,
     pub demand: Option<Demand>,
 }

@@ -3,6 +3,7 @@
 mod check;
 mod fault;
 mod file;
+pub mod settings;
 
 pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
@@ -10,6 +11,7 @@ pub use fault::Faults;
 use crate::price::PriceKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
 use storewarden_drivers::profile::{Pace, Profile};
+use storewarden_rules::cabinet::CabinetConfig;
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::schedule::LightScheduleConfig;
 use storewarden_rules::{Class, Millis, PointId};
@@ -161,6 +164,25 @@ pub enum Place {
     },
 }
 
+/// The rules of a cabinet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CabinetRules {
+    /// Every setting.
+    pub config: CabinetConfig,
+    /// Where a value comes from that is not the class's own, as `store.toml:45`, by rule and key.
+    pub origins: BTreeMap<(&'static str, &'static str), String>,
+}
+
+impl CabinetRules {
+    /// What the class brings by itself; none for what is no cabinet.
+    pub fn for_class(class: Class) -> Option<Self> {
+        Some(Self { config: CabinetConfig::for_class(class)?, origins: BTreeMap::new() })
+    }
+}
+
+/// The origin of a value that stands beside `temperature_high.limit` and moves with it.
+pub const FOLLOWS: &str = "follows temperature_high.limit";
+
 /// One piece of equipment.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -182,7 +204,9 @@ pub struct Device {
     pub safe: Option<Safe>,
     /// From which change on a value is reported, for each of the profile's points, in its unit.
     pub deadbands: Vec<f64>,
-    /// Rules over its air temperature.
+    /// The rules of a cabinet; none where it is no cabinet, or its air is not read.
+    pub cabinet: Option<CabinetRules>,
+    /// Rules over the air temperature of what is no cabinet.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.
     pub no_response: NoResponseConfig,
@@ -195,7 +219,11 @@ impl Device {
     /// judge. A controller that answers everything but the temperature has lost its cabinet.
     pub fn vital(&self) -> Option<usize> {
         let air = || self.profile.points.iter().position(|point| point.name == "air_temperature");
-        if self.temperature_limits.is_empty() { self.demand.map(|(index, _)| index) } else { air() }
+        if self.cabinet.is_some() || !self.temperature_limits.is_empty() {
+            air()
+        } else {
+            self.demand.map(|(index, _)| index)
+        }
     }
 
     /// The interval at which the points of this pace are read.
@@ -314,4 +342,8 @@ impl Config {
 
 fn read(path: &Path) -> Result<String, Faults> {
     std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))
+}
+
+fn written(span: Millis) -> String {
+    humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
 }

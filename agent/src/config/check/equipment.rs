@@ -2,8 +2,9 @@
 
 use super::Check;
 use crate::config::file::{self, At};
-use crate::config::{Device, EquipmentBroker, Place};
+use crate::config::{CabinetRules, Device, EquipmentBroker, Place};
 use crate::report::default_deadband;
+use std::ops::Range;
 use std::sync::Arc;
 use storewarden_drivers::profile::{Modbus, Profile, Profiles, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
@@ -137,7 +138,7 @@ impl Check {
         let safe = device.safe.as_ref().and_then(|safe| self.safe(&id, safe, &profile, &polls));
         let deadbands = self.deadbands(device, &profile);
         let (class, place) = (class?, place?);
-        let temperature_limits = self.temperature_limits(device, class, &profile);
+        let (cabinet, temperature_limits) = self.temperature_rules(device, class, &profile);
         let mut no_response = NoResponseConfig::default();
         if let Some(rule) = &device.no_response {
             no_response.delay = self.span_of_time(
@@ -159,6 +160,7 @@ impl Check {
             timeout,
             safe,
             deadbands,
+            cabinet,
             temperature_limits,
             no_response,
             demand,
@@ -308,50 +310,96 @@ impl Check {
         profile.points.iter().map(|p| own(&p.name).unwrap_or_else(|| default_deadband(p.unit))).collect()
     }
 
-    fn temperature_limits(
+    /// The rules of a cabinet, or the limits of what is none.
+    fn temperature_rules(
         &mut self,
         device: &file::Device,
         class: Class,
         profile: &Profile,
-    ) -> Vec<TemperatureLimitConfig> {
+    ) -> (Option<CabinetRules>, Vec<TemperatureLimitConfig>) {
         let id = device.id.get_ref();
-        for rule in [&device.temperature_high, &device.temperature_low].into_iter().flatten() {
-            if profile.point("air_temperature").is_none() {
-                let message = format!(
-                    "device `{id}`: profile {} has no air_temperature to limit; remove the rule",
-                    profile.id
-                );
-                self.fault(&rule.limit.span(), message);
-            }
+        let whose = format!("device `{id}`");
+        let has_air = profile.point("air_temperature").is_some();
+        let written = [
+            ("temperature_high", Direction::High, &device.temperature_high),
+            ("temperature_low", Direction::Low, &device.temperature_low),
+        ];
+        let by_class = self.classes.get(class.name()).cloned();
+        for rule in written.iter().filter_map(|(.., rule)| rule.as_ref()).filter(|_| !has_air) {
+            let message =
+                format!("{whose}: profile {} has no air_temperature to limit; remove the rule", profile.id);
+            self.fault(&rule.limit.span(), message);
         }
-        let by_class = TemperatureLimitConfig::for_class(class);
-        if by_class.is_some() && device.points.is_some() && profile.point("air_temperature").is_none() {
+        if by_class.is_some() && device.points.is_some() && !has_air {
             let message = format!(
-                "device `{id}`: a {} without its air_temperature is not watched; add it to `points`",
+                "{whose}: a {} without its air_temperature is not watched; add it to `points`",
                 class.name()
             );
             self.fault(&device.id.span(), message);
         }
-        let high = match &device.temperature_high {
-            Some(rule) => {
-                Some(self.temperature_limit(id, "temperature_high", rule, Direction::High, by_class))
+        let usual = by_class.as_ref().and_then(|class| class.config.high);
+        let mut limits = Vec::new();
+        for (name, direction, rule) in &written {
+            let limit = rule.as_ref().map(|rule| self.temperature_limit(id, name, rule, *direction, usual));
+            limits.extend(limit);
+        }
+        let Some(class_rules) = by_class.filter(|_| has_air) else {
+            if let Some((rule, _)) = device.rules.iter().next() {
+                let message = format!(
+                    "{whose}: only a cabinet whose air_temperature is read has these rules; remove them"
+                );
+                self.fault(&rule.span(), message);
             }
-            None => by_class.filter(|_| profile.point("air_temperature").is_some()),
+            if let ([high, low], Some(rule)) = (limits.as_slice(), &device.temperature_low) {
+                self.apart(&whose, &rule.limit.span(), high, low);
+            }
+            return (None, limits);
         };
-        let low = device
-            .temperature_low
-            .as_ref()
-            .map(|rule| self.temperature_limit(id, "temperature_low", rule, Direction::Low, by_class));
-        if let (Some(high), Some(low), Some(rule)) = (high, low, &device.temperature_low)
-            && high.limit - high.hysteresis <= low.limit + low.hysteresis
-        {
+        let mut cabinet = class_rules.clone();
+        for (name, direction, rule) in written {
+            let Some(rule) = rule else { continue };
+            let limit = limits.iter().find(|limit| limit.direction == direction).copied();
+            match direction {
+                Direction::High => cabinet.config.high = limit,
+                Direction::Low => cabinet.config.low = limit,
+            }
+            let given = [
+                ("limit", Some(rule.limit.span())),
+                ("hysteresis", rule.hysteresis.as_ref().map(At::span)),
+                ("delay", rule.delay.as_ref().map(At::span)),
+                ("delay_hold_off", rule.delay_hold_off.as_ref().map(At::span)),
+            ];
+            for (key, at) in given {
+                if let Some(at) = at {
+                    self.note(&mut cabinet, name, key, &at);
+                }
+            }
+            if let Some((other, _)) = device.rules.iter().find(|(other, _)| other.get_ref() == name) {
+                let message = format!("{whose}: {name} is there twice; write all of it under rules");
+                self.fault(&other.span(), message);
+            }
+        }
+        self.put_rules(&whose, class, &device.rules, &mut cabinet);
+        let at = device.temperature_low.as_ref().map_or(device.id.span(), |rule| rule.limit.span());
+        self.settle(&whose, &at, &class_rules, &mut cabinet);
+        (Some(cabinet), Vec::new())
+    }
+
+    /// An alarm of one limit must be able to clear before the other's is raised.
+    pub(super) fn apart(
+        &mut self,
+        whose: &str,
+        at: &Range<usize>,
+        high: &TemperatureLimitConfig,
+        low: &TemperatureLimitConfig,
+    ) {
+        if high.limit - high.hysteresis <= low.limit + low.hysteresis {
             let message = format!(
-                "device `{id}`: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
+                "{whose}: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
                 low.limit, high.limit, low.hysteresis, high.hysteresis
             );
-            self.fault(&rule.limit.span(), message);
+            self.fault(at, message);
         }
-        high.into_iter().chain(low).collect()
     }
 
     fn temperature_limit(

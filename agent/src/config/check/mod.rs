@@ -4,15 +4,17 @@ pub(super) mod bus;
 mod equipment;
 mod labels;
 mod lights;
+mod rules;
 mod store;
 
 use super::file::{At, File};
-use super::{Broker, Config, Faults};
+use super::{Broker, CabinetRules, Config, Faults, written};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use storewarden_drivers::profile::{Origin, Profile};
 use storewarden_proto::topic::is_valid_id;
-use storewarden_rules::{Millis, Unit};
+use storewarden_rules::{Class, Millis, Unit};
 
 pub(super) fn check(
     file: File,
@@ -21,7 +23,7 @@ pub(super) fn check(
     faults: Faults,
 ) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let mut check = Check { faults, base };
+    let mut check = Check { faults, base, classes: by_class() };
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
@@ -68,6 +70,13 @@ pub(super) fn check(
 struct Check {
     faults: Faults,
     base: PathBuf,
+    /// What each class of cabinet brings, by its name: the program's rules and those of the policy.
+    classes: BTreeMap<&'static str, CabinetRules>,
+}
+
+fn by_class() -> BTreeMap<&'static str, CabinetRules> {
+    let of = |class: Class| Some((class.name(), CabinetRules::for_class(class)?));
+    Class::ALL.into_iter().filter_map(of).collect()
 }
 
 impl Check {
@@ -216,10 +225,6 @@ impl Check {
             }
         }
     }
-}
-
-fn written(span: Millis) -> String {
-    humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
 }
 
 fn parse_broker(url: &str) -> Option<(bool, String, u16)> {
