@@ -124,6 +124,7 @@ pub fn assemble(
     interval: impl Fn(&Device, Pace) -> Option<Millis>,
 ) -> Result<Assembled, SiteFull> {
     let mut site = Box::new(Site::new());
+    site.set_policy(config.alarm_policy);
     let mut names = Names::default();
     for device in &config.devices {
         let of = |point: &Point| interval(device, point.pace).unwrap_or(device.interval(point.pace));

@@ -321,3 +321,105 @@ fn every_fault_is_told_at_once_in_the_order_of_the_file() {
     assert!(lines.len() >= 3, "{told}");
     assert!(lines.is_sorted(), "{told}");
 }
+
+/// A store with the policy `policy` beside it, and `rules` at its freezer.
+fn with_policy(policy: &str, rules: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
+    let rules = format!("limit = -18.0, delay = \"30m\" }}\n{rules}\n");
+    let text = good().replacen("limit = -18.0, delay = \"30m\" }\n", &rules, 1);
+    let text = format!("{text}\n[policy]\nfile = \"policy.toml\"\n");
+    Config::parse(&folder.path().join("store.toml"), &text).map_err(|faults| faults.to_string())
+}
+
+#[test]
+fn the_device_goes_before_the_policy_and_the_policy_before_the_class() {
+    let policy = "[class.freezer.door]\ndelay = \"5m\"\ninferred_delay = \"15m\"\n[class.freezer.rate]\nenabled = false\n[alarms]\nescalate_high = \"20m\"\nescalate_medium = \"never\"\nflood = false\n";
+    let config =
+        with_policy(policy, "[device.rules.door]\ndelay = \"8m\"\n[device.rules.capacity]\nloss = 0.2")
+            .unwrap();
+    let cabinet = config.devices[0].cabinet.as_ref().unwrap();
+    let door = cabinet.config.door.unwrap();
+    assert_eq!((door.delay.0, door.inferred_delay.0), (480_000, 900_000));
+    assert!(cabinet.config.rate.is_none());
+    assert_eq!(cabinet.config.capacity.unwrap().loss, 0.2_f32);
+    assert_eq!(cabinet.config.capacity.unwrap().learn_days, 3, "the class's own");
+    let origin = |rule, key| cabinet.origins.get(&(rule, key)).map_or("", String::as_str);
+    assert_eq!(origin("door", "inferred_delay"), "policy.toml:3");
+    assert!(origin("door", "delay").starts_with("store.toml:"), "{}", origin("door", "delay"));
+    assert_eq!(origin("capacity", "learn_days"), "");
+    assert_eq!(origin("rate", "enabled"), "policy.toml:5");
+    assert_eq!(config.alarm_policy.escalate_high.map(|span| span.0), Some(1_200_000));
+    assert_eq!((config.alarm_policy.escalate_medium, config.alarm_policy.has_flood), (None, false));
+    assert_eq!(config.alarm_policy.repair_max.map(|span| span.0), Some(86_400_000));
+
+    let again = with_policy(policy, "[device.rules.rate]\nlimit = 1").unwrap();
+    assert_eq!(again.devices[0].cabinet.as_ref().unwrap().config.rate.unwrap().limit, 1.0_f32);
+    let other = with_policy("", "").unwrap();
+    assert_ne!(other.digest, config.digest);
+}
+
+#[test]
+fn what_stands_beside_a_raised_limit_moves_with_it() {
+    let of = |policy: &str, rules: &str| {
+        let config = with_policy(policy, rules).unwrap();
+        let cabinet = config.devices[0].cabinet.as_ref().unwrap().config;
+        (cabinet.pre_alarm.map(|limit| limit.limit), cabinet.exposure.unwrap().limit)
+    };
+    // The store's own −18 °C is the class's pre-alarm, which would only say the same later.
+    assert_eq!(of("", ""), (None, -15.0));
+    let warmer = good().replacen("limit = -18.0", "limit = -12.0", 1);
+    let warmer = Config::parse(Path::new("store.toml"), &warmer).unwrap();
+    let warmer = warmer.devices[0].cabinet.as_ref().unwrap().config;
+    assert_eq!((warmer.pre_alarm.unwrap().limit, warmer.exposure.unwrap().limit), (-15.0, -12.0));
+    assert_eq!(of("[class.freezer.goods]\nlimit = -14\n", ""), (None, -14.0));
+    assert_eq!(of("", "[device.rules.pre_alarm]\nlimit = -20"), (Some(-20.0), -15.0));
+}
+
+#[test]
+fn faults_of_rules_name_the_file_the_line_and_what_to_write() {
+    for (policy, rules, said) in [
+        (
+            "[class.freezer.dor]\ndelay = \"5m\"",
+            "",
+            "policy.toml:1: class freezer: no rule `dor`; write one of",
+        ),
+        (
+            "[class.freezer.door]\nlag = \"5m\"",
+            "",
+            "policy.toml:2: class freezer: door has no `lag`; write enabled, delay",
+        ),
+        ("[class.meter.door]\ndelay = \"5m\"", "", "policy.toml:1: class `meter` has no such rules"),
+        (
+            "[class.freezer.door]\ndelay = 5",
+            "",
+            "policy.toml:2: class freezer: door.delay is a span of time as \"10m\"",
+        ),
+        (
+            "[class.freezer.rate]\nlimit = 900",
+            "",
+            "rate.limit 900 K/min is out of range; write 0.01 K/min to 20 K/min",
+        ),
+        ("[class.freezer.capacity]\nlearn_days = 1.5", "", "learn_days 1.5 d is out of range"),
+        (
+            "[class.freezer.temperature_low]\ndelay = \"5m\"",
+            "",
+            "a freezer has no usual temperature_low; write its `limit`",
+        ),
+        ("[alarms]\nescalate_high = \"5\"", "", "policy.toml:2: `5` is no span of time"),
+        ("[alarms]\nescalate = \"5m\"", "", "policy.toml:2: unknown field `escalate`"),
+        (
+            "",
+            "[device.rules.door]\ndelay = \"2days\"",
+            "device `freezer-1`: door.delay 2days is out of range; write 0s to 1day",
+        ),
+        ("", "[device.rules.door]", "`door` says nothing"),
+        ("", "[device.rules.temperature_high]\nlimit = -20", "temperature_high is there twice"),
+        ("", "[device.rules.pre_alarm]\nlimit = -17", "is not below temperature_high.limit"),
+        ("", "[device.rules.temperature_low]\nlimit = -18.6", "within each other's hysteresis"),
+        ("", "[device.rules.pre_alarm]\nlimit = -19\ndelay_hold_off = \"1m\"", "delay_hold_off is shorter"),
+    ] {
+        let told = with_policy(policy, rules).map(drop).expect_err(rules);
+        assert!(told.contains(said), "{policy} {rules}: {told} should say {said}");
+    }
+}

@@ -27,6 +27,7 @@ pub struct File {
     pub profiles: Profiles,
     #[serde(default)]
     pub console: Console,
+    pub policy: Option<PolicyFile>,
     #[serde(default)]
     pub price_key: Vec<PriceKey>,
     #[serde(default)]
@@ -100,6 +101,35 @@ pub struct PriceKey {
 #[serde(deny_unknown_fields)]
 pub struct Profiles {
     pub folder: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    pub file: At<String>,
+}
+
+/// The shape of the chain's policy, a file of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Settings by class and rule.
+    #[serde(default)]
+    pub class: BTreeMap<At<String>, Rules>,
+    #[serde(default)]
+    pub alarms: Alarms,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alarms {
+    pub escalate_high: Option<At<String>>,
+    pub escalate_medium: Option<At<String>>,
+    pub escalate_low: Option<At<String>>,
+    pub repair_max: Option<At<String>>,
+    pub inspection_interval: Option<At<String>>,
+    pub chatter_quiet: Option<At<String>>,
+    pub flood: Option<At<bool>>,
 }
 
 #[derive(Deserialize)]

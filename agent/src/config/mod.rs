@@ -20,6 +20,7 @@ use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
 use storewarden_drivers::profile::{Pace, Profile};
+use storewarden_rules::AlarmPolicy;
 use storewarden_rules::cabinet::CabinetConfig;
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::schedule::LightScheduleConfig;
@@ -28,10 +29,14 @@ use storewarden_rules::{Class, Millis, PointId};
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// SHA-256 of the file's bytes.
+    /// SHA-256 of the file's bytes, followed by those of the policy's if it names one.
     pub digest: [u8; 32],
     /// Which store this is.
     pub store: Store,
+    /// What the chain decided about alarms as such.
+    pub alarm_policy: AlarmPolicy,
+    /// Where a value of it comes from that is not the program's own, by key.
+    pub alarm_origins: BTreeMap<&'static str, String>,
     /// The journal's file and bounds.
     pub journal: Journal,
     /// After this long a reading is reported even if it did not change; 0: every reading is.
@@ -314,7 +319,7 @@ impl Config {
 
     fn parse_whatever_load(path: &Path, text: &str) -> Result<(Self, Faults), Faults> {
         let mut faults = Faults::new(path, text);
-        let digest = Sha256::digest(text).into();
+        let digest = Sha256::new_with_prefix(text);
         match toml::from_str(text) {
             Ok(file) => check::check(file, path, digest, faults),
             Err(error) => {

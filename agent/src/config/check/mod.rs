@@ -4,11 +4,13 @@ pub(super) mod bus;
 mod equipment;
 mod labels;
 mod lights;
+mod policy;
 mod rules;
 mod store;
 
 use super::file::{At, File};
 use super::{Broker, CabinetRules, Config, Faults, written};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,11 +21,12 @@ use storewarden_rules::{Class, Millis, Unit};
 pub(super) fn check(
     file: File,
     path: &Path,
-    digest: [u8; 32],
+    digest: Sha256,
     faults: Faults,
 ) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let mut check = Check { faults, base, classes: by_class() };
+    let mut check = Check { faults, base, classes: by_class(), digest };
+    let (alarm_policy, alarm_origins) = check.policy(file.policy.as_ref());
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
@@ -41,8 +44,10 @@ pub(super) fn check(
     match (store, console, check.faults.is_empty()) {
         (Some(store), Some(console), true) => {
             let config = Config {
-                digest,
+                digest: check.digest.clone().finalize().into(),
                 store,
+                alarm_policy,
+                alarm_origins,
                 journal,
                 heartbeat,
                 hq,
@@ -72,6 +77,8 @@ struct Check {
     base: PathBuf,
     /// What each class of cabinet brings, by its name: the program's rules and those of the policy.
     classes: BTreeMap<&'static str, CabinetRules>,
+    /// Of every byte that was read as configuration.
+    digest: Sha256,
 }
 
 fn by_class() -> BTreeMap<&'static str, CabinetRules> {

@@ -7,6 +7,7 @@ use crate::config::settings::{Kind, SECTIONS, Section, Setting, all_on};
 use crate::config::{CabinetRules, FOLLOWS};
 use std::ops::Range;
 use storewarden_rules::Class;
+use storewarden_rules::cabinet::CabinetConfig;
 
 impl Check {
     /// Puts `rules` over what `cabinet` has so far. `whose` begins each fault: device `x`, or class x.
@@ -39,41 +40,38 @@ impl Check {
         cabinet: &mut CabinetRules,
     ) {
         let named = |key: &str| table.iter().find(|(at, _)| at.get_ref() == key).map(|(at, _)| at.span());
-        match table.iter().find(|(key, _)| key.get_ref() == "enabled") {
-            Some((key, value)) => match value.get_ref() {
-                toml::Value::Boolean(false) => {
-                    (section.switch_off)(&mut cabinet.config);
-                    self.note(cabinet, section.name, "enabled", &key.span());
-                }
-                toml::Value::Boolean(true) => {}
-                _ => {
-                    let message = format!("{whose}: {}.enabled is true or false", section.name);
-                    self.fault(&value.span(), message);
-                }
-            },
-            None if table.is_empty() => {
-                let message =
-                    format!("{whose}: `{}` says nothing; write a setting or leave it out", section.name);
-                self.fault(&name.span(), message);
-            }
-            None => {}
+        if table.is_empty() {
+            let message =
+                format!("{whose}: `{}` says nothing; write a setting or leave it out", section.name);
+            self.fault(&name.span(), message);
         }
-        let switched_off =
-            cabinet.origins.contains_key(&(section.name, "enabled")) && !section.is_on(&cabinet.config);
-        let switched_on = table.iter().any(|(key, value)| {
-            key.get_ref() == "enabled" && matches!(value.get_ref(), toml::Value::Boolean(true))
-        });
-        if !section.is_on(&cabinet.config) && (switched_on || !switched_off) {
+        let enabled = table.iter().find(|(key, _)| key.get_ref() == "enabled");
+        let is_on = match enabled.map(|(_, value)| value.get_ref()) {
+            None => true,
+            Some(toml::Value::Boolean(is_on)) => *is_on,
+            Some(_) => {
+                let message = format!("{whose}: {}.enabled is true or false", section.name);
+                self.fault(&name.span(), message);
+                true
+            }
+        };
+        if !is_on {
+            (section.switch_off)(&mut cabinet.config);
+        } else if !section.is_on(&cabinet.config) {
+            let Some(all) = all_on(class) else { return };
             // A class leaves off only what has no usual limit.
-            if !switched_off && named("limit").is_none() {
+            let has_usual = CabinetConfig::for_class(class).is_some_and(|config| section.is_on(&config));
+            if !has_usual && named("limit").is_none() {
                 let message =
                     format!("{whose}: a {} has no usual {}; write its `limit`", class.name(), section.name);
                 self.fault(&name.span(), message);
                 return;
             }
-            if let Some(all) = all_on(class) {
-                (section.copy)(&all, &mut cabinet.config);
-            }
+            (section.copy)(&all, &mut cabinet.config);
+            cabinet.origins.retain(|(other, _), _| *other != section.name);
+        }
+        if let Some((key, _)) = enabled {
+            self.note(cabinet, section.name, "enabled", &key.span());
         }
         for (key, value) in table.iter().filter(|(key, _)| key.get_ref() != "enabled") {
             let Some(setting) = section.settings().find(|setting| setting.key == key.get_ref()) else {
@@ -166,7 +164,8 @@ impl Check {
         cabinet: &mut CabinetRules,
     ) {
         let config = &mut cabinet.config;
-        let is_given = |section: &'static str| cabinet.origins.contains_key(&(section, "limit"));
+        let is_given =
+            |section| cabinet.origins.get(&(section, "limit")).is_some_and(|origin| origin != FOLLOWS);
         if let Some(high) = config.high {
             // A cabinet for warmer goods than its class: what stands beside the limit moves with it.
             let up = class.config.high.map_or(0.0, |usual| high.limit - usual.limit).max(0.0);
