@@ -82,6 +82,9 @@ fn the_example_that_comes_with_the_documents_is_right() {
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(faults(&text), "");
     assert_eq!(faults(&good()), "");
+    let with_policy = text.replacen("#[policy]\n#file", "[policy]\nfile", 1);
+    let config = Config::parse(&path, &with_policy).unwrap();
+    assert_eq!(config.alarm_origins.len(), 7, "the policy was read");
 }
 
 /// Replaces `from` (which must be there) by `to` and expects a fault that says `said`, on the line that

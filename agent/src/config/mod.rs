@@ -174,9 +174,12 @@ pub enum Place {
 pub struct CabinetRules {
     /// Every setting.
     pub config: CabinetConfig,
-    /// Where a value comes from that is not the class's own, as `store.toml:45`, by rule and key.
-    pub origins: BTreeMap<(&'static str, &'static str), String>,
+    /// Where a value comes from that is not the class's own.
+    pub origins: Origins,
 }
+
+/// Where values were written, as `store.toml:45`, by rule and key; of the others there is none.
+pub type Origins = BTreeMap<(&'static str, &'static str), String>;
 
 impl CabinetRules {
     /// What the class brings by itself; none for what is no cabinet.
@@ -217,6 +220,8 @@ pub struct Device {
     pub no_response: NoResponseConfig,
     /// Contracted power, and the point that measures it (index into the profile's points).
     pub demand: Option<(usize, DemandConfig)>,
+    /// Where the settings of its rules were written, but for those of a cabinet.
+    pub origins: Origins,
 }
 
 impl Device {
@@ -273,6 +278,8 @@ pub struct Light {
     pub dark: LightDarkConfig,
     /// When it is on.
     pub schedule: LightScheduleConfig,
+    /// Where its settings were written.
+    pub origins: Origins,
 }
 
 /// A label gateway (eStation access point).
@@ -349,6 +356,7 @@ fn read(path: &Path) -> Result<String, Faults> {
     std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))
 }
 
-fn written(span: Millis) -> String {
+/// `span` as people write it.
+pub fn written(span: Millis) -> String {
     humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
 }

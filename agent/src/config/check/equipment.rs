@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::config::file::{self, At};
-use crate::config::{CabinetRules, Device, EquipmentBroker, Place};
+use crate::config::{CabinetRules, Device, EquipmentBroker, Origins, Place};
 use crate::report::default_deadband;
 use std::ops::Range;
 use std::sync::Arc;
@@ -149,6 +149,7 @@ impl Check {
             );
         }
         let demand = device.demand.as_ref().and_then(|demand| self.demand(&id, demand, &profile));
+        let origins = self.device_origins(device);
         let name = device.name.clone().unwrap_or_else(|| id.clone());
         Some(Device {
             id,
@@ -164,6 +165,7 @@ impl Check {
             temperature_limits,
             no_response,
             demand,
+            origins,
         })
     }
 
@@ -310,6 +312,27 @@ impl Check {
         profile.points.iter().map(|p| own(&p.name).unwrap_or_else(|| default_deadband(p.unit))).collect()
     }
 
+    fn device_origins(&self, device: &file::Device) -> Origins {
+        let mut keys = Vec::new();
+        for (name, rule) in
+            [("temperature_high", &device.temperature_high), ("temperature_low", &device.temperature_low)]
+        {
+            keys.extend(rule.iter().flat_map(|rule| limit_keys(name, rule)));
+        }
+        keys.extend(
+            device.no_response.as_ref().map(|rule| ("no_response", "delay", Some(rule.delay.span()))),
+        );
+        if let Some(demand) = &device.demand {
+            keys.extend([
+                ("demand", "point", demand.point.as_ref().map(At::span)),
+                ("demand", "limit_watts", Some(demand.limit_watts.span())),
+                ("demand", "window", demand.window.as_ref().map(At::span)),
+                ("demand", "hysteresis", demand.hysteresis.as_ref().map(At::span)),
+            ]);
+        }
+        self.origins(&keys)
+    }
+
     /// The rules of a cabinet, or the limits of what is none.
     fn temperature_rules(
         &mut self,
@@ -363,17 +386,7 @@ impl Check {
                 Direction::High => cabinet.config.high = limit,
                 Direction::Low => cabinet.config.low = limit,
             }
-            let given = [
-                ("limit", Some(rule.limit.span())),
-                ("hysteresis", rule.hysteresis.as_ref().map(At::span)),
-                ("delay", rule.delay.as_ref().map(At::span)),
-                ("delay_hold_off", rule.delay_hold_off.as_ref().map(At::span)),
-            ];
-            for (key, at) in given {
-                if let Some(at) = at {
-                    self.note(&mut cabinet, name, key, &at);
-                }
-            }
+            cabinet.origins.extend(self.origins(&limit_keys(name, rule)));
             if let Some((other, _)) = device.rules.iter().find(|(other, _)| other.get_ref() == name) {
                 let message = format!("{whose}: {name} is there twice; write all of it under rules");
                 self.fault(&other.span(), message);
@@ -480,4 +493,17 @@ impl Check {
         let window_min = u8::try_from(window.0 / 60_000).unwrap_or(60);
         Some((point?, DemandConfig { limit, hysteresis, window_min }))
     }
+}
+
+/// The keys of a limit and where they are.
+fn limit_keys(
+    name: &'static str,
+    rule: &file::TemperatureLimit,
+) -> [(&'static str, &'static str, Option<Range<usize>>); 4] {
+    [
+        (name, "limit", Some(rule.limit.span())),
+        (name, "hysteresis", rule.hysteresis.as_ref().map(At::span)),
+        (name, "delay", rule.delay.as_ref().map(At::span)),
+        (name, "delay_hold_off", rule.delay_hold_off.as_ref().map(At::span)),
+    ]
 }

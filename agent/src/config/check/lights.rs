@@ -98,7 +98,17 @@ impl Check {
             on_time_min: self.span_of_time(light.min_on.as_ref(), Millis::from_mins(5), Millis(0), hours),
         };
         let name = light.name.clone().unwrap_or_else(|| id.clone());
-        Some(Light { id: id.clone(), name, switch: switch?, power, dark, schedule })
+        let at = |value: &Option<At<String>>| value.as_ref().map(At::span);
+        let origins = self.origins(&[
+            ("light_dark", "delay", at(&light.dark_delay)),
+            ("light_dark", "watts_min", light.watts_min.as_ref().map(At::span)),
+            ("schedule", "before_sunset", at(&light.before_sunset)),
+            ("schedule", "after_sunrise", at(&light.after_sunrise)),
+            ("schedule", "open", at(&light.open)),
+            ("schedule", "close", at(&light.close)),
+            ("schedule", "min_on", at(&light.min_on)),
+        ]);
+        Some(Light { id: id.clone(), name, switch: switch?, power, dark, schedule, origins })
     }
 
     /// `device/point`, both of which must exist.

@@ -9,7 +9,7 @@ mod rules;
 mod store;
 
 use super::file::{At, File};
-use super::{Broker, CabinetRules, Config, Faults, written};
+use super::{Broker, CabinetRules, Config, Faults, Origins, written};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -89,6 +89,12 @@ fn by_class() -> BTreeMap<&'static str, CabinetRules> {
 impl Check {
     fn fault(&mut self, at: &Range<usize>, message: impl Into<String>) {
         self.faults.add(at.clone(), message);
+    }
+
+    /// Where each of these keys was written, if it was.
+    fn origins(&self, keys: &[(&'static str, &'static str, Option<Range<usize>>)]) -> Origins {
+        let written = keys.iter().filter_map(|(rule, key, at)| Some((*rule, *key, at.as_ref()?)));
+        written.map(|(rule, key, at)| ((rule, key), self.faults.place(at))).collect()
     }
 
     /// Ids that differ only in case are taken for one: people would mix them up, and so do gateways.

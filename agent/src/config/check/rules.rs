@@ -196,7 +196,7 @@ impl Check {
                 }
                 // It would say what the alarm says, later.
                 config.pre_alarm = None;
-                cabinet.origins.insert(("pre_alarm", "enabled"), FOLLOWS.into());
+                cabinet.origins.insert(("pre_alarm", "enabled"), "not below temperature_high.limit".into());
             }
             for section in follows {
                 cabinet.origins.insert((section, "limit"), FOLLOWS.into());
