@@ -5,7 +5,7 @@ use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
 use storewarden_drivers::profile::{Pace, Point};
 use storewarden_rules::cabinet::CabinetPoints;
-use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
+use storewarden_rules::{Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
 const STALE_POLLS: i64 = 3;
@@ -26,6 +26,8 @@ pub struct Assembled {
 pub struct Names {
     devices: Vec<DeviceName>,
     points: Vec<PointName>,
+    /// Names of the rules that the chain and the store wrote themselves, by their numbers.
+    user_rules: Vec<String>,
 }
 
 /// Names of one device.
@@ -74,7 +76,7 @@ impl Names {
             unit: *unit,
             deadband: 0.0,
         };
-        Self { devices: vec![device], points: points.iter().map(point).collect() }
+        Self { devices: vec![device], points: points.iter().map(point).collect(), user_rules: Vec::new() }
     }
     /// The device's names.
     pub fn device(&self, id: DeviceId) -> &DeviceName {
@@ -83,6 +85,20 @@ impl Names {
     /// The point's names.
     pub fn point(&self, id: PointId) -> &PointName {
         &self.points[usize::from(id.0)]
+    }
+    /// The name of a condition as it is written down: of a user's own rule its id.
+    pub fn condition(&self, condition: Condition) -> &str {
+        match condition {
+            Condition::User(number) => {
+                self.user_rules.get(usize::from(number)).map_or(condition.name(), String::as_str)
+            }
+            _ => condition.name(),
+        }
+    }
+    /// The condition that is written so.
+    pub fn find_condition(&self, name: &str) -> Option<Condition> {
+        let own = || (0..).zip(&self.user_rules).find(|(_, rule)| *rule == name);
+        Condition::from_name(name).or_else(|| own().map(|(number, _)| Condition::User(number)))
     }
     /// Every device in the order of the config, lights last.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
@@ -154,6 +170,15 @@ pub fn assemble(
     for (id, device) in (0..).map(DeviceId).zip(&config.devices) {
         if interval(device, Pace::Normal).is_some() {
             add_device_rules(&mut site, &names, id, device)?;
+        }
+    }
+    for (number, rule) in (0..).zip(&config.user_rules) {
+        names.user_rules.push(rule.id.clone());
+        for (device, program) in &rule.programs {
+            if interval(&config.devices[*device], Pace::Normal).is_some() {
+                let rule = Rule::Expression { number, program: *program, delay: rule.delay };
+                site.add_rule(DeviceId(next_id(*device)), rule)?;
+            }
         }
     }
     for light in &config.lights {

@@ -55,10 +55,10 @@ impl Value {
 
 /// Prints the rules of every device, or of the one named.
 pub fn print(config: &Config, only: Option<&str>, json: bool, out: &mut impl Write) -> Result<(), Failure> {
-    let devices = config
-        .devices
-        .iter()
-        .map(|device| (device.id.as_str(), device.name.as_str(), device.class.name(), device_rows(device)));
+    let devices = config.devices.iter().map(|device| {
+        let rows = device_rows(device).into_iter().chain(user_rows(config, device)).collect();
+        (device.id.as_str(), device.name.as_str(), device.class.name(), rows)
+    });
     let lights = config
         .lights
         .iter()
@@ -152,6 +152,21 @@ fn cabinet_rows(rows: &mut Vec<Row>, cabinet: &CabinetRules, class: &str) {
             }
         }
     }
+}
+
+fn user_rows(config: &Config, device: &Device) -> Vec<Row> {
+    let is_here = |index: &usize| config.devices[*index].id == device.id;
+    let here = config.user_rules.iter().filter(|rule| rule.programs.iter().any(|(index, _)| is_here(index)));
+    here.flat_map(|rule| {
+        let row = |key, value| Row { rule: rule.id.clone(), key, value, from: rule.origin.clone() };
+        [
+            row("when", Value::Text(rule.when.clone())),
+            // In the unit of what it compares.
+            row("hysteresis", Value::Number(Kind::Share, rule.hysteresis)),
+            row("delay", Value::Span(rule.delay)),
+        ]
+    })
+    .collect()
 }
 
 fn light_rows(light: &Light) -> Vec<Row> {

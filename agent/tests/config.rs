@@ -426,3 +426,76 @@ fn faults_of_rules_name_the_file_the_line_and_what_to_write() {
         assert!(told.contains(said), "{policy} {rules}: {told} should say {said}");
     }
 }
+
+const OWN: &str = r#"
+[[rule]]
+id = "milk-too-cold"
+device = "freezer-1"
+when = "air_temperature < -30.0 && !defrost"
+hysteresis = 0.5
+delay = "10m"
+"#;
+
+#[test]
+fn rules_of_the_store_and_of_the_chain_are_compiled_with_their_names() {
+    use storewarden::assemble::assemble;
+    use storewarden_rules::{Condition, DeviceId};
+    let policy = "[[rule]]\nid = \"any-freezer\"\nclass = \"freezer\"\nwhen = \"air_temperature > point(\\\"freezer-1/set_point\\\") + 9.0\"\n[[rule]]\nid = \"no-such-equipment\"\nclass = \"cold_room\"\nwhen = \"air_temperature > 9.0\"\n";
+    let config = with_policy(policy, OWN).unwrap();
+    let ids: Vec<_> = config.user_rules.iter().map(|rule| (rule.id.as_str(), rule.programs.len())).collect();
+    assert_eq!(ids, [("any-freezer", 1), ("no-such-equipment", 0), ("milk-too-cold", 1)]);
+    assert_eq!(config.user_rules[0].origin, "policy.toml:2");
+    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).unwrap();
+    let named = assembled.names.find_condition("milk-too-cold").unwrap();
+    assert_eq!(named, Condition::User(2));
+    assert_eq!(assembled.names.condition(named), "milk-too-cold");
+    assert!(assembled.site.watches(DeviceId(0), named) && !assembled.site.watches(DeviceId(1), named));
+    assert_eq!(assembled.names.find_condition("door_open"), Some(Condition::DoorOpen));
+    assert_eq!(assembled.names.find_condition("milk"), None);
+}
+
+#[test]
+fn faults_of_own_rules_name_the_file_the_line_and_what_to_write() {
+    for (policy, from, to, said) in [
+        (
+            "",
+            "air_temperature <",
+            "air <",
+            "rule `milk-too-cold` at device `freezer-1`: `freezer-1` reads no point `air`; it reads",
+        ),
+        (
+            "",
+            "freezer-1\"",
+            "freezer-9\"",
+            "rule `milk-too-cold`: there is no [[device]] with id `freezer-9`",
+        ),
+        ("", "air_temperature <", "point(\"x/y\") <", "there is no [[device]] with id `x`"),
+        ("", "milk-too-cold", "door_open", "has the name of a built-in one"),
+        ("", "device = ", "class = \"freezer\"\ndevice = ", "write either `device` or `class`"),
+        ("", "\"10m\"", "\"8days\"", "write 0s to 7days"),
+        ("", "0.5", "-0.5", "hysteresis is 0 or more"),
+        ("", " < -30.0", "", "rule `milk-too-cold` at device"),
+        (
+            "[[rule]]\nid = \"milk-too-cold\"\nclass = \"freezer\"\nwhen = \"door\"",
+            "",
+            "",
+            "rule `milk-too-cold` is there twice",
+        ),
+        (
+            "[[rule]]\nid = \"x\"\nclass = \"freezer\"\nwhen = \"dor\"",
+            "",
+            "",
+            "policy.toml:4: rule `x` at device `freezer-1`",
+        ),
+        (
+            "[[rule]]\nid = \"x\"\nclass = \"fridge\"\nwhen = \"door\"",
+            "",
+            "",
+            "policy.toml:3: rule `x`: unknown class `fridge`",
+        ),
+    ] {
+        let own = OWN.replacen(from, to, 1).replace("point(\"x/y\")", "point('x/y')");
+        let told = with_policy(policy, &own).map(drop).expect_err(to);
+        assert!(told.contains(said), "{policy} {own}: {told} should say {said}");
+    }
+}

@@ -34,14 +34,14 @@ impl Faults {
         faults.faults.push(Fault { file: 0, at: None, message: format!("cannot be read: {error}") });
         faults
     }
-    /// From here on faults are of `file`, which holds `text`, until [`Faults::close`].
+    /// From here on faults are of `file`, which holds `text`, until [`Faults::turn_to`].
     pub fn open(&mut self, file: &Path, text: &str) {
         self.files.push((file.to_owned(), text.to_owned()));
         self.current = self.files.len() - 1;
     }
-    /// From here on faults are of the first file again.
-    pub fn close(&mut self) {
-        self.current = 0;
+    /// From here on faults are of that file again: 0 the first, 1 the policy.
+    pub fn turn_to(&mut self, file: usize) {
+        self.current = file;
     }
     /// Adds a fault found at `span`.
     pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {

@@ -39,6 +39,8 @@ pub struct File {
     #[serde(default)]
     pub light: Vec<Light>,
     #[serde(default)]
+    pub rule: Vec<UserRule>,
+    #[serde(default)]
     pub gateway: Vec<Gateway>,
     #[serde(default)]
     pub label: Vec<Label>,
@@ -118,6 +120,20 @@ pub struct Policy {
     pub class: BTreeMap<At<String>, Rules>,
     #[serde(default)]
     pub alarms: Alarms,
+    #[serde(default)]
+    pub rule: Vec<UserRule>,
+}
+
+/// A rule that the chain or the store wrote itself.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRule {
+    pub id: At<String>,
+    pub device: Option<At<String>>,
+    pub class: Option<At<String>>,
+    pub when: At<String>,
+    pub hysteresis: Option<At<f64>>,
+    pub delay: Option<At<String>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -20,11 +20,11 @@ use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
 use storewarden_drivers::profile::{Pace, Profile};
-use storewarden_rules::AlarmPolicy;
 use storewarden_rules::cabinet::CabinetConfig;
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
+use storewarden_rules::expression::Program;
 use storewarden_rules::schedule::LightScheduleConfig;
-use storewarden_rules::{Class, Millis, PointId};
+use storewarden_rules::{AlarmPolicy, Class, Millis, PointId};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
     pub lights: Vec<Light>,
+    /// Rules that the chain and the store wrote themselves.
+    pub user_rules: Vec<UserRule>,
     /// Label gateways.
     pub gateways: Vec<Gateway>,
     /// Shelf labels.
@@ -280,6 +282,24 @@ pub struct Light {
     pub schedule: LightScheduleConfig,
     /// Where its settings were written.
     pub origins: Origins,
+}
+
+/// A rule that the chain or the store wrote itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserRule {
+    /// Its name, in the place of a condition's.
+    pub id: String,
+    /// Indices into [`Config::devices`], and for each what is to be true there. Points are numbered over
+    /// all devices, as [`crate::assemble`] does it.
+    pub programs: Vec<(usize, Program)>,
+    /// As it was written.
+    pub when: String,
+    /// How far inside its limits it clears, in the unit of what it compares.
+    pub hysteresis: f64,
+    /// For how long it must be true.
+    pub delay: Millis,
+    /// Where it was written, as `policy.toml:12`.
+    pub origin: String,
 }
 
 /// A label gateway (eStation access point).

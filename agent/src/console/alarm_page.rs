@@ -128,31 +128,31 @@ pub(super) fn no_such_alarm(language: Language) -> Markup {
 }
 
 /// The texts of an alarm; a condition this page does not know is shown under its own name.
-struct Text {
-    what: &'static str,
+struct Text<'a> {
+    what: &'a str,
     now: Option<&'static str>,
     steps: &'static [&'static str],
 }
 
-impl Text {
-    fn of(view: &StoreView, alarm: &AlarmView, language: Language) -> Self {
+impl<'a> Text<'a> {
+    fn of(view: &StoreView, alarm: &'a AlarmView, language: Language) -> Self {
         let device = view.devices.iter().find(|device| device.id == alarm.device);
         let class = device.and_then(|device| Class::from_name(device.class));
-        match Condition::from_name(alarm.condition) {
+        match Condition::from_name(&alarm.condition) {
             Some(condition) => {
                 let text = condition::staff(condition, class, language);
                 // Once somebody is on it, the overview leaves the floor to what nobody has seen yet.
                 let now = (alarm.state == "active_unacknowledged").then_some(text.now);
                 Self { what: text.what, now, steps: text.steps }
             }
-            None => Self { what: alarm.condition, now: None, steps: &[] },
+            None => Self { what: &alarm.condition, now: None, steps: &[] },
         }
     }
 }
 
 /// The temperature now beside its limit, where the alarm is about one and has not returned.
 fn measured(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Option<String> {
-    let condition = Condition::from_name(alarm.condition)?;
+    let condition = Condition::from_name(&alarm.condition)?;
     if !matches!(condition, Condition::TemperatureHigh | Condition::TemperatureLow) || has_returned(alarm) {
         return None;
     }

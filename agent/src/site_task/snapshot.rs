@@ -76,7 +76,7 @@ impl Running {
                     alarm: occurrence.map_or(0, |o| o.number),
                     device: device.id.clone(),
                     device_name: device.name.clone(),
-                    condition: alarm.condition.name(),
+                    condition: self.names.condition(alarm.condition).to_owned(),
                     cause: alarm.diagnosis.cause.name(),
                     priority: alarm.condition.priority().name(),
                     state: alarm.state.name(),
@@ -85,7 +85,7 @@ impl Running {
                     by: occurrence.map_or_else(String::new, |o| o.by.clone()),
                     escalation: alarm.escalation,
                     parent: alarm.parent.map_or_else(String::new, |(device, condition)| {
-                        format!("{}/{}", self.names.device(device).id, condition.name())
+                        format!("{}/{}", self.names.device(device).id, self.names.condition(condition))
                     }),
                     repair: occurrence.and_then(|o| o.repair.as_ref()).map(|repair| RepairView {
                         reference: repair.reference.clone(),

@@ -7,6 +7,7 @@ mod lights;
 mod policy;
 mod rules;
 mod store;
+mod user_rules;
 
 use super::file::{At, File};
 use super::{Broker, CabinetRules, Config, Faults, Origins, written};
@@ -26,7 +27,7 @@ pub(super) fn check(
 ) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut check = Check { faults, base, classes: by_class(), digest };
-    let (alarm_policy, alarm_origins) = check.policy(file.policy.as_ref());
+    let (alarm_policy, alarm_origins, chain_rules) = check.policy(file.policy.as_ref());
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
@@ -38,6 +39,13 @@ pub(super) fn check(
     let profiles = check.profiles(&file.profiles);
     let devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
+    let mut user_rules = Vec::new();
+    if !chain_rules.is_empty() {
+        check.faults.turn_to(1);
+        check.user_rules(&chain_rules, &devices, &mut user_rules);
+        check.faults.turn_to(0);
+    }
+    check.user_rules(&file.rule, &devices, &mut user_rules);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
     // Whatever is missing below has its fault.
@@ -62,6 +70,7 @@ pub(super) fn check(
                     .collect(),
                 devices: devices.into_iter().flatten().collect(),
                 lights,
+                user_rules,
                 gateways,
                 labels,
             };

@@ -12,13 +12,13 @@ const ESCALATE_MAX: Millis = Millis::from_mins(7 * 24 * 60);
 /// A check by hand is due at least once a year.
 const INSPECTION_MAX: Millis = Millis::from_mins(366 * 24 * 60);
 
+/// About alarms as such, where that was written, and rules of the chain's own.
+type Decided = (AlarmPolicy, BTreeMap<&'static str, String>, Vec<file::UserRule>);
+
 impl Check {
     /// What the chain decided about alarms; its settings of classes become those that devices begin with.
-    pub(super) fn policy(
-        &mut self,
-        named: Option<&file::PolicyFile>,
-    ) -> (AlarmPolicy, BTreeMap<&'static str, String>) {
-        let nothing = (AlarmPolicy::default(), BTreeMap::new());
+    pub(super) fn policy(&mut self, named: Option<&file::PolicyFile>) -> Decided {
+        let nothing = (AlarmPolicy::default(), BTreeMap::new(), Vec::new());
         let Some(named) = named else { return nothing };
         let Some(bytes) = self.read_file(&named.file) else { return nothing };
         self.digest.update(&bytes);
@@ -30,14 +30,15 @@ impl Check {
         let found = match toml::from_str::<file::Policy>(&text) {
             Ok(policy) => {
                 self.class_rules(&policy.class);
-                self.alarms(&policy.alarms)
+                let (alarms, origins) = self.alarms(&policy.alarms);
+                (alarms, origins, policy.rule)
             }
             Err(error) => {
                 self.faults.add_toml(&error);
                 nothing
             }
         };
-        self.faults.close();
+        self.faults.turn_to(0);
         found
     }
 
