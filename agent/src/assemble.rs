@@ -104,6 +104,10 @@ impl Names {
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
         (0..).map(DeviceId).zip(&self.devices)
     }
+    /// The id of a point of the configuration.
+    fn at(&self, (device, point): PointAt) -> PointId {
+        PointId(self.devices[device].first_point + next_id(point))
+    }
     /// Every point, by id.
     pub fn points(&self) -> &[PointName] {
         &self.points
@@ -195,10 +199,10 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
     if let (Some(air), Some(cabinet)) = (vital, &device.cabinet) {
         let points = CabinetPoints {
             air,
-            evaporator: point("defrost_temperature"),
-            ambient: None,
+            evaporator: point("defrost_temperature").or(point("evaporator_temperature")),
+            ambient: device.ambient.map(|at| names.at(at)).or(point("ambient_temperature")),
             set_point: point("set_point_in_force").or(point("set_point")),
-            power: point("power_total"),
+            power: device.power.map(|at| names.at(at)).or(point("power_total")),
             compressor: point("compressor"),
             fan: point("fan"),
             defrost: point("defrost"),
@@ -219,8 +223,7 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
 /// A light is a device without points of its own: it looks at those of its relay and its meter.
 fn add_light(site: &mut Site, names: &mut Names, light: &Light) -> Result<(), SiteFull> {
     let id = site.add_device(Class::Light, Millis(0))?;
-    let point = |(device, point): PointAt| PointId(names.devices[device].first_point + next_id(point));
-    let (switch, power) = (point(light.switch), light.power.map(point));
+    let (switch, power) = (names.at(light.switch), light.power.map(|power| names.at(power)));
     site.add_rule(id, Rule::LightSchedule { switch, config: light.schedule })?;
     site.add_rule(id, Rule::LightDark { switch, power, config: light.dark })?;
     names.devices.push(DeviceName {

@@ -499,3 +499,30 @@ fn faults_of_own_rules_name_the_file_the_line_and_what_to_write() {
         assert!(told.contains(said), "{policy} {own}: {told} should say {said}");
     }
 }
+
+#[test]
+fn a_cabinet_looks_at_points_of_other_devices() {
+    const OTHERS: &str = "\n[[device]]\nid = \"meter\"\nclass = \"meter\"\nprofile = \"eastron-sdm630\"\nbus = \"cold\"\nunit = 9\n[[device]]\nid = \"chiller\"\nclass = \"chiller\"\nprofile = \"carel-ir33\"\nbus = \"cold\"\nunit = 8\n";
+    let parse = |at_device: &str, at_store: &str| {
+        let text = good().replacen("unit = 1\n", &format!("unit = 1\n{at_device}\n"), 1) + OTHERS;
+        let text = text.replacen("[store]\n", &format!("[store]\n{at_store}\n"), 1);
+        Config::parse(Path::new("store.toml"), &text).map_err(|faults| faults.to_string())
+    };
+    let config = parse("power = \"meter/power_1\"", "ambient = \"chiller/air_temperature\"").unwrap();
+    let at = |(device, point): (usize, usize)| {
+        format!("{}/{}", config.devices[device].id, config.devices[device].profile.points[point].name)
+    };
+    assert_eq!(config.devices[0].power.map(at).as_deref(), Some("meter/power_1"));
+    assert_eq!(config.devices[0].ambient.map(at).as_deref(), Some("chiller/air_temperature"));
+    for (device, store, said) in [
+        ("power = \"meter/power_9\"", "", "`meter`: reads no point `power_9` in W"),
+        ("power = \"meter/voltage_1\"", "", "in W; of those it reads"),
+        ("ambient = \"metre/power_1\"", "", "device `freezer-1`: there is no [[device]] with id `metre`"),
+        ("", "ambient = \"chiller\"", "store.ambient: `chiller` is no point; write \"device/point\""),
+    ] {
+        let told = parse(device, store).map(drop).expect_err(said);
+        assert!(told.contains(said), "{told} should say {said}");
+    }
+    let text = good().replacen("unit = 2\n", "unit = 2\npower = \"plug/power_total\"\n", 1);
+    assert!(faults(&text).contains("only a cabinet looks at"), "{}", faults(&text));
+}

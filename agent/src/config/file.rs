@@ -55,6 +55,7 @@ pub struct Store {
     pub timezone: At<String>,
     pub latitude: Option<At<f64>>,
     pub longitude: Option<At<f64>>,
+    pub ambient: Option<At<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -191,6 +192,8 @@ pub struct Device {
     pub deadband: BTreeMap<At<String>, At<f64>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
+    pub power: Option<At<String>>,
+    pub ambient: Option<At<String>>,
     #[serde(default)]
     pub rules: Rules,
     pub no_response: Option<NoResponse>,

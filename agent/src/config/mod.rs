@@ -216,6 +216,10 @@ pub struct Device {
     pub deadbands: Vec<f64>,
     /// The rules of a cabinet; none where it is no cabinet, or its air is not read.
     pub cabinet: Option<CabinetRules>,
+    /// What measures the power of this cabinet alone, if it is another device.
+    pub power: Option<PointAt>,
+    /// What measures the room around this cabinet, if it is another device.
+    pub ambient: Option<PointAt>,
     /// Rules over the air temperature of what is no cabinet.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.

@@ -85,6 +85,36 @@ impl Check {
         devices.iter().map(|device| self.device(device, buses, brokers, profiles)).collect()
     }
 
+    /// The points of other devices that cabinets look at, when all devices are known.
+    pub(super) fn points_from_elsewhere(
+        &mut self,
+        files: &[file::Device],
+        store: &file::Store,
+        devices: &mut [Option<Device>],
+    ) {
+        let of_all = store
+            .ambient
+            .as_ref()
+            .and_then(|at| self.point_of("store.ambient", at, Unit::Celsius, files, devices));
+        for (index, file) in files.iter().enumerate() {
+            let whose = format!("device `{}`", file.id.get_ref());
+            let mut found = [None, of_all];
+            for (point, at, unit) in [(0, &file.power, Unit::Watt), (1, &file.ambient, Unit::Celsius)] {
+                let Some(at) = at else { continue };
+                if devices[index].as_ref().is_some_and(|device| device.cabinet.is_none()) {
+                    let message = format!(
+                        "{whose}: only a cabinet looks at `power` and `ambient` of another device; leave it out"
+                    );
+                    self.fault(&at.span(), message);
+                }
+                found[point] = self.point_of(&whose, at, unit, files, devices);
+            }
+            if let Some(device) = &mut devices[index] {
+                [device.power, device.ambient] = found;
+            }
+        }
+    }
+
     fn device(
         &mut self,
         device: &file::Device,
@@ -162,6 +192,8 @@ impl Check {
             safe,
             deadbands,
             cabinet,
+            power: None,
+            ambient: None,
             temperature_limits,
             no_response,
             demand,

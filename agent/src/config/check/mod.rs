@@ -37,7 +37,8 @@ pub(super) fn check(
     let buses = check.buses(&file.bus);
     let brokers = check.brokers(&file.broker);
     let profiles = check.profiles(&file.profiles);
-    let devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
+    let mut devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
+    check.points_from_elsewhere(&file.device, &file.store, &mut devices);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
     let mut user_rules = Vec::new();
     if !chain_rules.is_empty() {
