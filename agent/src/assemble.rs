@@ -5,7 +5,8 @@ use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
 use storewarden_drivers::profile::{Pace, Point};
 use storewarden_rules::cabinet::CabinetPoints;
-use storewarden_rules::{Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
+use storewarden_rules::detect::OutageConfig;
+use storewarden_rules::{Cause, Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
 const STALE_POLLS: i64 = 3;
@@ -100,9 +101,27 @@ impl Names {
         let own = || (0..).zip(&self.user_rules).find(|(_, rule)| *rule == name);
         Condition::from_name(name).or_else(|| own().map(|(number, _)| Condition::User(number)))
     }
-    /// Every device in the order of the config, lights last.
+    /// Every device in the order of the config, then lights, then what they hang on.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
         (0..).map(DeviceId).zip(&self.devices)
+    }
+    fn add_parent(
+        &mut self,
+        site: &mut Site,
+        id: &str,
+        name: &str,
+        class: Class,
+    ) -> Result<DeviceId, SiteFull> {
+        let device = site.add_device(class, Millis(0))?;
+        self.devices.push(DeviceName {
+            id: id.into(),
+            name: name.into(),
+            class,
+            first_point: next_id(self.points.len()),
+            point_count: 0,
+            borrowed: Vec::new(),
+        });
+        Ok(device)
     }
     /// The id of a point of the configuration.
     fn at(&self, (device, point): PointAt) -> PointId {
@@ -188,7 +207,60 @@ pub fn assemble(
     for light in &config.lights {
         add_light(&mut site, &mut names, light)?;
     }
+    let watched = |index: &usize| interval(&config.devices[*index], Pace::Normal).is_some();
+    add_parents(&mut site, &mut names, config, &watched)?;
     Ok(Assembled { site, names: Arc::new(names) })
+}
+
+/// The store, its lines and its circuits: devices without points, on which those that are watched hang.
+/// What fewer than two hang on cannot be told from them, and is left out.
+fn add_parents(
+    site: &mut Site,
+    names: &mut Names,
+    config: &Config,
+    watched: &dyn Fn(&usize) -> bool,
+) -> Result<(), SiteFull> {
+    let here =
+        |members: &[usize]| members.iter().copied().filter(watched).map(next_id).map(DeviceId).collect();
+    let lines = config.lines();
+    let lines: Vec<(&str, Vec<DeviceId>)> = lines
+        .iter()
+        .map(|(id, members)| (*id, here(members)))
+        .filter(|(_, m): &(_, Vec<_>)| m.len() >= 2)
+        .collect();
+    let store = names.add_parent(site, &config.store.id, &config.store.name, Class::Store)?;
+    let all: Vec<usize> = (0..config.devices.len()).collect();
+    for device in here(&all) {
+        site.hang(device, store)?;
+    }
+    // A store with one line: that the line has died is the likelier, and is said by it.
+    if lines.len() >= 2 {
+        let config =
+            OutageConfig { condition: Condition::PowerLost, cause: Cause::PowerCut, ..OutageConfig::line() };
+        site.add_rule(store, Rule::Outage { config })?;
+    }
+    for (id, members) in lines {
+        let line = names.add_parent(site, id, id, Class::Line)?;
+        site.hang(line, store)?;
+        members.into_iter().try_for_each(|device| site.hang(device, line))?;
+        site.add_rule(line, Rule::Outage { config: OutageConfig::line() })?;
+    }
+    for circuit in &config.circuits {
+        let members: Vec<DeviceId> = here(&circuit.devices);
+        if members.len() < 2 {
+            continue;
+        }
+        let id = names.add_parent(site, &circuit.id, &circuit.name, Class::Circuit)?;
+        site.hang(id, store)?;
+        members.into_iter().try_for_each(|device| site.hang(device, id))?;
+        let config = OutageConfig {
+            condition: Condition::PowerLost,
+            cause: Cause::CircuitTripped,
+            ..OutageConfig::line()
+        };
+        site.add_rule(id, Rule::Outage { config })?;
+    }
+    Ok(())
 }
 
 fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Device) -> Result<(), SiteFull> {

@@ -526,3 +526,54 @@ fn a_cabinet_looks_at_points_of_other_devices() {
     let text = good().replacen("unit = 2\n", "unit = 2\npower = \"plug/power_total\"\n", 1);
     assert!(faults(&text).contains("only a cabinet looks at"), "{}", faults(&text));
 }
+
+#[test]
+fn what_equipment_hangs_on_is_watched_as_a_whole() {
+    use storewarden::assemble::assemble;
+    use storewarden_rules::{Class, Condition};
+    const CIRCUIT: &str =
+        "[[circuit]]\nid = \"F3\"\nname = \"cold side\"\ndevices = [\"freezer-1\", \"relay\"]\n";
+    let parse = |more: &str| {
+        let text = good() + more;
+        Config::parse(Path::new("store.toml"), &text).map_err(|faults| faults.to_string())
+    };
+    let config = parse(CIRCUIT).unwrap();
+    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).unwrap();
+    let parents: Vec<_> = assembled
+        .names
+        .devices()
+        .filter(|(_, device)| !Class::ALL.contains(&device.class))
+        .map(|(id, device)| (device.id.as_str(), device.class.name(), id))
+        .collect();
+    let named: Vec<_> = parents.iter().map(|(id, class, _)| (*id, *class)).collect();
+    // The broker has one device only: it cannot be told from its line.
+    assert_eq!(named, [("0042", "store"), ("cold", "line"), ("F3", "circuit")]);
+    let watches = |place: usize, condition| assembled.site.watches(parents[place].2, condition);
+    assert!(watches(0, Condition::InspectionDue) && watches(0, Condition::AlarmFlood));
+    assert!(!watches(0, Condition::PowerLost), "of one line the line is told");
+    assert!(watches(1, Condition::LineDead) && watches(2, Condition::PowerLost));
+
+    // In a recording of one device there is nothing to hang on a line.
+    let one =
+        assemble(&config, |device, pace| (device.id == "relay").then(|| device.interval(pace))).unwrap();
+    assert_eq!(
+        one.names.devices().filter(|(_, d)| d.class == Class::Line || d.class == Class::Circuit).count(),
+        0
+    );
+
+    for (more, said) in [
+        ("[[circuit]]\nid = \"F3\"\ndevices = [\"relay\"]", "name two or more"),
+        (
+            "[[circuit]]\nid = \"F3\"\ndevices = [\"relay\", \"fridge\"]",
+            "there is no [[device]] with id `fridge`",
+        ),
+        ("[[circuit]]\nid = \"F3\"\ndevices = [\"relay\", \"relay\"]", "is there twice"),
+        (
+            "[[circuit]]\nid = \"cold\"\ndevices = [\"relay\", \"plug\"]",
+            "circuit `cold` has the id of something else",
+        ),
+    ] {
+        let told = parse(more).map(drop).expect_err(said);
+        assert!(told.contains(said), "{told} should say {said}");
+    }
+}

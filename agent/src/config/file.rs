@@ -41,6 +41,8 @@ pub struct File {
     #[serde(default)]
     pub rule: Vec<UserRule>,
     #[serde(default)]
+    pub circuit: Vec<Circuit>,
+    #[serde(default)]
     pub gateway: Vec<Gateway>,
     #[serde(default)]
     pub label: Vec<Label>,
@@ -238,6 +240,14 @@ pub struct Light {
     pub open: Option<At<String>>,
     pub close: Option<At<String>>,
     pub min_on: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Circuit {
+    pub id: At<String>,
+    pub name: Option<String>,
+    pub devices: Vec<At<String>>,
 }
 
 #[derive(Deserialize)]

@@ -57,6 +57,8 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
     pub lights: Vec<Light>,
+    /// Circuits of the distribution board.
+    pub circuits: Vec<Circuit>,
     /// Rules that the chain and the store wrote themselves.
     pub user_rules: Vec<UserRule>,
     /// Label gateways.
@@ -288,6 +290,17 @@ pub struct Light {
     pub origins: Origins,
 }
 
+/// A circuit of the distribution board with what hangs on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Circuit {
+    /// Id.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Indices into [`Config::devices`], two or more.
+    pub devices: Vec<usize>,
+}
+
 /// A rule that the chain or the store wrote itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserRule {
@@ -365,6 +378,25 @@ impl Config {
         let here =
             move |device: &Device| matches!(device.place, Place::Bus { bus: other, .. } if other == bus);
         self.devices.iter().enumerate().filter(move |(_, device)| here(device))
+    }
+
+    /// Lines that may die with all that hang on them: the ids of buses and brokers with two devices or
+    /// more, and indices of those.
+    pub fn lines(&self) -> Vec<(&str, Vec<usize>)> {
+        let on = |wanted: &dyn Fn(&Place) -> bool| {
+            let all = self.devices.iter().enumerate();
+            all.filter(|(_, device)| wanted(&device.place)).map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        let buses = self.buses.iter().enumerate().map(|(index, bus)| {
+            (bus.id.as_str(), on(&|place| matches!(place, Place::Bus { bus, .. } if *bus == index)))
+        });
+        let brokers = self.brokers.iter().enumerate().map(|(index, broker)| {
+            (
+                broker.id.as_str(),
+                on(&|place| matches!(place, Place::Broker { broker, .. } if *broker == index)),
+            )
+        });
+        buses.chain(brokers).filter(|(_, devices)| devices.len() >= 2).collect()
     }
 
     /// What the devices of the bus of that index ask of its line. Devices are numbered as

@@ -159,7 +159,7 @@ async fn the_rules_see_every_poll_of_which_headquarters_gets_the_exceptions() {
 async fn a_device_that_answered_is_known_after_a_restart_and_a_silent_one_is_not() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Bad(BadReason::NoResponse)).await;
-    assert_eq!(bench.running.known, [false]);
+    assert_eq!(bench.running.known, [false, false], "neither the freezer nor the store");
     bench.judge(2, Sample::Good(-21.0)).await;
     let known = |db: &rusqlite::Connection| alarms::knows_device(db, "freezer");
     assert!(bench.running.task.journal.run(known).await.unwrap());

@@ -1,6 +1,7 @@
 //! From the shape of the file to a configuration: every fault is collected, none stops the search.
 
 pub(super) mod bus;
+mod circuits;
 mod equipment;
 mod labels;
 mod lights;
@@ -47,6 +48,7 @@ pub(super) fn check(
         check.faults.turn_to(0);
     }
     check.user_rules(&file.rule, &devices, &mut user_rules);
+    let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
     // Whatever is missing below has its fault.
@@ -71,10 +73,12 @@ pub(super) fn check(
                     .collect(),
                 devices: devices.into_iter().flatten().collect(),
                 lights,
+                circuits,
                 user_rules,
                 gateways,
                 labels,
             };
+            check.parents(&config, &file);
             check.loads(&config, &file);
             Ok((config, check.faults))
         }
