@@ -98,7 +98,10 @@ impl Check {
             .and_then(|at| self.point_of("store.ambient", at, Unit::Celsius, files, devices));
         for (index, file) in files.iter().enumerate() {
             let whose = format!("device `{}`", file.id.get_ref());
-            let mut found = [None, of_all];
+            // A cabinet measures the room itself, or is what measures it for the others.
+            let measures = |device: &Device| device.profile.point("ambient_temperature").is_some();
+            let own = devices[index].as_ref().is_some_and(measures);
+            let mut found = [None, of_all.filter(|(device, _)| !own && *device != index)];
             for (point, at, unit) in [(0, &file.power, Unit::Watt), (1, &file.ambient, Unit::Celsius)] {
                 let Some(at) = at else { continue };
                 if devices[index].as_ref().is_some_and(|device| device.cabinet.is_none()) {
