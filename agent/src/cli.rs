@@ -178,7 +178,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Run { config } => load(&config).and_then(crate::run::run),
+        Command::Run { config } => load(&config).and_then(|loaded| crate::run::run(loaded, &config)),
         Command::Check { config } => load(&config).map(|config| print_summary(&config)),
         Command::Alarms { config, history, json } => {
             load(&config).and_then(|config| print_alarms(&config, history, json))

@@ -577,3 +577,32 @@ fn what_equipment_hangs_on_is_watched_as_a_whole() {
         assert!(told.contains(said), "{told} should say {said}");
     }
 }
+
+#[test]
+fn a_running_agent_takes_over_rules_and_nothing_else() {
+    let parse = |text: &str| Config::parse(Path::new("store.toml"), text).unwrap();
+    let before = parse(&good());
+    let changed = |from: &str, to: &str| {
+        let text = good();
+        assert!(text.contains(from), "{from}");
+        parse(&text.replacen(from, to, 1))
+    };
+    for (from, to) in [
+        ("[[bus]]", "\n# a line more\n[[bus]]"),
+        ("limit = -18.0", "limit = -19.0"),
+        ("unit = 2", "unit = 2\nno_response = { delay = \"9m\" }"),
+        ("[[gateway]]", "[[rule]]\nid = \"x\"\ndevice = \"freezer-1\"\nwhen = \"door\"\n[[gateway]]"),
+        ("[[gateway]]", "[[circuit]]\nid = \"x\"\ndevices = [\"freezer-1\", \"relay\"]\n[[gateway]]"),
+    ] {
+        assert!(before.differs_in_rules_only(&changed(from, to)), "{to}");
+    }
+    for (from, to) in [
+        ("unit = 2", "unit = 3"),
+        ("unit = 2", "unit = 2\npoll = \"7s\""),
+        ("id = \"0042\"", "id = \"0043\""),
+        (".60:502", ".61:502"),
+        ("unit = 1", "unit = 1\ndeadband = { air_temperature = 0.3 }"),
+    ] {
+        assert!(!before.differs_in_rules_only(&changed(from, to)), "{to}");
+    }
+}

@@ -373,6 +373,34 @@ impl Config {
         }
     }
 
+    /// Whether nothing but rules is different in `other`: what a running agent can take over.
+    pub fn differs_in_rules_only(&self, other: &Self) -> bool {
+        format!("{:?}", self.without_rules()) == format!("{:?}", other.without_rules())
+    }
+
+    fn without_rules(&self) -> Self {
+        let mut rest = Self {
+            digest: [0; 32],
+            alarm_policy: AlarmPolicy::default(),
+            alarm_origins: BTreeMap::new(),
+            circuits: Vec::new(),
+            user_rules: Vec::new(),
+            ..self.clone()
+        };
+        for device in &mut rest.devices {
+            device.cabinet = None;
+            (device.power, device.ambient) = (None, None);
+            device.temperature_limits.clear();
+            device.no_response = NoResponseConfig::default();
+            device.demand = None;
+            device.origins.clear();
+        }
+        for light in &mut rest.lights {
+            light.origins.clear();
+        }
+        rest
+    }
+
     /// The devices of the bus of that index, with their index in [`Config::devices`].
     pub fn devices_of(&self, bus: usize) -> impl Iterator<Item = (usize, &Device)> {
         let here =

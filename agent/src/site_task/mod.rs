@@ -120,6 +120,7 @@ impl SiteTask {
         self,
         mut readings: mpsc::Receiver<Vec<Reading>>,
         mut requests: mpsc::Receiver<SiteRequest>,
+        mut reloads: mpsc::Receiver<Assembled>,
     ) -> Result<u64, JournalError> {
         let mut running = Running::restore(self).await?;
         let mut tick = interval(Duration::from_secs(1));
@@ -137,6 +138,7 @@ impl SiteTask {
                     running.publish(outbox_pending?);
                 }
                 Some(request) = requests.recv() => running.request(request).await?,
+                Some(assembled) = reloads.recv() => running = running.reload(assembled).await?,
                 Some(Ok((outcome, result))) = running.outcomes.join_next() => {
                     running.command_done(outcome, result).await?;
                 }
@@ -215,6 +217,25 @@ impl Running {
             readings: 0,
             events: Vec::new(),
             outcomes: JoinSet::new(),
+        })
+    }
+
+    /// Goes on with other rules over the same devices and points. They are told what the journal holds, as
+    /// after a restart, so that a delay that runs, an alarm and what was learnt go on; an alarm whose rule
+    /// is gone is over. What lasts seconds to minutes (the last readings, the shape of the air) comes anew.
+    async fn reload(mut self, assembled: Assembled) -> Result<Self, JournalError> {
+        self.keep_learnt().await?;
+        let fresh = Self::restore(SiteTask { assembled, ..self.task }).await?;
+        Ok(Self {
+            read_at: self.read_at,
+            reports: self.reports,
+            gathering: self.gathering,
+            gathered_since: self.gathered_since,
+            committing: self.committing,
+            counting: self.counting,
+            readings: self.readings,
+            outcomes: self.outcomes,
+            ..fresh
         })
     }
 
