@@ -1,5 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails")]
+
 use std::path::Path;
 use storewarden::config::Config;
 use storewarden_drivers::modbus::line::Transport;
