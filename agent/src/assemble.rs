@@ -4,9 +4,9 @@
 use crate::config::{Config, Device, Light, PointAt};
 use std::sync::Arc;
 use storewarden_drivers::profile::{Pace, Point};
-use storewarden_rules::cabinet::{CabinetConfig, CabinetPoints};
-use storewarden_rules::detect::Direction;
-use storewarden_rules::{Class, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
+use storewarden_rules::cabinet::CabinetPoints;
+use storewarden_rules::detect::OutageConfig;
+use storewarden_rules::{Class, Condition, DeviceId, Millis, PointId, Rule, Site, SiteFull, Unit};
 
 /// A value not renewed for this many polls is stale.
 const STALE_POLLS: i64 = 3;
@@ -27,6 +27,8 @@ pub struct Assembled {
 pub struct Names {
     devices: Vec<DeviceName>,
     points: Vec<PointName>,
+    /// Names of the rules that the chain and the store wrote themselves, by their numbers.
+    user_rules: Vec<String>,
 }
 
 /// Names of one device.
@@ -75,7 +77,7 @@ impl Names {
             unit: *unit,
             deadband: 0.0,
         };
-        Self { devices: vec![device], points: points.iter().map(point).collect() }
+        Self { devices: vec![device], points: points.iter().map(point).collect(), user_rules: Vec::new() }
     }
     /// The device's names.
     pub fn device(&self, id: DeviceId) -> &DeviceName {
@@ -85,9 +87,45 @@ impl Names {
     pub fn point(&self, id: PointId) -> &PointName {
         &self.points[usize::from(id.0)]
     }
-    /// Every device in the order of the config, lights last.
+    /// The name of a condition as it is written down: of a user's own rule its id.
+    pub fn condition(&self, condition: Condition) -> &str {
+        match condition {
+            Condition::User(number) => {
+                self.user_rules.get(usize::from(number)).map_or(condition.name(), String::as_str)
+            }
+            _ => condition.name(),
+        }
+    }
+    /// The condition that is written so.
+    pub fn find_condition(&self, name: &str) -> Option<Condition> {
+        let own = || (0..).zip(&self.user_rules).find(|(_, rule)| *rule == name);
+        Condition::from_name(name).or_else(|| own().map(|(number, _)| Condition::User(number)))
+    }
+    /// Every device in the order of the config, then lights, then what they hang on.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &DeviceName)> {
         (0..).map(DeviceId).zip(&self.devices)
+    }
+    fn add_parent(
+        &mut self,
+        site: &mut Site,
+        id: &str,
+        name: &str,
+        class: Class,
+    ) -> Result<DeviceId, SiteFull> {
+        let device = site.add_device(class, Millis(0))?;
+        self.devices.push(DeviceName {
+            id: id.into(),
+            name: name.into(),
+            class,
+            first_point: next_id(self.points.len()),
+            point_count: 0,
+            borrowed: Vec::new(),
+        });
+        Ok(device)
+    }
+    /// The id of a point of the configuration.
+    fn at(&self, (device, point): PointAt) -> PointId {
+        PointId(self.devices[device].first_point + next_id(point))
     }
     /// Every point, by id.
     pub fn points(&self) -> &[PointName] {
@@ -125,6 +163,7 @@ pub fn assemble(
     interval: impl Fn(&Device, Pace) -> Option<Millis>,
 ) -> Result<Assembled, SiteFull> {
     let mut site = Box::new(Site::new());
+    site.set_policy(config.alarm_policy);
     let mut names = Names::default();
     for device in &config.devices {
         let of = |point: &Point| interval(device, point.pace).unwrap_or(device.interval(point.pace));
@@ -156,10 +195,62 @@ pub fn assemble(
             add_device_rules(&mut site, &names, id, device)?;
         }
     }
+    for (number, rule) in (0..).zip(&config.user_rules) {
+        names.user_rules.push(rule.id.clone());
+        for (device, program) in &rule.programs {
+            if interval(&config.devices[*device], Pace::Normal).is_some() {
+                let rule = Rule::Expression { number, program: *program, delay: rule.delay };
+                site.add_rule(DeviceId(next_id(*device)), rule)?;
+            }
+        }
+    }
     for light in &config.lights {
         add_light(&mut site, &mut names, light)?;
     }
+    let watched = |index: &usize| interval(&config.devices[*index], Pace::Normal).is_some();
+    add_parents(&mut site, &mut names, config, &watched)?;
     Ok(Assembled { site, names: Arc::new(names) })
+}
+
+/// The store, its lines and its circuits: devices without points, on which those that are watched hang.
+/// What fewer than two hang on cannot be told from them, and is left out.
+fn add_parents(
+    site: &mut Site,
+    names: &mut Names,
+    config: &Config,
+    watched: &dyn Fn(&usize) -> bool,
+) -> Result<(), SiteFull> {
+    let here =
+        |members: &[usize]| members.iter().copied().filter(watched).map(next_id).map(DeviceId).collect();
+    let lines = config.lines();
+    let lines: Vec<(&str, Vec<DeviceId>)> = lines
+        .iter()
+        .map(|(id, members)| (*id, here(members)))
+        .filter(|(_, m): &(_, Vec<_>)| m.len() >= 2)
+        .collect();
+    let store = names.add_parent(site, &config.store.id, &config.store.name, Class::Store)?;
+    let all: Vec<usize> = (0..config.devices.len()).collect();
+    for device in here(&all) {
+        site.hang(device, store)?;
+    }
+    site.add_rule(store, Rule::Outage { config: OutageConfig::store() })?;
+    for (id, members) in lines {
+        let line = names.add_parent(site, id, id, Class::Line)?;
+        site.hang(line, store)?;
+        members.into_iter().try_for_each(|device| site.hang(device, line))?;
+        site.add_rule(line, Rule::Outage { config: OutageConfig::line() })?;
+    }
+    for circuit in &config.circuits {
+        let members: Vec<DeviceId> = here(&circuit.devices);
+        if members.len() < 2 {
+            continue;
+        }
+        let id = names.add_parent(site, &circuit.id, &circuit.name, Class::Circuit)?;
+        site.hang(id, store)?;
+        members.into_iter().try_for_each(|device| site.hang(device, id))?;
+        site.add_rule(id, Rule::Outage { config: OutageConfig::circuit() })?;
+    }
+    Ok(())
 }
 
 fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Device) -> Result<(), SiteFull> {
@@ -167,27 +258,20 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
     let at = |index: usize| PointId(names.device(id).first_point + next_id(index));
     let vital = device.vital().map(at);
     site.add_rule(id, Rule::NoResponse { vital, config: device.no_response })?;
-    let air = vital.filter(|_| !device.temperature_limits.is_empty());
-    if let (Some(air), Some(config)) = (air, CabinetConfig::for_class(device.class)) {
-        let limit = |direction| device.temperature_limits.iter().find(|limit| limit.direction == direction);
+    if let (Some(air), Some(cabinet)) = (vital, &device.cabinet) {
         let points = CabinetPoints {
             air,
-            evaporator: point("defrost_temperature"),
-            ambient: None,
+            evaporator: point("defrost_temperature").or(point("evaporator_temperature")),
+            ambient: device.ambient.map(|at| names.at(at)).or(point("ambient_temperature")),
             set_point: point("set_point_in_force").or(point("set_point")),
-            power: point("power_total"),
+            power: device.power.map(|at| names.at(at)).or(point("power_total")),
             compressor: point("compressor"),
             fan: point("fan"),
             defrost: point("defrost"),
             door: point("door"),
         };
-        let config = CabinetConfig {
-            high: limit(Direction::High).copied(),
-            low: limit(Direction::Low).copied(),
-            ..config
-        };
-        site.add_rule(id, Rule::Cabinet { points, config })?;
-    } else if let Some(air) = air {
+        site.add_rule(id, Rule::Cabinet { points, config: cabinet.config })?;
+    } else if let Some(air) = vital {
         for config in &device.temperature_limits {
             site.add_rule(id, Rule::TemperatureLimit { air, defrost: point("defrost"), config: *config })?;
         }
@@ -201,8 +285,7 @@ fn add_device_rules(site: &mut Site, names: &Names, id: DeviceId, device: &Devic
 /// A light is a device without points of its own: it looks at those of its relay and its meter.
 fn add_light(site: &mut Site, names: &mut Names, light: &Light) -> Result<(), SiteFull> {
     let id = site.add_device(Class::Light, Millis(0))?;
-    let point = |(device, point): PointAt| PointId(names.devices[device].first_point + next_id(point));
-    let (switch, power) = (point(light.switch), light.power.map(point));
+    let (switch, power) = (names.at(light.switch), light.power.map(|power| names.at(power)));
     site.add_rule(id, Rule::LightSchedule { switch, config: light.schedule })?;
     site.add_rule(id, Rule::LightDark { switch, power, config: light.dark })?;
     names.devices.push(DeviceName {

@@ -9,6 +9,7 @@ use crate::installer;
 use crate::journal;
 use crate::profile_tool::{self, ProfileCommand};
 use crate::replay;
+use crate::rules_tool;
 use chrono::{DateTime, SecondsFormat};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -107,6 +108,18 @@ enum Command {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Show the rules in force at each device: every value with its unit and where it comes from.
+    Rules {
+        /// The store's configuration.
+        #[arg(long, default_value = "store.toml")]
+        config: PathBuf,
+        /// Only those of this device.
+        #[arg(long)]
+        device: Option<String>,
+        /// One JSON object; spans are in seconds.
+        #[arg(long)]
+        json: bool,
+    },
     /// Run recorded readings through the rules of this store and print each alarm change.
     Replay(replay::Replay),
     /// Device profiles: check a file, list them, print their schema.
@@ -165,7 +178,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Run { config } => load(&config).and_then(crate::run::run),
+        Command::Run { config } => load(&config).and_then(|loaded| crate::run::run(loaded, &config)),
         Command::Check { config } => load(&config).map(|config| print_summary(&config)),
         Command::Alarms { config, history, json } => {
             load(&config).and_then(|config| print_alarms(&config, history, json))
@@ -183,6 +196,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspected { config, by, note } => load(&config)
             .and_then(|config| ask(&config, "inspected", &body(&by, None, &note)))
             .map(|()| println!("the check is recorded, by {by}")),
+        Command::Rules { config, device, json } => load(&config).and_then(|config| {
+            rules_tool::print(&config, device.as_deref(), json, &mut BufWriter::new(std::io::stdout().lock()))
+        }),
         Command::Replay(command) => command.run(),
         Command::Profile(command) => profile_tool::run(&command),
         Command::Plan { config, json } => installer::plan::plan(&config, json, &mut std::io::stdout().lock()),

@@ -17,6 +17,9 @@ const LENGTH_MAX: usize = 300;
 /// each of them.
 const NESTING_MAX: usize = 6;
 
+/// A point's id and unit, or what to write instead.
+pub type Found = Result<(PointId, Unit), String>;
+
 /// What a part of an expression is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -41,11 +44,7 @@ impl Kind {
 /// Makes the program of `text`. `point` gives id and unit of a point by its name (`air_temperature`, or
 /// `meter/power_3`), or says what to write instead. Every comparison holds with `hysteresis` once the
 /// rule is raised.
-pub fn compile(
-    text: &str,
-    hysteresis: f64,
-    point: &dyn Fn(&str) -> Result<(PointId, Unit), String>,
-) -> Result<Program, String> {
+pub fn compile(text: &str, hysteresis: f64, point: &dyn Fn(&str) -> Found) -> Result<Program, String> {
     if text.len() > LENGTH_MAX {
         return Err(format!("an expression has at most {LENGTH_MAX} characters; make two rules of it"));
     }
@@ -89,7 +88,7 @@ struct Compiler<'a> {
     hysteresis: f64,
     /// The unit of the comparisons so far, which is the unit of the hysteresis.
     compared: Option<Unit>,
-    point: &'a dyn Fn(&str) -> Result<(PointId, Unit), String>,
+    point: &'a dyn Fn(&str) -> Found,
 }
 
 impl Compiler<'_> {

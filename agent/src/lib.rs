@@ -22,6 +22,7 @@ pub mod price;
 mod profile_tool;
 pub mod replay;
 pub mod report;
+mod rules_tool;
 pub mod run;
 mod shelf;
 mod site_task;

@@ -1,7 +1,7 @@
 //! `storewarden run`: the whole machine on one screen. Open the journal, start the buses, the site, the
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
-use crate::assemble::assemble;
+use crate::assemble::{Assembled, assemble};
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
@@ -13,6 +13,7 @@ use crate::sources::Sources;
 use crate::tasks::Tasks;
 use crate::view::StoreView;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
@@ -22,6 +23,7 @@ use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::Millis;
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,8 +39,8 @@ const PRICE_BATCHES_MAX: usize = 4;
 /// journal like any other.
 const TELEMETRY_EVERY: Millis = Millis::from_secs(60);
 
-/// Runs the store until SIGTERM, SIGINT, or a task that cannot go on.
-pub fn run(config: Config) -> Result<(), Failure> {
+/// Runs the store of `config`, which was read from `path`, until SIGTERM, SIGINT, or a task that cannot go on.
+pub fn run(config: Config, path: &Path) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("STOREWARDEN_LOG")
@@ -58,10 +60,10 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .build()
         .map_err(Failure::outcome)?;
     let rest = Builder::new_current_thread().enable_all().build().map_err(Failure::outcome)?;
-    rest.block_on(store(config, intake.handle()))
+    rest.block_on(store(config, path, intake.handle()))
 }
 
-async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
+async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
     let listener = tokio::net::TcpListener::bind(config.console.listen).await.map_err(|error| {
@@ -90,6 +92,7 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (reloads, reloads_in) = mpsc::channel(1);
     let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
     let (online, hq_online) = watch::channel(false);
     let (labels, labels_shown) = watch::channel(Vec::new());
@@ -131,7 +134,7 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
         hq_online,
         labels: labels_shown,
     };
-    let site = tasks.start(intake, "site", site.run(readings_in, requests_in));
+    let site = tasks.start(intake, "site", site.run(readings_in, requests_in, reloads_in));
     let link = config.hq.as_ref().map(|hq| {
         let link = link(&config, hq, &journal, prices, online, &clock);
         tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
@@ -144,9 +147,24 @@ async fn store(config: Config, intake: &Handle) -> Result<(), Failure> {
     };
     let console = tasks.start(rest, "console", console::serve(listener, state, stop_rest.clone()));
 
-    let broken = tokio::select! {
-        () = stop_signal() => false,
-        () = tasks.broken.cancelled() => true,
+    let mut hangup = signal(SignalKind::hangup()).expect("the runtime has signals enabled");
+    let mut in_force = config.clone();
+    let mut stop = std::pin::pin!(stop_signal());
+    let broken = loop {
+        tokio::select! {
+            () = &mut stop => break false,
+            () = tasks.broken.cancelled() => break true,
+            _ = hangup.recv() => match reload(path, &in_force) {
+                Ok((config, assembled)) => match reloads.try_send(assembled) {
+                    Ok(()) => {
+                        tracing::info!("the configuration's rules are taken over");
+                        in_force = config;
+                    }
+                    Err(_) => tracing::error!("the rules are busy; the old configuration stays, send SIGHUP again"),
+                },
+                Err(why) => tracing::error!("the old configuration stays: {why}"),
+            },
+        }
     };
     tracing::info!("stopping");
     std::thread::spawn(stop_at_the_latest);
@@ -256,8 +274,18 @@ fn link(
     }
 }
 
+/// Reads the configuration again and puts its rules together; or says why those in force stay.
+fn reload(path: &Path, in_force: &Config) -> Result<(Config, Assembled), String> {
+    let config = Config::load(path).map_err(|faults| format!("{faults}"))?;
+    if !config.differs_in_rules_only(in_force) {
+        return Err("more than rules has changed; restart the agent to take it over".into());
+    }
+    let assembled =
+        assemble(&config, |device, pace| Some(device.interval(pace))).map_err(|full| full.to_string())?;
+    Ok((config, assembled))
+}
+
 async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("the runtime has signals enabled");
     tokio::select! {
         _ = terminate.recv() => {}

@@ -72,7 +72,7 @@ pub struct AlarmView {
     /// Device name for people.
     pub device_name: String,
     /// `storewarden_rules::Condition::name`.
-    pub condition: &'static str,
+    pub condition: String,
     /// Probable cause, `storewarden_rules::Cause::name`.
     pub cause: &'static str,
     /// `low`, `medium` or `high`.

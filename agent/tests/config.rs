@@ -1,5 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails")]
+
 use std::path::Path;
 use storewarden::config::Config;
 use storewarden_drivers::modbus::line::Transport;
@@ -82,6 +84,9 @@ fn the_example_that_comes_with_the_documents_is_right() {
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(faults(&text), "");
     assert_eq!(faults(&good()), "");
+    let with_policy = text.replacen("#[policy]\n#file", "[policy]\nfile", 1);
+    let config = Config::parse(&path, &with_policy).unwrap();
+    assert_eq!(config.alarm_origins.len(), 7, "the policy was read");
 }
 
 /// Replaces `from` (which must be there) by `to` and expects a fault that says `said`, on the line that
@@ -320,4 +325,286 @@ fn every_fault_is_told_at_once_in_the_order_of_the_file() {
         .collect();
     assert!(lines.len() >= 3, "{told}");
     assert!(lines.is_sorted(), "{told}");
+}
+
+/// A store with the policy `policy` beside it, and `rules` at its freezer.
+fn with_policy(policy: &str, rules: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
+    let rules = format!("limit = -18.0, delay = \"30m\" }}\n{rules}\n");
+    let text = good().replacen("limit = -18.0, delay = \"30m\" }\n", &rules, 1);
+    let text = format!("{text}\n[policy]\nfile = \"policy.toml\"\n");
+    Config::parse(&folder.path().join("store.toml"), &text).map_err(|faults| faults.to_string())
+}
+
+#[test]
+fn the_device_goes_before_the_policy_and_the_policy_before_the_class() {
+    let policy = "[class.freezer.door]\ndelay = \"5m\"\ninferred_delay = \"15m\"\n[class.freezer.rate]\nenabled = false\n[alarms]\nescalate_high = \"20m\"\nescalate_medium = \"never\"\nflood = false\n";
+    let config =
+        with_policy(policy, "[device.rules.door]\ndelay = \"8m\"\n[device.rules.capacity]\nloss = 0.2")
+            .unwrap();
+    let cabinet = config.devices[0].cabinet.as_ref().unwrap();
+    let door = cabinet.config.door.unwrap();
+    assert_eq!((door.delay.0, door.inferred_delay.0), (480_000, 900_000));
+    assert!(cabinet.config.rate.is_none());
+    assert_eq!(cabinet.config.capacity.unwrap().loss, 0.2_f32);
+    assert_eq!(cabinet.config.capacity.unwrap().learn_days, 3, "the class's own");
+    let origin = |rule, key| cabinet.origins.get(&(rule, key)).map_or("", String::as_str);
+    assert_eq!(origin("door", "inferred_delay"), "policy.toml:3");
+    assert!(origin("door", "delay").starts_with("store.toml:"), "{}", origin("door", "delay"));
+    assert_eq!(origin("capacity", "learn_days"), "");
+    assert_eq!(origin("rate", "enabled"), "policy.toml:5");
+    assert_eq!(config.alarm_policy.escalate_high.map(|span| span.0), Some(1_200_000));
+    assert_eq!((config.alarm_policy.escalate_medium, config.alarm_policy.has_flood), (None, false));
+    assert_eq!(config.alarm_policy.repair_max.map(|span| span.0), Some(86_400_000));
+
+    let again = with_policy(policy, "[device.rules.rate]\nlimit = 1").unwrap();
+    assert_eq!(again.devices[0].cabinet.as_ref().unwrap().config.rate.unwrap().limit, 1.0_f32);
+    let other = with_policy("", "").unwrap();
+    assert_ne!(other.digest, config.digest);
+}
+
+#[test]
+fn what_stands_beside_a_raised_limit_moves_with_it() {
+    let of = |policy: &str, rules: &str| {
+        let config = with_policy(policy, rules).unwrap();
+        let cabinet = config.devices[0].cabinet.as_ref().unwrap().config;
+        (cabinet.pre_alarm.map(|limit| limit.limit), cabinet.exposure.unwrap().limit)
+    };
+    // The store's own −18 °C is the class's pre-alarm, which would only say the same later.
+    assert_eq!(of("", ""), (None, -15.0));
+    let warmer = good().replacen("limit = -18.0", "limit = -12.0", 1);
+    let warmer = Config::parse(Path::new("store.toml"), &warmer).unwrap();
+    let warmer = warmer.devices[0].cabinet.as_ref().unwrap().config;
+    assert_eq!((warmer.pre_alarm.unwrap().limit, warmer.exposure.unwrap().limit), (-15.0, -12.0));
+    assert_eq!(of("[class.freezer.goods]\nlimit = -14\n", ""), (None, -14.0));
+    assert_eq!(of("", "[device.rules.pre_alarm]\nlimit = -20"), (Some(-20.0), -15.0));
+}
+
+#[test]
+fn faults_of_rules_name_the_file_the_line_and_what_to_write() {
+    for (policy, rules, said) in [
+        (
+            "[class.freezer.dor]\ndelay = \"5m\"",
+            "",
+            "policy.toml:1: class freezer: no rule `dor`; write one of",
+        ),
+        (
+            "[class.freezer.door]\nlag = \"5m\"",
+            "",
+            "policy.toml:2: class freezer: door has no `lag`; write enabled, delay",
+        ),
+        ("[class.meter.door]\ndelay = \"5m\"", "", "policy.toml:1: class `meter` has no such rules"),
+        (
+            "[class.freezer.door]\ndelay = 5",
+            "",
+            "policy.toml:2: class freezer: door.delay is a span of time as \"10m\"",
+        ),
+        (
+            "[class.freezer.rate]\nlimit = 900",
+            "",
+            "rate.limit 900 K/min is out of range; write 0.01 K/min to 20 K/min",
+        ),
+        ("[class.freezer.capacity]\nlearn_days = 1.5", "", "learn_days 1.5 d is out of range"),
+        (
+            "[class.freezer.temperature_low]\ndelay = \"5m\"",
+            "",
+            "a freezer has no usual temperature_low; write its `limit`",
+        ),
+        ("[alarms]\nescalate_high = \"5\"", "", "policy.toml:2: `5` is no span of time"),
+        ("[alarms]\nescalate = \"5m\"", "", "policy.toml:2: unknown field `escalate`"),
+        (
+            "",
+            "[device.rules.door]\ndelay = \"2days\"",
+            "device `freezer-1`: door.delay 2days is out of range; write 0s to 1day",
+        ),
+        ("", "[device.rules.door]", "`door` says nothing"),
+        ("", "[device.rules.temperature_high]\nlimit = -20", "temperature_high is there twice"),
+        ("", "[device.rules.pre_alarm]\nlimit = -17", "is not below temperature_high.limit"),
+        ("", "[device.rules.temperature_low]\nlimit = -18.6", "within each other's hysteresis"),
+        ("", "[device.rules.pre_alarm]\nlimit = -19\ndelay_hold_off = \"1m\"", "delay_hold_off is shorter"),
+    ] {
+        let told = with_policy(policy, rules).map(drop).expect_err(rules);
+        assert!(told.contains(said), "{policy} {rules}: {told} should say {said}");
+    }
+}
+
+const OWN: &str = r#"
+[[rule]]
+id = "milk-too-cold"
+device = "freezer-1"
+when = "air_temperature < -30.0 && !defrost"
+hysteresis = 0.5
+delay = "10m"
+"#;
+
+#[test]
+fn rules_of_the_store_and_of_the_chain_are_compiled_with_their_names() {
+    use storewarden::assemble::assemble;
+    use storewarden_rules::{Condition, DeviceId};
+    let policy = "[[rule]]\nid = \"any-freezer\"\nclass = \"freezer\"\nwhen = \"air_temperature > point(\\\"freezer-1/set_point\\\") + 9.0\"\n[[rule]]\nid = \"no-such-equipment\"\nclass = \"cold_room\"\nwhen = \"air_temperature > 9.0\"\n";
+    let config = with_policy(policy, OWN).unwrap();
+    let ids: Vec<_> = config.user_rules.iter().map(|rule| (rule.id.as_str(), rule.programs.len())).collect();
+    assert_eq!(ids, [("any-freezer", 1), ("no-such-equipment", 0), ("milk-too-cold", 1)]);
+    assert_eq!(config.user_rules[0].origin, "policy.toml:2");
+    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).unwrap();
+    let named = assembled.names.find_condition("milk-too-cold").unwrap();
+    assert_eq!(named, Condition::User(2));
+    assert_eq!(assembled.names.condition(named), "milk-too-cold");
+    assert!(assembled.site.watches(DeviceId(0), named) && !assembled.site.watches(DeviceId(1), named));
+    assert_eq!(assembled.names.find_condition("door_open"), Some(Condition::DoorOpen));
+    assert_eq!(assembled.names.find_condition("milk"), None);
+}
+
+#[test]
+fn faults_of_own_rules_name_the_file_the_line_and_what_to_write() {
+    for (policy, from, to, said) in [
+        (
+            "",
+            "air_temperature <",
+            "air <",
+            "rule `milk-too-cold` at device `freezer-1`: `freezer-1` reads no point `air`; it reads",
+        ),
+        (
+            "",
+            "freezer-1\"",
+            "freezer-9\"",
+            "rule `milk-too-cold`: there is no [[device]] with id `freezer-9`",
+        ),
+        ("", "air_temperature <", "point(\"x/y\") <", "there is no [[device]] with id `x`"),
+        ("", "milk-too-cold", "door_open", "has the name of a built-in one"),
+        ("", "device = ", "class = \"freezer\"\ndevice = ", "write either `device` or `class`"),
+        ("", "\"10m\"", "\"8days\"", "write 0s to 7days"),
+        ("", "0.5", "-0.5", "hysteresis is 0 or more"),
+        ("", " < -30.0", "", "rule `milk-too-cold` at device"),
+        (
+            "[[rule]]\nid = \"milk-too-cold\"\nclass = \"freezer\"\nwhen = \"door\"",
+            "",
+            "",
+            "rule `milk-too-cold` is there twice",
+        ),
+        (
+            "[[rule]]\nid = \"x\"\nclass = \"freezer\"\nwhen = \"dor\"",
+            "",
+            "",
+            "policy.toml:4: rule `x` at device `freezer-1`",
+        ),
+        (
+            "[[rule]]\nid = \"x\"\nclass = \"fridge\"\nwhen = \"door\"",
+            "",
+            "",
+            "policy.toml:3: rule `x`: unknown class `fridge`",
+        ),
+    ] {
+        let own = OWN.replacen(from, to, 1).replace("point(\"x/y\")", "point('x/y')");
+        let told = with_policy(policy, &own).map(drop).expect_err(to);
+        assert!(told.contains(said), "{policy} {own}: {told} should say {said}");
+    }
+}
+
+#[test]
+fn a_cabinet_looks_at_points_of_other_devices() {
+    const OTHERS: &str = "\n[[device]]\nid = \"meter\"\nclass = \"meter\"\nprofile = \"eastron-sdm630\"\nbus = \"cold\"\nunit = 9\n[[device]]\nid = \"chiller\"\nclass = \"chiller\"\nprofile = \"carel-ir33\"\nbus = \"cold\"\nunit = 8\n";
+    let parse = |at_device: &str, at_store: &str| {
+        let text = good().replacen("unit = 1\n", &format!("unit = 1\n{at_device}\n"), 1) + OTHERS;
+        let text = text.replacen("[store]\n", &format!("[store]\n{at_store}\n"), 1);
+        Config::parse(Path::new("store.toml"), &text).map_err(|faults| faults.to_string())
+    };
+    let config = parse("power = \"meter/power_1\"", "ambient = \"chiller/air_temperature\"").unwrap();
+    let at = |(device, point): (usize, usize)| {
+        format!("{}/{}", config.devices[device].id, config.devices[device].profile.points[point].name)
+    };
+    assert_eq!(config.devices[0].power.map(at).as_deref(), Some("meter/power_1"));
+    assert_eq!(config.devices[0].ambient.map(at).as_deref(), Some("chiller/air_temperature"));
+    for (device, store, said) in [
+        ("power = \"meter/power_9\"", "", "`meter`: reads no point `power_9` in W"),
+        ("power = \"meter/voltage_1\"", "", "in W; of those it reads"),
+        ("ambient = \"metre/power_1\"", "", "device `freezer-1`: there is no [[device]] with id `metre`"),
+        ("", "ambient = \"chiller\"", "store.ambient: `chiller` is no point; write \"device/point\""),
+    ] {
+        let told = parse(device, store).map(drop).expect_err(said);
+        assert!(told.contains(said), "{told} should say {said}");
+    }
+    let text = good().replacen("unit = 2\n", "unit = 2\npower = \"plug/power_total\"\n", 1);
+    assert!(faults(&text).contains("only a cabinet looks at"), "{}", faults(&text));
+}
+
+#[test]
+fn what_equipment_hangs_on_is_watched_as_a_whole() {
+    use storewarden::assemble::assemble;
+    use storewarden_rules::{Class, Condition};
+    const CIRCUIT: &str =
+        "[[circuit]]\nid = \"F3\"\nname = \"cold side\"\ndevices = [\"freezer-1\", \"relay\"]\n";
+    let parse = |more: &str| {
+        let text = good() + more;
+        Config::parse(Path::new("store.toml"), &text).map_err(|faults| faults.to_string())
+    };
+    let config = parse(CIRCUIT).unwrap();
+    let assembled = assemble(&config, |device, pace| Some(device.interval(pace))).unwrap();
+    let parents: Vec<_> = assembled
+        .names
+        .devices()
+        .filter(|(_, device)| !Class::ALL.contains(&device.class))
+        .map(|(id, device)| (device.id.as_str(), device.class.name(), id))
+        .collect();
+    let named: Vec<_> = parents.iter().map(|(id, class, _)| (*id, *class)).collect();
+    // The broker has one device only: it cannot be told from its line.
+    assert_eq!(named, [("0042", "store"), ("cold", "line"), ("F3", "circuit")]);
+    let watches = |place: usize, condition| assembled.site.watches(parents[place].2, condition);
+    assert!(watches(0, Condition::InspectionDue) && watches(0, Condition::AlarmFlood));
+    assert!(!watches(0, Condition::PowerLost), "of one line the line is told");
+    assert!(watches(1, Condition::LineDead) && watches(2, Condition::PowerLost));
+
+    // In a recording of one device there is nothing to hang on a line.
+    let one =
+        assemble(&config, |device, pace| (device.id == "relay").then(|| device.interval(pace))).unwrap();
+    assert_eq!(
+        one.names.devices().filter(|(_, d)| d.class == Class::Line || d.class == Class::Circuit).count(),
+        0
+    );
+
+    for (more, said) in [
+        ("[[circuit]]\nid = \"F3\"\ndevices = [\"relay\"]", "name two or more"),
+        (
+            "[[circuit]]\nid = \"F3\"\ndevices = [\"relay\", \"fridge\"]",
+            "there is no [[device]] with id `fridge`",
+        ),
+        ("[[circuit]]\nid = \"F3\"\ndevices = [\"relay\", \"relay\"]", "is there twice"),
+        (
+            "[[circuit]]\nid = \"cold\"\ndevices = [\"relay\", \"plug\"]",
+            "circuit `cold` has the id of something else",
+        ),
+    ] {
+        let told = parse(more).map(drop).expect_err(said);
+        assert!(told.contains(said), "{told} should say {said}");
+    }
+}
+
+#[test]
+fn a_running_agent_takes_over_rules_and_nothing_else() {
+    let parse = |text: &str| Config::parse(Path::new("store.toml"), text).unwrap();
+    let before = parse(&good());
+    let changed = |from: &str, to: &str| {
+        let text = good();
+        assert!(text.contains(from), "{from}");
+        parse(&text.replacen(from, to, 1))
+    };
+    for (from, to) in [
+        ("[[bus]]", "\n# a line more\n[[bus]]"),
+        ("limit = -18.0", "limit = -19.0"),
+        ("unit = 2", "unit = 2\nno_response = { delay = \"9m\" }"),
+        ("[[gateway]]", "[[rule]]\nid = \"x\"\ndevice = \"freezer-1\"\nwhen = \"door\"\n[[gateway]]"),
+        ("[[gateway]]", "[[circuit]]\nid = \"x\"\ndevices = [\"freezer-1\", \"relay\"]\n[[gateway]]"),
+    ] {
+        assert!(before.differs_in_rules_only(&changed(from, to)), "{to}");
+    }
+    for (from, to) in [
+        ("unit = 2", "unit = 3"),
+        ("unit = 2", "unit = 2\npoll = \"7s\""),
+        ("id = \"0042\"", "id = \"0043\""),
+        (".60:502", ".61:502"),
+        ("unit = 1", "unit = 1\ndeadband = { air_temperature = 0.3 }"),
+    ] {
+        assert!(!before.differs_in_rules_only(&changed(from, to)), "{to}");
+    }
 }

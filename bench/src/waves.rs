@@ -90,7 +90,14 @@ mod tests {
         let place = Place::for_tests();
         let config = Config::parse(Path::new("store.toml"), &waves.store(&place)).expect("a store");
         assert_eq!(config.devices[2].polls.normal.as_millis(), 100);
-        assert_eq!(config.devices[2].temperature_limits[0].delay.0, 200);
+        assert_eq!(
+            config.devices[2]
+                .cabinet
+                .as_ref()
+                .and_then(|cabinet| cabinet.config.high)
+                .map(|high| high.delay.0),
+            Some(200)
+        );
     }
 
     #[test]

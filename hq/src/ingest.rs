@@ -28,6 +28,7 @@ pub(crate) enum Refusal {
 
 /// What a store said.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is handed on at a time, and never kept")]
 pub(crate) enum Incoming {
     Status(v1::Status),
     Message(Message),
@@ -47,6 +48,7 @@ pub(crate) struct Message {
 
 /// What a message adds to the tables beside its raw bytes.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is handed on at a time, and never kept")]
 pub(crate) enum Rows {
     Alert(v1::Alert),
     Readings(Vec<PointReadings>),

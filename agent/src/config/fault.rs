@@ -4,16 +4,20 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Everything wrong with one config file. Nothing starts while there is any.
+/// Everything wrong with a configuration: its file and, once that was opened, the policy it names.
+/// Nothing starts while there is any.
 #[derive(Debug)]
 pub struct Faults {
-    file: PathBuf,
-    text: String,
+    files: Vec<(PathBuf, String)>,
+    /// The file that is being looked at.
+    current: usize,
     faults: Vec<Fault>,
 }
 
 #[derive(Debug)]
 struct Fault {
+    /// In which of the files.
+    file: usize,
     /// Byte offset in the text; none when the file itself could not be read.
     at: Option<usize>,
     message: String,
@@ -22,22 +26,37 @@ struct Fault {
 impl Faults {
     /// No faults yet in `text`, which was read from `file`.
     pub fn new(file: &Path, text: &str) -> Self {
-        Self { file: file.to_owned(), text: text.to_owned(), faults: Vec::new() }
+        Self { files: vec![(file.to_owned(), text.to_owned())], current: 0, faults: Vec::new() }
     }
     /// The fault of a file that cannot be read.
     pub fn unreadable(file: &Path, error: &std::io::Error) -> Self {
         let mut faults = Self::new(file, "");
-        faults.faults.push(Fault { at: None, message: format!("cannot be read: {error}") });
+        faults.faults.push(Fault { file: 0, at: None, message: format!("cannot be read: {error}") });
         faults
+    }
+    /// From here on faults are of `file`, which holds `text`, until [`Faults::turn_to`].
+    pub fn open(&mut self, file: &Path, text: &str) {
+        self.files.push((file.to_owned(), text.to_owned()));
+        self.current = self.files.len() - 1;
+    }
+    /// From here on faults are of that file again: 0 the first, 1 the policy.
+    pub fn turn_to(&mut self, file: usize) {
+        self.current = file;
     }
     /// Adds a fault found at `span`.
     pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.faults.push(Fault { at: Some(span.start), message: message.into() });
+        self.faults.push(Fault { file: self.current, at: Some(span.start), message: message.into() });
     }
     /// Adds a fault of the TOML itself.
     pub fn add_toml(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
         self.add(span, error.message().trim().to_owned());
+    }
+    /// Where `span` is, as `store.toml:45`: the file's name and the line.
+    pub fn place(&self, span: &Range<usize>) -> String {
+        let (file, text) = &self.files[self.current];
+        let name = file.file_name().unwrap_or(file.as_os_str());
+        format!("{}:{}", name.display(), line_number(text, span.start))
     }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
@@ -51,16 +70,16 @@ impl Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
         let mut faults: Vec<_> = self.faults.iter().collect();
-        faults.sort_by_key(|fault| fault.at);
+        faults.sort_by_key(|fault| (fault.file, fault.at));
         for fault in faults {
+            let (file, text) = &self.files[fault.file];
+            let file = file.display();
             match fault.at {
                 None => writeln!(f, "{file}: {}", fault.message)?,
                 Some(at) => {
-                    let before = self.text.get(..at).unwrap_or(&self.text);
-                    let number = before.matches('\n').count() + 1;
-                    let line = self.text.lines().nth(number - 1).unwrap_or("");
+                    let number = line_number(text, at);
+                    let line = text.lines().nth(number - 1).unwrap_or("");
                     writeln!(f, "{file}:{number}: {}\n    {number} | {line}", fault.message)?;
                 }
             }
@@ -70,3 +89,7 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+fn line_number(text: &str, at: usize) -> usize {
+    text.get(..at).unwrap_or(text).matches('\n').count() + 1
+}

@@ -9,6 +9,11 @@ use toml::Spanned;
 /// A value that remembers where in the file it stood.
 pub type At<T> = Spanned<T>;
 
+/// Settings of one rule.
+pub type Table = BTreeMap<At<String>, At<toml::Value>>;
+/// Settings of the rules of a cabinet.
+pub type Rules = BTreeMap<At<String>, Table>;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -22,6 +27,7 @@ pub struct File {
     pub profiles: Profiles,
     #[serde(default)]
     pub console: Console,
+    pub policy: Option<PolicyFile>,
     #[serde(default)]
     pub price_key: Vec<PriceKey>,
     #[serde(default)]
@@ -32,6 +38,10 @@ pub struct File {
     pub device: Vec<Device>,
     #[serde(default)]
     pub light: Vec<Light>,
+    #[serde(default)]
+    pub rule: Vec<UserRule>,
+    #[serde(default)]
+    pub circuit: Vec<Circuit>,
     #[serde(default)]
     pub gateway: Vec<Gateway>,
     #[serde(default)]
@@ -47,6 +57,7 @@ pub struct Store {
     pub timezone: At<String>,
     pub latitude: Option<At<f64>>,
     pub longitude: Option<At<f64>>,
+    pub ambient: Option<At<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,6 +110,49 @@ pub struct Profiles {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    pub file: At<String>,
+}
+
+/// The shape of the chain's policy, a file of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Settings by class and rule.
+    #[serde(default)]
+    pub class: BTreeMap<At<String>, Rules>,
+    #[serde(default)]
+    pub alarms: Alarms,
+    #[serde(default)]
+    pub rule: Vec<UserRule>,
+}
+
+/// A rule that the chain or the store wrote itself.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRule {
+    pub id: At<String>,
+    pub device: Option<At<String>>,
+    pub class: Option<At<String>>,
+    pub when: At<String>,
+    pub hysteresis: Option<At<f64>>,
+    pub delay: Option<At<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alarms {
+    pub escalate_high: Option<At<String>>,
+    pub escalate_medium: Option<At<String>>,
+    pub escalate_low: Option<At<String>>,
+    pub repair_max: Option<At<String>>,
+    pub inspection_interval: Option<At<String>>,
+    pub chatter_quiet: Option<At<String>>,
+    pub flood: Option<At<bool>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bus {
     pub id: At<String>,
     pub tcp: Option<At<String>>,
@@ -140,6 +194,10 @@ pub struct Device {
     pub deadband: BTreeMap<At<String>, At<f64>>,
     pub temperature_high: Option<TemperatureLimit>,
     pub temperature_low: Option<TemperatureLimit>,
+    pub power: Option<At<String>>,
+    pub ambient: Option<At<String>>,
+    #[serde(default)]
+    pub rules: Rules,
     pub no_response: Option<NoResponse>,
     pub demand: Option<Demand>,
 }
@@ -182,6 +240,14 @@ pub struct Light {
     pub open: Option<At<String>>,
     pub close: Option<At<String>>,
     pub min_on: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Circuit {
+    pub id: At<String>,
+    pub name: Option<String>,
+    pub devices: Vec<At<String>>,
 }
 
 #[derive(Deserialize)]

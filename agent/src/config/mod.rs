@@ -3,6 +3,7 @@
 mod check;
 mod fault;
 mod file;
+pub mod settings;
 
 pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
@@ -10,6 +11,7 @@ pub use fault::Faults;
 use crate::price::PriceKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,17 +20,23 @@ use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
 use storewarden_drivers::profile::{Pace, Profile};
+use storewarden_rules::cabinet::CabinetConfig;
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
+use storewarden_rules::expression::Program;
 use storewarden_rules::schedule::LightScheduleConfig;
-use storewarden_rules::{Class, Millis, PointId};
+use storewarden_rules::{AlarmPolicy, Class, Millis, PointId};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// SHA-256 of the file's bytes.
+    /// SHA-256 of the file's bytes, followed by those of the policy's if it names one.
     pub digest: [u8; 32],
     /// Which store this is.
     pub store: Store,
+    /// What the chain decided about alarms as such.
+    pub alarm_policy: AlarmPolicy,
+    /// Where a value of it comes from that is not the program's own, by key.
+    pub alarm_origins: BTreeMap<&'static str, String>,
     /// The journal's file and bounds.
     pub journal: Journal,
     /// After this long a reading is reported even if it did not change; 0: every reading is.
@@ -49,6 +57,10 @@ pub struct Config {
     pub devices: Vec<Device>,
     /// Lights that follow a schedule.
     pub lights: Vec<Light>,
+    /// Circuits of the distribution board.
+    pub circuits: Vec<Circuit>,
+    /// Rules that the chain and the store wrote themselves.
+    pub user_rules: Vec<UserRule>,
     /// Label gateways.
     pub gateways: Vec<Gateway>,
     /// Shelf labels.
@@ -161,6 +173,28 @@ pub enum Place {
     },
 }
 
+/// The rules of a cabinet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CabinetRules {
+    /// Every setting.
+    pub config: CabinetConfig,
+    /// Where a value comes from that is not the class's own.
+    pub origins: Origins,
+}
+
+/// Where values were written, as `store.toml:45`, by rule and key; of the others there is none.
+pub type Origins = BTreeMap<(&'static str, &'static str), String>;
+
+impl CabinetRules {
+    /// What the class brings by itself; none for what is no cabinet.
+    pub fn for_class(class: Class) -> Option<Self> {
+        Some(Self { config: CabinetConfig::for_class(class)?, origins: BTreeMap::new() })
+    }
+}
+
+/// The origin of a value that stands beside `temperature_high.limit` and moves with it.
+pub const FOLLOWS: &str = "follows temperature_high.limit";
+
 /// One piece of equipment.
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -182,12 +216,20 @@ pub struct Device {
     pub safe: Option<Safe>,
     /// From which change on a value is reported, for each of the profile's points, in its unit.
     pub deadbands: Vec<f64>,
-    /// Rules over its air temperature.
+    /// The rules of a cabinet; none where it is no cabinet, or its air is not read.
+    pub cabinet: Option<CabinetRules>,
+    /// What measures the power of this cabinet alone, if it is another device.
+    pub power: Option<PointAt>,
+    /// What measures the room around this cabinet, if it is another device.
+    pub ambient: Option<PointAt>,
+    /// Rules over the air temperature of what is no cabinet.
     pub temperature_limits: Vec<TemperatureLimitConfig>,
     /// When its silence is an alarm.
     pub no_response: NoResponseConfig,
     /// Contracted power, and the point that measures it (index into the profile's points).
     pub demand: Option<(usize, DemandConfig)>,
+    /// Where the settings of its rules were written, but for those of a cabinet.
+    pub origins: Origins,
 }
 
 impl Device {
@@ -195,7 +237,11 @@ impl Device {
     /// judge. A controller that answers everything but the temperature has lost its cabinet.
     pub fn vital(&self) -> Option<usize> {
         let air = || self.profile.points.iter().position(|point| point.name == "air_temperature");
-        if self.temperature_limits.is_empty() { self.demand.map(|(index, _)| index) } else { air() }
+        if self.cabinet.is_some() || !self.temperature_limits.is_empty() {
+            air()
+        } else {
+            self.demand.map(|(index, _)| index)
+        }
     }
 
     /// The interval at which the points of this pace are read.
@@ -240,6 +286,37 @@ pub struct Light {
     pub dark: LightDarkConfig,
     /// When it is on.
     pub schedule: LightScheduleConfig,
+    /// Where its settings were written.
+    pub origins: Origins,
+}
+
+/// A circuit of the distribution board with what hangs on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Circuit {
+    /// Id.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Indices into [`Config::devices`], two or more.
+    pub devices: Vec<usize>,
+}
+
+/// A rule that the chain or the store wrote itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserRule {
+    /// Its name, in the place of a condition's.
+    pub id: String,
+    /// Indices into [`Config::devices`], and for each what is to be true there. Points are numbered over
+    /// all devices, as [`crate::assemble`] does it.
+    pub programs: Vec<(usize, Program)>,
+    /// As it was written.
+    pub when: String,
+    /// How far inside its limits it clears, in the unit of what it compares.
+    pub hysteresis: f64,
+    /// For how long it must be true.
+    pub delay: Millis,
+    /// Where it was written, as `policy.toml:12`.
+    pub origin: String,
 }
 
 /// A label gateway (eStation access point).
@@ -286,7 +363,7 @@ impl Config {
 
     fn parse_whatever_load(path: &Path, text: &str) -> Result<(Self, Faults), Faults> {
         let mut faults = Faults::new(path, text);
-        let digest = Sha256::digest(text).into();
+        let digest = Sha256::new_with_prefix(text);
         match toml::from_str(text) {
             Ok(file) => check::check(file, path, digest, faults),
             Err(error) => {
@@ -296,11 +373,58 @@ impl Config {
         }
     }
 
+    /// Whether nothing but rules is different in `other`: what a running agent can take over.
+    pub fn differs_in_rules_only(&self, other: &Self) -> bool {
+        format!("{:?}", self.without_rules()) == format!("{:?}", other.without_rules())
+    }
+
+    fn without_rules(&self) -> Self {
+        let mut rest = Self {
+            digest: [0; 32],
+            alarm_policy: AlarmPolicy::default(),
+            alarm_origins: BTreeMap::new(),
+            circuits: Vec::new(),
+            user_rules: Vec::new(),
+            ..self.clone()
+        };
+        for device in &mut rest.devices {
+            device.cabinet = None;
+            (device.power, device.ambient) = (None, None);
+            device.temperature_limits.clear();
+            device.no_response = NoResponseConfig::default();
+            device.demand = None;
+            device.origins.clear();
+        }
+        for light in &mut rest.lights {
+            light.origins.clear();
+        }
+        rest
+    }
+
     /// The devices of the bus of that index, with their index in [`Config::devices`].
     pub fn devices_of(&self, bus: usize) -> impl Iterator<Item = (usize, &Device)> {
         let here =
             move |device: &Device| matches!(device.place, Place::Bus { bus: other, .. } if other == bus);
         self.devices.iter().enumerate().filter(move |(_, device)| here(device))
+    }
+
+    /// Lines that may die with all that hang on them: the ids of buses and brokers with two devices or
+    /// more, and indices of those.
+    pub fn lines(&self) -> Vec<(&str, Vec<usize>)> {
+        let on = |wanted: &dyn Fn(&Place) -> bool| {
+            let all = self.devices.iter().enumerate();
+            all.filter(|(_, device)| wanted(&device.place)).map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        let buses = self.buses.iter().enumerate().map(|(index, bus)| {
+            (bus.id.as_str(), on(&|place| matches!(place, Place::Bus { bus, .. } if *bus == index)))
+        });
+        let brokers = self.brokers.iter().enumerate().map(|(index, broker)| {
+            (
+                broker.id.as_str(),
+                on(&|place| matches!(place, Place::Broker { broker, .. } if *broker == index)),
+            )
+        });
+        buses.chain(brokers).filter(|(_, devices)| devices.len() >= 2).collect()
     }
 
     /// What the devices of the bus of that index ask of its line. Devices are numbered as
@@ -314,4 +438,9 @@ impl Config {
 
 fn read(path: &Path) -> Result<String, Faults> {
     std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))
+}
+
+/// `span` as people write it.
+pub fn written(span: Millis) -> String {
+    humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
 }

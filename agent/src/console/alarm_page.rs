@@ -129,17 +129,17 @@ pub(super) fn no_such_alarm(language: Language) -> Markup {
 }
 
 /// The texts of an alarm; a condition without texts of its own is shown under its name.
-struct Text {
-    what: &'static str,
+struct Text<'a> {
+    what: &'a str,
     now: Option<&'static str>,
     steps: &'static [&'static str],
 }
 
-impl Text {
-    fn of(view: &StoreView, alarm: &AlarmView, language: Language) -> Self {
+impl<'a> Text<'a> {
+    fn of(view: &StoreView, alarm: &'a AlarmView, language: Language) -> Self {
         let device = view.devices.iter().find(|device| device.id == alarm.device);
         let class = device.and_then(|device| Class::of_anything(device.class));
-        match Condition::from_name(alarm.condition) {
+        match Condition::from_name(&alarm.condition) {
             Some(condition) => {
                 let text = condition::staff(condition, class, language);
                 // Once somebody is on it, the overview leaves the floor to what nobody has seen yet.
@@ -149,7 +149,7 @@ impl Text {
             // A rule of the chain or the store: its name, and what is to be done about any of them.
             None => {
                 let text = condition::staff(Condition::User(0), class, language);
-                Self { what: alarm.condition, now: Some(text.now), steps: text.steps }
+                Self { what: &alarm.condition, now: Some(text.now), steps: text.steps }
             }
         }
     }
@@ -157,7 +157,7 @@ impl Text {
 
 /// The temperature now beside its limit, where the alarm is about one and has not returned.
 fn measured(view: &StoreView, alarm: &AlarmView, freshness: Freshness, language: Language) -> Option<String> {
-    let condition = Condition::from_name(alarm.condition)?;
+    let condition = Condition::from_name(&alarm.condition)?;
     if !matches!(condition, Condition::TemperatureHigh | Condition::TemperatureLow) || has_returned(alarm) {
         return None;
     }

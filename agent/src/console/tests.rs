@@ -27,7 +27,7 @@ fn warm(alarm: u64, state: &'static str) -> AlarmView {
         alarm,
         device: "freezer-2".into(),
         device_name: "2号冰柜".into(),
-        condition: "temperature_high",
+        condition: "temperature_high".into(),
         cause: "unknown",
         priority: "high",
         state,

@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{Alert, CurveSample, Fact, ProbableCause};
 use storewarden_rules::cabinet::TraceSample;
-use storewarden_rules::{AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Quantity, Utc};
+use storewarden_rules::{
+    AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Priority, Quantity, Utc,
+};
 
 /// Changes kept for people to look back on; the oldest go first.
 const HISTORY_MAX: i64 = 10_000;
@@ -21,8 +23,10 @@ pub struct AlarmChange {
     pub device: String,
     /// Device name for people.
     pub device_name: String,
-    /// What is wrong.
-    pub condition: Condition,
+    /// What is wrong: the name of a condition, or of a user's own rule.
+    pub condition: String,
+    /// How urgent it is.
+    pub priority: Priority,
     /// The state it is in now.
     pub state: AlarmState,
     /// The state it was in.
@@ -34,7 +38,7 @@ pub struct AlarmChange {
     /// The numbers behind it.
     pub evidence: Evidence,
     /// Device and condition of the alarm that explains it, if one does.
-    pub parent: Option<(String, Condition)>,
+    pub parent: Option<(String, String)>,
     /// How often it was said that nobody acknowledges it.
     pub escalation: u8,
     /// What chattering is told by.
@@ -56,8 +60,8 @@ pub struct Stored {
     pub alarm: u64,
     /// Device id.
     pub device: String,
-    /// What is wrong.
-    pub condition: Condition,
+    /// What is wrong: the name of a condition, or of a user's own rule.
+    pub condition: String,
     /// The state it was in.
     pub state: AlarmState,
     /// When the state changed.
@@ -69,7 +73,7 @@ pub struct Stored {
     /// Since when the condition had held, and the numbers.
     pub evidence: Evidence,
     /// Device and condition of the alarm that explained it, if one did.
-    pub parent: Option<(String, Condition)>,
+    pub parent: Option<(String, String)>,
     /// How often it was said that nobody acknowledges it.
     pub escalation: u8,
     /// What chattering is told by.
@@ -89,7 +93,7 @@ pub fn record(
 ) -> rusqlite::Result<()> {
     let (since, facts) = (change.evidence.since.0, facts_text(&change.evidence));
     let (parent_device, parent_condition) =
-        change.parent.as_ref().map(|(device, condition)| (device, condition.name())).unzip();
+        change.parent.as_ref().map(|(device, condition)| (device, condition)).unzip();
     let [raised, raised_before] = change.chatter.raised;
     // What else changed is not the state's: when it began, until when it is shelved and who did that stay.
     connection
@@ -104,7 +108,7 @@ pub fn record(
         )?
         .execute(params![
             change.device,
-            change.condition.name(),
+            change.condition,
             change.alarm.cast_signed(),
             change.state.name(),
             since,
@@ -132,7 +136,7 @@ pub fn record(
         .execute(params![
             change.alarm.cast_signed(),
             change.device,
-            change.condition.name(),
+            change.condition,
             change.state.name(),
             change.at.0,
             since,
@@ -152,7 +156,7 @@ pub fn record(
 pub fn record_pending(
     connection: &Connection,
     device: &str,
-    condition: Condition,
+    condition: &str,
     since: Option<Utc>,
 ) -> rusqlite::Result<()> {
     connection
@@ -161,7 +165,7 @@ pub fn record_pending(
              NULL, 0, NULL)
              ON CONFLICT (device, condition) DO UPDATE SET pending_ms = ?4",
         )?
-        .execute(params![device, condition.name(), AlarmState::Normal.name(), since.map(|at| at.0)])?;
+        .execute(params![device, condition, AlarmState::Normal.name(), since.map(|at| at.0)])?;
     Ok(())
 }
 
@@ -169,7 +173,7 @@ pub fn record_pending(
 pub fn record_chatter(
     connection: &Connection,
     device: &str,
-    condition: Condition,
+    condition: &str,
     chatter: Chatter,
 ) -> rusqlite::Result<()> {
     let [raised, raised_before] = chatter.raised;
@@ -180,7 +184,7 @@ pub fn record_chatter(
         )?
         .execute(params![
             device,
-            condition.name(),
+            condition,
             raised.map(|at| at.0),
             raised_before.map(|at| at.0),
             chatter.is_damped,
@@ -209,7 +213,7 @@ pub fn announced(connection: &Connection) -> rusqlite::Result<Vec<Utc>> {
     Ok(announced)
 }
 
-/// Every alarm the journal knows. Rows of conditions this version does not know are left out.
+/// Every alarm the journal knows. Rows of states this version does not know are left out.
 pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     let mut statement = connection.prepare(
         "SELECT alarm, device, condition, state, since_ms, changed_ms, pending_ms, cause, evidence,
@@ -223,12 +227,8 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
 fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
     let (condition, state): (String, String) = (row.get(2)?, row.get(3)?);
     let (cause, facts): (String, String) = (row.get(7)?, row.get(8)?);
-    let (Some(condition), Some(state)) = (Condition::from_name(&condition), AlarmState::from_name(&state))
-    else {
-        return Ok(None);
-    };
-    let parent_condition: Option<String> = row.get(14)?;
-    let parent = Option::zip(row.get(13)?, parent_condition.as_deref().and_then(Condition::from_name));
+    let Some(state) = AlarmState::from_name(&state) else { return Ok(None) };
+    let parent = Option::zip(row.get(13)?, row.get(14)?);
     let utc = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(Utc));
     Ok(Some(Stored {
         alarm: row.get::<_, i64>(0)?.cast_unsigned(),
@@ -306,8 +306,8 @@ fn alert(change: &AlarmChange) -> Alert {
         alarm: change.alarm,
         device: change.device.clone(),
         device_name: change.device_name.clone(),
-        condition: change.condition.name().into(),
-        priority: change.condition.priority().name().into(),
+        condition: change.condition.clone(),
+        priority: change.priority.name().into(),
         state: wire_state(change.state).into(),
         at_ms: change.at.0,
         since_ms: change.evidence.since.0,
@@ -328,7 +328,7 @@ fn alert(change: &AlarmChange) -> Alert {
             .map(|(cause, probability)| ProbableCause { cause: cause.name().into(), probability })
             .collect(),
         parent_device: change.parent.as_ref().map_or_else(String::new, |(device, _)| device.clone()),
-        parent_condition: change.parent.as_ref().map_or("", |(_, condition)| condition.name()).into(),
+        parent_condition: change.parent.as_ref().map_or_else(String::new, |(_, condition)| condition.clone()),
         escalation: change.escalation.into(),
         repair: change.repair.as_ref().map(Repair::message),
         curve: change

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use storewarden_proto::v1;
-use storewarden_rules::{Condition, Service, Utc};
+use storewarden_rules::{Service, Utc};
 
 /// Finished repairs and inspections kept; the oldest go first.
 const KEPT_MAX: i64 = 1000;
@@ -43,14 +43,14 @@ impl Repair {
 pub fn record_repair(
     connection: &Connection,
     device: &str,
-    condition: Condition,
+    condition: &str,
     repair: &Repair,
 ) -> rusqlite::Result<()> {
     let (fixed_by, fixed_ms) = repair.fixed.as_ref().map(|(by, at)| (by, at.0)).unzip();
     let known = connection.execute(
         "UPDATE repair SET escalation = ?3, fixed_by = ?4, fixed_ms = ?5
          WHERE device = ?1 AND condition = ?2 AND fixed_ms IS NULL",
-        params![device, condition.name(), repair.escalation, fixed_by, fixed_ms],
+        params![device, condition, repair.escalation, fixed_by, fixed_ms],
     )?;
     if known == 0 {
         connection.execute(
@@ -59,7 +59,7 @@ pub fn record_repair(
             params![
                 repair.alarm.cast_signed(),
                 device,
-                condition.name(),
+                condition,
                 repair.reference,
                 repair.by,
                 repair.since.0,
@@ -78,7 +78,7 @@ pub fn record_repair(
 }
 
 /// Repairs that are not finished: device, condition, repair.
-pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, Condition, Repair)>> {
+pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Repair)>> {
     let mut statement = connection.prepare(
         "SELECT device, condition, alarm, reference, by, since_ms, escalation FROM repair
          WHERE fixed_ms IS NULL",
@@ -92,12 +92,9 @@ pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, Co
             escalation: row.get(6)?,
             fixed: None,
         };
-        let condition: String = row.get(1)?;
-        Ok(Condition::from_name(&condition).map(|condition| (row.get(0), condition, repair)))
+        Ok((row.get(0)?, row.get(1)?, repair))
     })?;
-    rows.filter_map(Result::transpose)
-        .map(|row| row.and_then(|(device, condition, repair)| Ok((device?, condition, repair))))
-        .collect()
+    rows.collect()
 }
 
 /// Remembers whether a device is watched, and who decided that.
@@ -193,16 +190,16 @@ mod tests {
             since: Utc(5),
             ..Repair::default()
         };
-        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
         repair.escalation = 1;
-        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
         let open = open_repairs(&db).unwrap();
-        assert_eq!(open, [("freezer-1".to_owned(), Condition::GoodsWarm, repair.clone())]);
+        assert_eq!(open, [("freezer-1".to_owned(), "goods_warm".to_owned(), repair.clone())]);
         repair.fixed = Some(("wang".into(), Utc(9)));
-        record_repair(&db, "freezer-1", Condition::GoodsWarm, &repair).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
         assert_eq!(open_repairs(&db).unwrap(), []);
         let next = Repair { alarm: 8, ..Repair::default() };
-        record_repair(&db, "freezer-1", Condition::GoodsWarm, &next).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &next).unwrap();
         let count: i64 = db.query_row("SELECT count(*) FROM repair", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 2);
     }

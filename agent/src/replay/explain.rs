@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::str::FromStr;
 use storewarden_rules::cabinet::{Cabinet, Phase};
-use storewarden_rules::{AlarmEvent, Condition, DeviceId, Event, Evidence, Now, Utc};
+use storewarden_rules::{AlarmEvent, Condition, DeviceId, Event, Evidence, Now, USER_RULES_MAX, Utc};
 
 /// A device at a moment, as written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,13 @@ pub fn explain(mut player: Player<'_>, moment: &Moment, out: &mut impl Write) ->
     if told.is_ok() {
         told = match next {
             Some(alarm) => {
-                writeln!(out, "next: {} {} at {}", alarm.condition.name(), alarm.state.name(), time(alarm.at))
+                writeln!(
+                    out,
+                    "next: {} {} at {}",
+                    names.condition(alarm.condition),
+                    alarm.state.name(),
+                    time(alarm.at)
+                )
             }
             None => writeln!(out, "next: no change to the end of the recording"),
         };
@@ -95,9 +101,11 @@ fn tell(
         tell_cabinet(cabinet, now, out)?;
     }
     writeln!(out, "conditions:")?;
-    let all = Condition::ALL.into_iter().filter(|condition| player.site.watches(device, *condition));
+    let own = (0..USER_RULES_MAX).map(Condition::User);
+    let all =
+        Condition::ALL.into_iter().chain(own).filter(|condition| player.site.watches(device, *condition));
     for condition in all {
-        write!(out, "  {}: ", condition.name())?;
+        write!(out, "  {}: ", player.names.condition(condition))?;
         match said.alarms.get(&condition) {
             Some(alarm) => {
                 write!(out, "{} since {}", alarm.state.name(), time(alarm.at))?;
@@ -112,7 +120,12 @@ fn tell(
                 }
                 facts(&alarm.evidence, out)?;
                 if let Some((parent, condition)) = alarm.parent {
-                    write!(out, ", explained by {} of {}", condition.name(), player.names.device(parent).id)?;
+                    write!(
+                        out,
+                        ", explained by {} of {}",
+                        player.names.condition(condition),
+                        player.names.device(parent).id
+                    )?;
                 }
             }
             None => write!(out, "normal")?,

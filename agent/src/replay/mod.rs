@@ -119,7 +119,7 @@ pub fn write_line(out: &mut impl Write, names: &Names, event: &AlarmEvent) -> io
         "{}  {}  {}  {}  cause: {}",
         time(event.at),
         names.device(event.device).id,
-        event.condition.name(),
+        names.condition(event.condition),
         event.state.name(),
         event.diagnosis.cause.name()
     )?;
@@ -130,7 +130,7 @@ pub fn write_line(out: &mut impl Write, names: &Names, event: &AlarmEvent) -> io
         write!(out, "  {} {:.1} {}", fact.quantity.name(), fact.value, fact.quantity.unit().symbol())?;
     }
     if let Some((device, condition)) = event.parent {
-        write!(out, "  explained by {} of {}", condition.name(), names.device(device).id)?;
+        write!(out, "  explained by {} of {}", names.condition(condition), names.device(device).id)?;
     }
     writeln!(out)
 }
@@ -145,12 +145,12 @@ pub fn write_json(out: &mut impl Write, names: &Names, event: &AlarmEvent) -> io
         .map(|(cause, probability)| serde_json::json!({ "cause": cause.name(), "probability": share(*probability) }))
         .collect();
     let parent = event.parent.map(|(device, condition)| {
-        serde_json::json!({ "device": names.device(device).id, "condition": condition.name() })
+        serde_json::json!({ "device": names.device(device).id, "condition": names.condition(condition) })
     });
     let line = serde_json::json!({
         "time": time(event.at),
         "device": names.device(event.device).id,
-        "condition": event.condition.name(),
+        "condition": names.condition(event.condition),
         "state": event.state.name(),
         "cause": event.diagnosis.cause.name(),
         "probability": share(event.diagnosis.probability),

@@ -26,7 +26,7 @@ use storewarden_proto::v1::{CommandOutcome, Stream};
 use storewarden_rules::cabinet::LEARNT;
 use storewarden_rules::{
     AlarmEvent, AlarmState, Chatter, Condition, DeviceId, Event, Input, Millis, Now, OpenRepair, PointId,
-    Reading, Restored, Service, Utc,
+    Priority, Reading, Restored, Service, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -120,6 +120,7 @@ impl SiteTask {
         self,
         mut readings: mpsc::Receiver<Vec<Reading>>,
         mut requests: mpsc::Receiver<SiteRequest>,
+        mut reloads: mpsc::Receiver<Assembled>,
     ) -> Result<u64, JournalError> {
         let mut running = Running::restore(self).await?;
         let mut tick = interval(Duration::from_secs(1));
@@ -137,6 +138,7 @@ impl SiteTask {
                     running.publish(outbox_pending?);
                 }
                 Some(request) = requests.recv() => running.request(request).await?,
+                Some(assembled) = reloads.recv() => running = running.reload(assembled).await?,
                 Some(Ok((outcome, result))) = running.outcomes.join_next() => {
                     running.command_done(outcome, result).await?;
                 }
@@ -175,24 +177,24 @@ impl Running {
         let service_by = restore_care(&mut task, now).await?;
         let mut occurrences = HashMap::new();
         for alarm in stored {
-            let condition = alarm.condition;
-            let rule = names
-                .find_device(&alarm.device)
-                .filter(|device| task.assembled.site.watches(*device, condition));
-            let Some(device) = rule else {
+            let rule = Option::zip(names.find_device(&alarm.device), names.find_condition(&alarm.condition))
+                .filter(|(device, condition)| task.assembled.site.watches(*device, *condition));
+            let Some((device, condition)) = rule else {
                 retire(&task.journal, now.utc, alarm).await?;
                 continue;
             };
             let occurrence = Occurrence { number: alarm.alarm, by: alarm.by.clone(), repair: None };
             occurrences.insert((device, condition), occurrence);
             let parent = alarm.parent.as_ref();
-            let parent = parent.and_then(|(id, condition)| Some((names.find_device(id)?, *condition)));
+            let parent = parent
+                .and_then(|(id, condition)| Some((names.find_device(id)?, names.find_condition(condition)?)));
             for restored in restored(alarm, parent) {
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
         for (device, condition, repair) in task.journal.run(care::open_repairs).await? {
-            let Some(device) = names.find_device(&device) else { continue };
+            let known = Option::zip(names.find_device(&device), names.find_condition(&condition));
+            let Some((device, condition)) = known else { continue };
             let open = OpenRepair { since: repair.since, escalation: repair.escalation };
             task.assembled.site.restore(now, device, condition, Restored::Repair(open));
             occurrences.entry((device, condition)).or_insert_with(Occurrence::default).repair = Some(repair);
@@ -215,6 +217,25 @@ impl Running {
             readings: 0,
             events: Vec::new(),
             outcomes: JoinSet::new(),
+        })
+    }
+
+    /// Goes on with other rules over the same devices and points. They are told what the journal holds, as
+    /// after a restart, so that a delay that runs, an alarm and what was learnt go on; an alarm whose rule
+    /// is gone is over. What lasts seconds to minutes (the last readings, the shape of the air) comes anew.
+    async fn reload(mut self, assembled: Assembled) -> Result<Self, JournalError> {
+        self.keep_learnt().await?;
+        let fresh = Self::restore(SiteTask { assembled, ..self.task }).await?;
+        Ok(Self {
+            read_at: self.read_at,
+            reports: self.reports,
+            gathering: self.gathering,
+            gathered_since: self.gathered_since,
+            committing: self.committing,
+            counting: self.counting,
+            readings: self.readings,
+            outcomes: self.outcomes,
+            ..fresh
         })
     }
 
@@ -378,15 +399,17 @@ impl Running {
                 Event::Alarm(event) | Event::Update(event) => self.alarm(now, event, hand).await?,
                 Event::Pending { device, condition, since } => {
                     let id = self.names.device(device).id.clone();
+                    let condition = self.names.condition(condition).to_owned();
                     self.task
                         .journal
-                        .run(move |db| alarms::record_pending(db, &id, condition, since))
+                        .run(move |db| alarms::record_pending(db, &id, &condition, since))
                         .await?;
                 }
                 Event::Chatter { device, condition, chatter } => {
                     let id = self.names.device(device).id.clone();
+                    let condition = self.names.condition(condition).to_owned();
                     let keep =
-                        move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, condition, chatter);
+                        move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, &condition, chatter);
                     self.task.journal.run(keep).await?;
                 }
                 Event::Service { device, service } => self.service(now, device, service, hand).await?,
@@ -420,14 +443,16 @@ impl Running {
         let cabinet = self.task.assembled.site.cabinet(event.device);
         let is_announced = event.state == AlarmState::ActiveUnacknowledged && !is_update;
         let curve = cabinet.filter(|_| is_announced).map(|cabinet| cabinet.trace().samples(now).collect());
-        let parent =
-            event.parent.map(|(device, condition)| (self.names.device(device).id.clone(), condition));
+        let parent = event.parent.map(|(device, condition)| {
+            (self.names.device(device).id.clone(), self.names.condition(condition).to_owned())
+        });
         let device = self.names.device(event.device);
         let change = AlarmChange {
             alarm: occurrence.number,
             device: device.id.clone(),
             device_name: device.name.clone(),
-            condition: event.condition,
+            condition: self.names.condition(event.condition).to_owned(),
+            priority: event.condition.priority(),
             state: event.state,
             previous: event.previous,
             at: event.at,
@@ -441,7 +466,7 @@ impl Running {
             shelved_until: hand.and_then(|hand| hand.shelved_until),
             by: hand.map_or_else(String::new, |hand| hand.by.clone()),
         };
-        tracing::warn!(device = %change.device, condition = change.condition.name(), state = change.state.name(),
+        tracing::warn!(device = %change.device, condition = change.condition, state = change.state.name(),
             cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by,
             escalation = change.escalation, "alarm");
         let identity = self.task.journal.identity().clone();
@@ -449,7 +474,7 @@ impl Running {
             .journal
             .run(move |db| {
                 if let Some(repair) = change.repair.as_ref().filter(|_| is_update) {
-                    care::record_repair(db, &change.device, change.condition, repair)?;
+                    care::record_repair(db, &change.device, &change.condition, repair)?;
                 }
                 if !change.by.is_empty() {
                     audit::append(db, now.utc, &change.by, "alarm", &audit_detail(&change))?;
@@ -631,12 +656,14 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
     if alarm.state == AlarmState::Normal {
         return Ok(());
     }
-    tracing::warn!(device = %alarm.device, condition = alarm.condition.name(),
+    tracing::warn!(device = %alarm.device, condition = alarm.condition,
         "the config no longer has what this alarm was about; it is over");
     let change = AlarmChange {
         alarm: alarm.alarm,
         device_name: alarm.device.clone(),
         device: alarm.device,
+        // Of a rule that is gone nobody knows any more how urgent it was.
+        priority: Condition::from_name(&alarm.condition).map_or(Priority::Medium, Condition::priority),
         condition: alarm.condition,
         state: AlarmState::Normal,
         previous: alarm.state,

@@ -3,7 +3,7 @@
 use super::{Running, service_name, utc_offset_s};
 use crate::view::{AlarmView, DeviceView, PointView, RepairView, StoreView};
 use std::sync::Arc;
-use storewarden_rules::{AlarmState, DeviceId, Now, Quality, Sample, Service};
+use storewarden_rules::{AlarmState, Class, DeviceId, Now, Quality, Sample, Service};
 
 impl Running {
     /// Publishes the store as it is now.
@@ -15,7 +15,7 @@ impl Running {
             readings: self.readings,
             hq_online: *self.task.hq_online.borrow(),
             outbox_pending,
-            devices: self.names.devices().map(|(id, _)| self.device_view(now, id)).collect(),
+            devices: self.equipment().map(|id| self.device_view(now, id)).collect(),
             alarms: self.alarm_views(),
             labels: self.task.labels.borrow().clone(),
             ..StoreView::default()
@@ -25,6 +25,11 @@ impl Running {
             view.name.clone_from(&shown.name);
             *shown = Arc::new(view);
         });
+    }
+
+    /// What has points to show; lines, circuits and the store show themselves by their alarms alone.
+    fn equipment(&self) -> impl Iterator<Item = DeviceId> {
+        self.names.devices().filter(|(_, device)| Class::ALL.contains(&device.class)).map(|(id, _)| id)
     }
 
     pub(super) fn device_view(&self, now: Now, id: DeviceId) -> DeviceView {
@@ -76,7 +81,7 @@ impl Running {
                     alarm: occurrence.map_or(0, |o| o.number),
                     device: device.id.clone(),
                     device_name: device.name.clone(),
-                    condition: alarm.condition.name(),
+                    condition: self.names.condition(alarm.condition).to_owned(),
                     cause: alarm.diagnosis.cause.name(),
                     priority: alarm.condition.priority().name(),
                     state: alarm.state.name(),
@@ -85,7 +90,7 @@ impl Running {
                     by: occurrence.map_or_else(String::new, |o| o.by.clone()),
                     escalation: alarm.escalation,
                     parent: alarm.parent.map_or_else(String::new, |(device, condition)| {
-                        format!("{}/{}", self.names.device(device).id, condition.name())
+                        format!("{}/{}", self.names.device(device).id, self.names.condition(condition))
                     }),
                     repair: occurrence.and_then(|o| o.repair.as_ref()).map(|repair| RepairView {
                         reference: repair.reference.clone(),

@@ -159,7 +159,7 @@ async fn the_rules_see_every_poll_of_which_headquarters_gets_the_exceptions() {
 async fn a_device_that_answered_is_known_after_a_restart_and_a_silent_one_is_not() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Bad(BadReason::NoResponse)).await;
-    assert_eq!(bench.running.known, [false]);
+    assert_eq!(bench.running.known, [false, false], "neither the freezer nor the store");
     bench.judge(2, Sample::Good(-21.0)).await;
     let known = |db: &rusqlite::Connection| alarms::knows_device(db, "freezer");
     assert!(bench.running.task.journal.run(known).await.unwrap());
@@ -292,4 +292,69 @@ async fn what_was_learnt_is_kept_over_a_restart() {
         bench.rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
     assert_eq!(kept.await, [i64::try_from(4 * LEARNT).unwrap()]);
     bench.restart().await;
+}
+
+fn rules(text: &str) -> Assembled {
+    let config = Config::parse(Path::new("store.toml"), text).unwrap();
+    assemble(&config, |device, pace| Some(device.interval(pace))).unwrap()
+}
+
+/// A store whose limit has a delay, with a rule of its own.
+fn delayed(own: &str) -> String {
+    STORE.replace("delay = \"0s\", delay_hold_off = \"0s\"", "delay = \"1h\", delay_hold_off = \"1h\"") + own
+}
+
+const OWN: &str = "\n[[rule]]\nid = \"warm\"\ndevice = \"freezer\"\nwhen = \"air_temperature > -20.0\"\n";
+
+impl Bench {
+    /// The agent takes over other rules.
+    async fn reload(self, text: &str) -> Self {
+        let Self { running, directory } = self;
+        Self { running: running.reload(rules(text)).await.unwrap(), directory }
+    }
+
+    async fn pending(&self) -> Vec<(String, Option<i64>)> {
+        let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+        self.rows("SELECT condition, pending_ms FROM alarm WHERE condition = 'temperature_high'", read).await
+    }
+}
+
+#[tokio::test]
+async fn a_delay_that_runs_an_alarm_and_what_was_learnt_go_on_over_a_reload() {
+    let bench = Bench::new().await;
+    let mut bench = bench.reload(&delayed(OWN)).await;
+    for at in 1..4 {
+        bench.judge(at, Sample::Good(-10.0)).await;
+    }
+    bench.running.tick().await.unwrap();
+    let before = bench.pending().await;
+    assert!(before[0].1.is_some(), "{before:?}");
+    let own = Condition::User(0);
+    assert!(bench.state().contains(&(own, AlarmState::ActiveUnacknowledged)), "{:?}", bench.state());
+    let readings = bench.running.readings;
+
+    // Another rule changes: this one's delay and the own rule's alarm stay as they were.
+    let door = "\n[device.rules.door]\ndelay = \"3m\"\n";
+    let mut bench = bench.reload(&delayed(&[door, OWN].concat())).await;
+    bench.judge(5, Sample::Good(-10.0)).await;
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.pending().await, before, "the delay did not begin anew");
+    assert!(bench.state().contains(&(own, AlarmState::ActiveUnacknowledged)));
+    assert_eq!(bench.running.readings, readings + 1);
+    let alerts = bench.alerts().await;
+    let told: Vec<_> =
+        alerts.iter().map(|alert| (alert.condition.as_str(), alert.priority.as_str())).collect();
+    assert_eq!(told, [("warm", "medium")], "told once, by its own name");
+    let learnt = bench.rows("SELECT count(*) FROM learnt", |row| row.get::<_, i64>(0));
+    assert_eq!(learnt.await, [1]);
+
+    // The own rule goes: its alarm is over.
+    let bench = bench.reload(&delayed("")).await;
+    let last = bench.alerts().await.pop().unwrap();
+    assert_eq!(
+        (last.condition.as_str(), last.state),
+        ("warm", storewarden_proto::v1::AlarmState::Normal.into())
+    );
+    assert!(bench.state().iter().all(|(_, state)| *state == AlarmState::Normal));
+    assert_eq!(bench.pending().await, before);
 }

@@ -2,8 +2,9 @@
 
 use super::Check;
 use crate::config::file::{self, At};
-use crate::config::{Device, EquipmentBroker, Place};
+use crate::config::{CabinetRules, Device, EquipmentBroker, Origins, Place};
 use crate::report::default_deadband;
+use std::ops::Range;
 use std::sync::Arc;
 use storewarden_drivers::profile::{Modbus, Profile, Profiles, Wire};
 use storewarden_rules::detect::{DemandConfig, Direction, NoResponseConfig, TemperatureLimitConfig};
@@ -84,6 +85,39 @@ impl Check {
         devices.iter().map(|device| self.device(device, buses, brokers, profiles)).collect()
     }
 
+    /// The points of other devices that cabinets look at, when all devices are known.
+    pub(super) fn points_from_elsewhere(
+        &mut self,
+        files: &[file::Device],
+        store: &file::Store,
+        devices: &mut [Option<Device>],
+    ) {
+        let of_all = store
+            .ambient
+            .as_ref()
+            .and_then(|at| self.point_of("store.ambient", at, Unit::Celsius, files, devices));
+        for (index, file) in files.iter().enumerate() {
+            let whose = format!("device `{}`", file.id.get_ref());
+            // A cabinet measures the room itself, or is what measures it for the others.
+            let measures = |device: &Device| device.profile.point("ambient_temperature").is_some();
+            let own = devices[index].as_ref().is_some_and(measures);
+            let mut found = [None, of_all.filter(|(device, _)| !own && *device != index)];
+            for (point, at, unit) in [(0, &file.power, Unit::Watt), (1, &file.ambient, Unit::Celsius)] {
+                let Some(at) = at else { continue };
+                if devices[index].as_ref().is_some_and(|device| device.cabinet.is_none()) {
+                    let message = format!(
+                        "{whose}: only a cabinet looks at `power` and `ambient` of another device; leave it out"
+                    );
+                    self.fault(&at.span(), message);
+                }
+                found[point] = self.point_of(&whose, at, unit, files, devices);
+            }
+            if let Some(device) = &mut devices[index] {
+                [device.power, device.ambient] = found;
+            }
+        }
+    }
+
     fn device(
         &mut self,
         device: &file::Device,
@@ -137,7 +171,7 @@ impl Check {
         let safe = device.safe.as_ref().and_then(|safe| self.safe(&id, safe, &profile, &polls));
         let deadbands = self.deadbands(device, &profile);
         let (class, place) = (class?, place?);
-        let temperature_limits = self.temperature_limits(device, class, &profile);
+        let (cabinet, temperature_limits) = self.temperature_rules(device, class, &profile);
         let mut no_response = NoResponseConfig::default();
         if let Some(rule) = &device.no_response {
             no_response.delay = self.span_of_time(
@@ -148,6 +182,7 @@ impl Check {
             );
         }
         let demand = device.demand.as_ref().and_then(|demand| self.demand(&id, demand, &profile));
+        let origins = self.device_origins(device);
         let name = device.name.clone().unwrap_or_else(|| id.clone());
         Some(Device {
             id,
@@ -159,9 +194,13 @@ impl Check {
             timeout,
             safe,
             deadbands,
+            cabinet,
+            power: None,
+            ambient: None,
             temperature_limits,
             no_response,
             demand,
+            origins,
         })
     }
 
@@ -308,50 +347,107 @@ impl Check {
         profile.points.iter().map(|p| own(&p.name).unwrap_or_else(|| default_deadband(p.unit))).collect()
     }
 
-    fn temperature_limits(
+    fn device_origins(&self, device: &file::Device) -> Origins {
+        let mut keys = Vec::new();
+        for (name, rule) in
+            [("temperature_high", &device.temperature_high), ("temperature_low", &device.temperature_low)]
+        {
+            keys.extend(rule.iter().flat_map(|rule| limit_keys(name, rule)));
+        }
+        keys.extend(
+            device.no_response.as_ref().map(|rule| ("no_response", "delay", Some(rule.delay.span()))),
+        );
+        if let Some(demand) = &device.demand {
+            keys.extend([
+                ("demand", "point", demand.point.as_ref().map(At::span)),
+                ("demand", "limit_watts", Some(demand.limit_watts.span())),
+                ("demand", "window", demand.window.as_ref().map(At::span)),
+                ("demand", "hysteresis", demand.hysteresis.as_ref().map(At::span)),
+            ]);
+        }
+        self.origins(&keys)
+    }
+
+    /// The rules of a cabinet, or the limits of what is none.
+    fn temperature_rules(
         &mut self,
         device: &file::Device,
         class: Class,
         profile: &Profile,
-    ) -> Vec<TemperatureLimitConfig> {
+    ) -> (Option<CabinetRules>, Vec<TemperatureLimitConfig>) {
         let id = device.id.get_ref();
-        for rule in [&device.temperature_high, &device.temperature_low].into_iter().flatten() {
-            if profile.point("air_temperature").is_none() {
-                let message = format!(
-                    "device `{id}`: profile {} has no air_temperature to limit; remove the rule",
-                    profile.id
-                );
-                self.fault(&rule.limit.span(), message);
-            }
+        let whose = format!("device `{id}`");
+        let has_air = profile.point("air_temperature").is_some();
+        let written = [
+            ("temperature_high", Direction::High, &device.temperature_high),
+            ("temperature_low", Direction::Low, &device.temperature_low),
+        ];
+        let by_class = self.classes.get(class.name()).cloned();
+        for rule in written.iter().filter_map(|(.., rule)| rule.as_ref()).filter(|_| !has_air) {
+            let message =
+                format!("{whose}: profile {} has no air_temperature to limit; remove the rule", profile.id);
+            self.fault(&rule.limit.span(), message);
         }
-        let by_class = TemperatureLimitConfig::for_class(class);
-        if by_class.is_some() && device.points.is_some() && profile.point("air_temperature").is_none() {
+        if by_class.is_some() && device.points.is_some() && !has_air {
             let message = format!(
-                "device `{id}`: a {} without its air_temperature is not watched; add it to `points`",
+                "{whose}: a {} without its air_temperature is not watched; add it to `points`",
                 class.name()
             );
             self.fault(&device.id.span(), message);
         }
-        let high = match &device.temperature_high {
-            Some(rule) => {
-                Some(self.temperature_limit(id, "temperature_high", rule, Direction::High, by_class))
+        let usual = by_class.as_ref().and_then(|class| class.config.high);
+        let mut limits = Vec::new();
+        for (name, direction, rule) in &written {
+            let limit = rule.as_ref().map(|rule| self.temperature_limit(id, name, rule, *direction, usual));
+            limits.extend(limit);
+        }
+        let Some(class_rules) = by_class.filter(|_| has_air) else {
+            if let Some((rule, _)) = device.rules.iter().next() {
+                let message = format!(
+                    "{whose}: only a cabinet whose air_temperature is read has these rules; remove them"
+                );
+                self.fault(&rule.span(), message);
             }
-            None => by_class.filter(|_| profile.point("air_temperature").is_some()),
+            if let ([high, low], Some(rule)) = (limits.as_slice(), &device.temperature_low) {
+                self.apart(&whose, &rule.limit.span(), high, low);
+            }
+            return (None, limits);
         };
-        let low = device
-            .temperature_low
-            .as_ref()
-            .map(|rule| self.temperature_limit(id, "temperature_low", rule, Direction::Low, by_class));
-        if let (Some(high), Some(low), Some(rule)) = (high, low, &device.temperature_low)
-            && high.limit - high.hysteresis <= low.limit + low.hysteresis
-        {
+        let mut cabinet = class_rules.clone();
+        for (name, direction, rule) in written {
+            let Some(rule) = rule else { continue };
+            let limit = limits.iter().find(|limit| limit.direction == direction).copied();
+            match direction {
+                Direction::High => cabinet.config.high = limit,
+                Direction::Low => cabinet.config.low = limit,
+            }
+            cabinet.origins.extend(self.origins(&limit_keys(name, rule)));
+            if let Some((other, _)) = device.rules.iter().find(|(other, _)| other.get_ref() == name) {
+                let message = format!("{whose}: {name} is there twice; write all of it under rules");
+                self.fault(&other.span(), message);
+            }
+        }
+        self.put_rules(&whose, class, &device.rules, &mut cabinet);
+        let at = device.temperature_low.as_ref().map_or(device.id.span(), |rule| rule.limit.span());
+        self.settle(&whose, &at, &class_rules, &mut cabinet);
+        (Some(cabinet), Vec::new())
+    }
+
+    /// An alarm of one limit must be able to clear before the other's is raised.
+    pub(super) fn apart(
+        &mut self,
+        whose: &str,
+        at: &Range<usize>,
+        high: &TemperatureLimitConfig,
+        low: &TemperatureLimitConfig,
+    ) {
+        if high.limit - high.hysteresis <= low.limit + low.hysteresis {
             let message = format!(
-                "device `{id}`: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
+                "{whose}: limits {} and {} °C lie within each other's hysteresis ({} and {} K), so an alarm could never clear; move them apart or lower the hysteresis",
                 low.limit, high.limit, low.hysteresis, high.hysteresis
             );
-            self.fault(&rule.limit.span(), message);
+            self.fault(at, message);
         }
-        high.into_iter().chain(low).collect()
     }
 
     fn temperature_limit(
@@ -432,4 +528,17 @@ impl Check {
         let window_min = u8::try_from(window.0 / 60_000).unwrap_or(60);
         Some((point?, DemandConfig { limit, hysteresis, window_min }))
     }
+}
+
+/// The keys of a limit and where they are.
+fn limit_keys(
+    name: &'static str,
+    rule: &file::TemperatureLimit,
+) -> [(&'static str, &'static str, Option<Range<usize>>); 4] {
+    [
+        (name, "limit", Some(rule.limit.span())),
+        (name, "hysteresis", rule.hysteresis.as_ref().map(At::span)),
+        (name, "delay", rule.delay.as_ref().map(At::span)),
+        (name, "delay_hold_off", rule.delay_hold_off.as_ref().map(At::span)),
+    ]
 }

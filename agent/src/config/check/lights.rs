@@ -48,7 +48,8 @@ impl Check {
     ) -> Option<Light> {
         let id = light.id.get_ref();
         self.valid_id("light", &light.id);
-        let switch = self.point_of(id, &light.switch, Unit::Flag, device_files, devices);
+        let whose = format!("light `{id}`");
+        let switch = self.point_of(&whose, &light.switch, Unit::Flag, device_files, devices);
         if let Some((device, point)) = switch {
             let writable =
                 devices[device].as_ref().is_some_and(|d| d.profile.points[point].accepts.is_some());
@@ -61,7 +62,7 @@ impl Check {
         }
         let power = match &light.power {
             None => None,
-            Some(power) => Some(self.point_of(id, power, Unit::Watt, device_files, devices)?),
+            Some(power) => Some(self.point_of(&whose, power, Unit::Watt, device_files, devices)?),
         };
         let Some((latitude, longitude)) = place else {
             self.fault(
@@ -98,13 +99,23 @@ impl Check {
             on_time_min: self.span_of_time(light.min_on.as_ref(), Millis::from_mins(5), Millis(0), hours),
         };
         let name = light.name.clone().unwrap_or_else(|| id.clone());
-        Some(Light { id: id.clone(), name, switch: switch?, power, dark, schedule })
+        let at = |value: &Option<At<String>>| value.as_ref().map(At::span);
+        let origins = self.origins(&[
+            ("light_dark", "delay", at(&light.dark_delay)),
+            ("light_dark", "watts_min", light.watts_min.as_ref().map(At::span)),
+            ("schedule", "before_sunset", at(&light.before_sunset)),
+            ("schedule", "after_sunrise", at(&light.after_sunrise)),
+            ("schedule", "open", at(&light.open)),
+            ("schedule", "close", at(&light.close)),
+            ("schedule", "min_on", at(&light.min_on)),
+        ]);
+        Some(Light { id: id.clone(), name, switch: switch?, power, dark, schedule, origins })
     }
 
     /// `device/point`, both of which must exist.
-    fn point_of(
+    pub(super) fn point_of(
         &mut self,
-        id: &str,
+        whose: &str,
         at: &At<String>,
         unit: Unit,
         device_files: &[file::Device],
@@ -112,11 +123,11 @@ impl Check {
     ) -> Option<PointAt> {
         let text = at.get_ref();
         let Some((device_id, point)) = text.split_once('/') else {
-            self.fault(&at.span(), format!("light `{id}`: `{text}` is no point; write \"device/point\""));
+            self.fault(&at.span(), format!("{whose}: `{text}` is no point; write \"device/point\""));
             return None;
         };
         let Some(index) = device_files.iter().position(|device| device.id.get_ref() == device_id) else {
-            self.fault(&at.span(), format!("light `{id}`: there is no [[device]] with id `{device_id}`"));
+            self.fault(&at.span(), format!("{whose}: there is no [[device]] with id `{device_id}`"));
             return None;
         };
         // A device with faults of its own has been complained about already.

@@ -1,27 +1,34 @@
 //! From the shape of the file to a configuration: every fault is collected, none stops the search.
 
 pub(super) mod bus;
+mod circuits;
 mod equipment;
 mod labels;
 mod lights;
+mod policy;
+mod rules;
 mod store;
+mod user_rules;
 
 use super::file::{At, File};
-use super::{Broker, Config, Faults};
+use super::{Broker, CabinetRules, Config, Faults, Origins, written};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use storewarden_drivers::profile::{Origin, Profile};
 use storewarden_proto::topic::is_valid_id;
-use storewarden_rules::{Millis, Unit};
+use storewarden_rules::{Class, Millis, Unit};
 
 pub(super) fn check(
     file: File,
     path: &Path,
-    digest: [u8; 32],
+    digest: Sha256,
     faults: Faults,
 ) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let mut check = Check { faults, base };
+    let mut check = Check { faults, base, classes: by_class(), digest };
+    let (alarm_policy, alarm_origins, chain_rules) = check.policy(file.policy.as_ref());
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
@@ -31,16 +38,27 @@ pub(super) fn check(
     let buses = check.buses(&file.bus);
     let brokers = check.brokers(&file.broker);
     let profiles = check.profiles(&file.profiles);
-    let devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
+    let mut devices = check.devices(&file.device, &file.bus, &file.broker, &profiles);
+    check.points_from_elsewhere(&file.device, &file.store, &mut devices);
     let lights = check.lights(&file.light, &file.device, &devices, &file.store);
+    let mut user_rules = Vec::new();
+    if !chain_rules.is_empty() {
+        check.faults.turn_to(1);
+        check.user_rules(&chain_rules, &devices, &mut user_rules);
+        check.faults.turn_to(0);
+    }
+    check.user_rules(&file.rule, &devices, &mut user_rules);
+    let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
     // Whatever is missing below has its fault.
     match (store, console, check.faults.is_empty()) {
         (Some(store), Some(console), true) => {
             let config = Config {
-                digest,
+                digest: check.digest.clone().finalize().into(),
                 store,
+                alarm_policy,
+                alarm_origins,
                 journal,
                 heartbeat,
                 hq,
@@ -55,9 +73,12 @@ pub(super) fn check(
                     .collect(),
                 devices: devices.into_iter().flatten().collect(),
                 lights,
+                circuits,
+                user_rules,
                 gateways,
                 labels,
             };
+            check.parents(&config, &file);
             check.loads(&config, &file);
             Ok((config, check.faults))
         }
@@ -68,11 +89,26 @@ pub(super) fn check(
 struct Check {
     faults: Faults,
     base: PathBuf,
+    /// What each class of cabinet brings, by its name: the program's rules and those of the policy.
+    classes: BTreeMap<&'static str, CabinetRules>,
+    /// Of every byte that was read as configuration.
+    digest: Sha256,
+}
+
+fn by_class() -> BTreeMap<&'static str, CabinetRules> {
+    let of = |class: Class| Some((class.name(), CabinetRules::for_class(class)?));
+    Class::ALL.into_iter().filter_map(of).collect()
 }
 
 impl Check {
     fn fault(&mut self, at: &Range<usize>, message: impl Into<String>) {
         self.faults.add(at.clone(), message);
+    }
+
+    /// Where each of these keys was written, if it was.
+    fn origins(&self, keys: &[(&'static str, &'static str, Option<Range<usize>>)]) -> Origins {
+        let written = keys.iter().filter_map(|(rule, key, at)| Some((*rule, *key, at.as_ref()?)));
+        written.map(|(rule, key, at)| ((rule, key), self.faults.place(at))).collect()
     }
 
     /// Ids that differ only in case are taken for one: people would mix them up, and so do gateways.
@@ -216,10 +252,6 @@ impl Check {
             }
         }
     }
-}
-
-fn written(span: Millis) -> String {
-    humantime::format_duration(std::time::Duration::from_millis(span.0.unsigned_abs())).to_string()
 }
 
 fn parse_broker(url: &str) -> Option<(bool, String, u16)> {
