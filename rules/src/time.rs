@@ -23,6 +23,12 @@ impl Millis {
     }
 }
 
+/// The span in minutes, as detectors reckon.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
+pub(crate) fn minutes(span: Millis) -> f32 {
+    (span.0 as f64 / 60_000.0) as f32
+}
+
 /// Milliseconds on a clock that never jumps; zero is arbitrary (the agent's start).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub i64);

@@ -1,5 +1,6 @@
 //! Means of a minute: what looks at shapes and days need not see every reading.
 
+use crate::time::minutes;
 use crate::{Millis, Mono, Now, cabinet::Scene};
 
 /// Least length of a frame.
@@ -31,9 +32,8 @@ pub struct Frame {
 
 impl Frame {
     /// Its length in minutes.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
     pub fn minutes(&self) -> f32 {
-        (self.span.0 as f64 / 60_000.0) as f32
+        minutes(self.span)
     }
 }
 

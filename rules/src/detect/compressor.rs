@@ -2,6 +2,7 @@
 
 use crate::cabinet::{Frame, Phase, Scene};
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Compressor`].
@@ -377,9 +378,4 @@ impl Compressor {
         self.most_starts = known(most_starts).unwrap_or(0.0);
         self.hours = known(hours).unwrap_or(0.0);
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

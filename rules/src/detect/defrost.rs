@@ -3,6 +3,7 @@
 use crate::cabinet::{Frame, Phase, Scene};
 use crate::detect::Band;
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{Cause, Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Defrost`].
@@ -479,9 +480,4 @@ impl Defrost {
             (self.shapes, self.intervals) = (shapes as u8, intervals as u8);
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

@@ -2,6 +2,7 @@
 
 use crate::cabinet::{Frame, Scene};
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Door`].
@@ -158,9 +159,4 @@ impl Door {
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
         self.raised = Some(now.mono_of(since));
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

@@ -1,6 +1,7 @@
 //! Estimated temperature of the goods, and how long they may still be sold.
 
 use crate::cabinet::{Frame, Scene};
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity};
 
 /// Settings of an [`Exposure`].
@@ -166,9 +167,4 @@ impl Exposure {
             .with(Quantity::Exposure, f64::from(self.exposure))
             .with_known(Quantity::TimeLeft, self.time_left().map(|left| left.as_secs_f64()))
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

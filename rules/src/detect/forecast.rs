@@ -2,6 +2,7 @@
 
 use crate::cabinet::{Frame, Scene};
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Forecast`].
@@ -191,9 +192,4 @@ fn mean(samples: &[(f32, f32)]) -> Option<(f32, f32)> {
     let count = samples.len() as f32;
     let (t, v) = samples.iter().fold((0.0, 0.0), |(t, v), sample| (t + sample.0, v + sample.1));
     (count > 0.0).then(|| (t / count, v / count))
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

@@ -2,6 +2,7 @@
 
 use crate::cabinet::Scene;
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`PowerLost`].
@@ -107,11 +108,6 @@ impl PowerLost {
         self.dark_since = now.mono_of(since);
         self.raised = true;
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::cabinet::{Frame, Phase, Scene};
 use crate::diagnosis::Symptoms;
+use crate::time::minutes;
 use crate::{BadReason, Cause, Change, Class, Evidence, Millis, Mono, Now, Quantity, Sample, Utc};
 
 /// Settings of a [`Probe`].
@@ -366,9 +367,4 @@ impl Probe {
             self.difference = usual;
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }

@@ -1,6 +1,7 @@
 //! Air that warms faster than a closed, cooled cabinet can.
 
 use crate::cabinet::{Frame, Scene};
+use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
 /// Settings of a [`Rate`].
@@ -88,9 +89,4 @@ impl Rate {
     pub fn restore_raised(&mut self, now: Now, since: Utc) {
         self.raised = now.mono_of(since);
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "minutes")]
-fn minutes(span: Millis) -> f32 {
-    (span.0 as f64 / 60_000.0) as f32
 }
