@@ -15,6 +15,7 @@ mod frame;
 mod scene;
 mod trace;
 
+pub use crate::condition::{CABINET_CONDITIONS, index_of};
 pub use config::{CabinetConfig, CabinetPoints};
 pub use frame::{Frame, Framing};
 pub use scene::{Phase, Scene};
@@ -26,22 +27,6 @@ use crate::detect::{
 };
 use crate::diagnosis::{Diagnosis, Symptoms, diagnose};
 use crate::{Change, Condition, Evidence, Millis, Mono, Now, Utc};
-
-/// What can be wrong with a cabinet, beyond its silence; the order in which its alarms are kept.
-pub const CABINET_CONDITIONS: [Condition; 12] = [
-    Condition::TemperatureHigh,
-    Condition::TemperatureLow,
-    Condition::TemperaturePreAlarm,
-    Condition::LimitForecast,
-    Condition::GoodsWarm,
-    Condition::TemperatureRate,
-    Condition::DoorOpen,
-    Condition::DefrostAbnormal,
-    Condition::CompressorAbnormal,
-    Condition::CapacityLoss,
-    Condition::ProbeFault,
-    Condition::PowerLost,
-];
 
 /// How many numbers a cabinet's learnt knowledge takes.
 pub const LEARNT: usize =
@@ -281,12 +266,6 @@ impl Cabinet {
             _ => None,
         }
     }
-}
-
-/// Place of `condition` in [`CABINET_CONDITIONS`].
-pub fn index_of(condition: Condition) -> usize {
-    let place = CABINET_CONDITIONS.iter().position(|known| *known == condition);
-    place.expect("only conditions of a cabinet are asked for")
 }
 
 const _: () = assert!(size_of::<Cabinet>() <= 2_500, "with its alarms a cabinet takes at most 4 KB");

@@ -127,6 +127,28 @@ impl Condition {
     }
 }
 
+/// What can be wrong with a cabinet, beyond its silence; the order in which its alarms are kept.
+pub const CABINET_CONDITIONS: [Condition; 12] = [
+    Condition::TemperatureHigh,
+    Condition::TemperatureLow,
+    Condition::TemperaturePreAlarm,
+    Condition::LimitForecast,
+    Condition::GoodsWarm,
+    Condition::TemperatureRate,
+    Condition::DoorOpen,
+    Condition::DefrostAbnormal,
+    Condition::CompressorAbnormal,
+    Condition::CapacityLoss,
+    Condition::ProbeFault,
+    Condition::PowerLost,
+];
+
+/// Place of `condition` in [`CABINET_CONDITIONS`].
+pub fn index_of(condition: Condition) -> usize {
+    let place = CABINET_CONDITIONS.iter().position(|known| *known == condition);
+    place.expect("only conditions of a cabinet are asked for")
+}
+
 /// ISA-18.2 alarm priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {

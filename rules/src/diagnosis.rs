@@ -13,7 +13,7 @@
 
 mod tables;
 
-use crate::cabinet::index_of;
+use crate::condition::index_of;
 use crate::{Cause, Condition};
 use tables::{FLAGS, MEASURES, causes_of};
 

@@ -1,6 +1,9 @@
 //! The site: every device of a store with its points, rules and alarms.
 
+mod care;
+mod census;
 mod chatter;
+mod cover;
 mod event;
 mod family;
 mod flood;
@@ -15,19 +18,18 @@ pub use policy::AlarmPolicy;
 pub use rule::Rule;
 
 use crate::cabinet::{CABINET_CONDITIONS, Cabinet};
-use crate::detect::{Census, Demand};
+use crate::detect::Demand;
 use crate::expression::Expression;
 use crate::{
     AlarmInput, AlarmState, BadReason, Change, Class, Condition, DeviceId, Diagnosis, Evidence, Millis, Mono,
-    Now, PointId, Priority, Quantity, Reading, Sample, Utc,
+    Now, PointId, Reading, Sample,
 };
 use core::fmt;
-use family::{explains, explains_below};
 use flood::Flood;
 use heapless::Vec;
 use points::Points;
 use rule::{Running, Sight};
-use slot::{Before, Cover, Slot};
+use slot::{Before, Slot};
 
 const DEVICES_MAX: usize = 128;
 const RULES_MAX: usize = 512;
@@ -370,31 +372,6 @@ impl Site {
         }
     }
 
-    /// Goes on from what the journal holds of a device, as [`Site::restore`] does of an alarm.
-    pub fn restore_service(&mut self, now: Now, device: DeviceId, service: Service) {
-        if let Some(device) = self.devices.get_mut(usize::from(device.0)) {
-            device.watch = match service {
-                Service::InUse => Watch::InUse,
-                // As with a shelf, a clock in the past must not make it eternal.
-                Service::Maintenance { until } => {
-                    Watch::Maintenance { until: now.mono + (until - now.utc).min(SHELF_MAX) }
-                }
-                Service::OutOfService => Watch::OutOfService,
-            };
-        }
-    }
-
-    /// An alarm was announced before a restart: became active and unacknowledged without having been
-    /// covered. To be told of the last dozen, oldest first.
-    pub fn restore_announced(&mut self, now: Now, at: Utc) {
-        self.flood.restore(now, at);
-    }
-
-    /// When the refrigeration was last checked by hand, or when watching began.
-    pub fn restore_inspected(&mut self, now: Now, at: Utc) {
-        self.inspected = Some(now.mono_of(at));
-    }
-
     /// Takes `input` in and gives what follows from it to `out`.
     pub fn step(&mut self, now: Now, input: Input, out: &mut dyn FnMut(Event)) {
         self.points.start(now.mono);
@@ -495,44 +472,6 @@ impl Site {
         self.weigh(now, out);
     }
 
-    /// Sets whether `device` is watched, and covers or uncovers its alarms.
-    fn watch(&mut self, now: Now, device: DeviceId, watch: Watch, out: &mut dyn FnMut(Event)) {
-        let Some(of) = self.devices.get_mut(usize::from(device.0)) else { return };
-        let is_news = !matches!((of.watch, watch), (Watch::InUse, Watch::InUse))
-            && !matches!((of.watch, watch), (Watch::OutOfService, Watch::OutOfService));
-        of.watch = watch;
-        if is_news {
-            out(Event::Service { device, service: self.service(now, device) });
-            self.cover_all(now, |slot| slot.device == device, out);
-        }
-    }
-
-    /// Finds out whether the store as a whole has an alarm.
-    fn look_at_store(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
-        let Some((store, first)) = self.store else { return };
-        let first = usize::from(first);
-        let was = self.alarms[first].is_true();
-        let is = self.policy.has_flood && self.flood.is_on(now.mono, was);
-        if is != was {
-            let (since, count) = self.flood.measure(now.mono);
-            let count = u8::try_from(count).unwrap_or(u8::MAX);
-            let evidence = Evidence::since(now.utc_of(since)).with(Quantity::Alarms, f64::from(count));
-            self.change_alarm(now, first, change(is, evidence), Diagnosis::default(), out);
-            self.cover_all(now, |slot| slot.cover() == Some(Cover::Alarm(store, Condition::AlarmFlood)), out);
-        }
-        let inspected = *self.inspected.get_or_insert(now.mono);
-        let was = self.alarms[first + 1].is_true();
-        let interval = self.policy.inspection_interval;
-        let is = interval.is_some_and(|interval| now.mono - inspected >= interval);
-        if is != was {
-            let usual = interval.unwrap_or_default();
-            let evidence = Evidence::since(now.utc_of(inspected + usual))
-                .with_span(Quantity::Interval, now.mono - inspected)
-                .with_span(Quantity::UsualInterval, usual);
-            self.change_alarm(now, first + 1, change(is, evidence), Diagnosis::default(), out);
-        }
-    }
-
     /// The point's last sample with staleness applied; bad (no response) if never read.
     pub fn sample(&self, now: Now, point: PointId) -> Sample {
         self.points.sample(now.mono, point)
@@ -551,15 +490,6 @@ impl Site {
     /// Every alarm that is not normal, in the order of the rules.
     pub fn alarms(&self) -> impl Iterator<Item = AlarmSnapshot> {
         self.alarms.iter().filter_map(Slot::snapshot)
-    }
-
-    /// Whether the device is watched.
-    pub fn service(&self, now: Now, device: DeviceId) -> Service {
-        match self.device(device).map_or(Watch::InUse, |device| device.watch) {
-            Watch::InUse => Service::InUse,
-            Watch::Maintenance { until } => Service::Maintenance { until: now.utc_of(until) },
-            Watch::OutOfService => Service::OutOfService,
-        }
     }
 
     /// What is known of a cabinet beyond its alarms: its curve, what was learnt of it.
@@ -690,164 +620,6 @@ impl Site {
         if truth_changes {
             self.explain_all(now, device, out);
         }
-    }
-
-    /// After a condition of `device` became true or untrue: puts beneath it what it explains.
-    fn explain_all(&mut self, now: Now, device: DeviceId, out: &mut dyn FnMut(Event)) {
-        for place in 0..self.alarms.len() {
-            let slot = &self.alarms[place];
-            let concerned = slot.device == device
-                || self.devices[usize::from(slot.device.0)].hangs_on.contains(&Some(device));
-            if concerned {
-                self.cover(now, place, out);
-            }
-        }
-    }
-
-    /// Looks anew why the alarms that are `concerned` are quiet, if they are.
-    fn cover_all(&mut self, now: Now, concerned: impl Fn(&Slot) -> bool, out: &mut dyn FnMut(Event)) {
-        for place in 0..self.alarms.len() {
-            if concerned(&self.alarms[place]) {
-                self.cover(now, place, out);
-            }
-        }
-    }
-
-    fn cover(&mut self, now: Now, place: usize, out: &mut dyn FnMut(Event)) {
-        let slot = &self.alarms[place];
-        if slot.is_active() {
-            let cover = self.cover_of(slot.device, slot.condition, slot.cover());
-            self.alarms[place].set_cover(now, cover, out);
-        }
-    }
-
-    /// Why `condition` of `device` is to be quiet, if it is: no work is done on it and it is in use, no
-    /// alarm explains it, and it did not come in a flood. `present` is why it is quiet so far.
-    fn cover_of(&self, device: DeviceId, condition: Condition, present: Option<Cover>) -> Option<Cover> {
-        match self.devices[usize::from(device.0)].watch {
-            Watch::OutOfService => return Some(Cover::OutOfService),
-            Watch::Maintenance { .. } => return Some(Cover::Maintenance),
-            Watch::InUse => {}
-        }
-        let parent = self.parent_of(device, condition);
-        let parent = parent.map(|(device, condition)| Cover::Alarm(device, condition));
-        // What came before the flood, or with another reason to be quiet, is not put beneath it.
-        parent.or_else(|| self.flooding(condition).filter(|flood| present == Some(*flood)))
-    }
-
-    /// The flood that keeps a new alarm quiet, if there is one.
-    fn flooding(&self, condition: Condition) -> Option<Cover> {
-        let (store, first) = self.store?;
-        let is_beneath = condition.priority() == Priority::Low && self.alarms[usize::from(first)].is_true();
-        is_beneath.then_some(Cover::Alarm(store, Condition::AlarmFlood))
-    }
-
-    /// The active alarm that explains `condition` of `device`; of several the one that explains the
-    /// others, so that all lie beneath the same.
-    fn parent_of(&self, device: DeviceId, condition: Condition) -> Option<(DeviceId, Condition)> {
-        self.alarms
-            .iter()
-            .filter(|slot| slot.is_active())
-            .map(|slot| (slot.device, slot.condition))
-            .filter(|parent| self.explains(*parent, (device, condition)))
-            .reduce(|first, second| if self.explains(second, first) { second } else { first })
-    }
-
-    /// Whether `parent`, if it is active, explains `child`.
-    fn explains(&self, parent: (DeviceId, Condition), child: (DeviceId, Condition)) -> bool {
-        if parent.0 == child.0 {
-            return explains(parent.1, child.1);
-        }
-        explains_below(parent.1, child.1)
-            && self.devices[usize::from(child.0.0)].hangs_on.contains(&Some(parent.0))
-    }
-
-    /// Weighs the causes of the cabinets' lasting alarms again, once a minute.
-    fn weigh(&mut self, now: Now, out: &mut dyn FnMut(Event)) {
-        let weighed = *self.weighed.get_or_insert(now.mono);
-        if now.mono - weighed < WEIGH_EVERY {
-            return;
-        }
-        self.weighed = Some(now.mono);
-        for rule in &self.rules {
-            let Running::Cabinet { cabinet, .. } = rule.running else { continue };
-            let first = usize::from(rule.first_alarm);
-            for slot in &mut self.alarms[first..first + usize::from(rule.alarm_count)] {
-                if slot.is_active() {
-                    let diagnosis = self.cabinets[cabinet].diagnose(now, slot.condition);
-                    slot.weigh(now, diagnosis, out);
-                }
-            }
-        }
-    }
-
-    /// What hangs on the device of an outage rule. Devices that are not in use are left out.
-    fn census(&self, now: Now, number: usize) -> Census {
-        let mut census = Census::default();
-        let rule = &self.rules[number];
-        if !matches!(rule.running, Running::Outage(_)) {
-            return census;
-        }
-        let is_member = |device: &Device| device.hangs_on.contains(&Some(rule.device));
-        let watched = || self.devices.iter().filter(|device| device.is_asked());
-        // Whoever was heard after the silent ones were to be asked again shows that the line works.
-        let fell = watched().filter(|device| is_member(device) && self.is_silent(now, device));
-        let fell = fell.map(|device| self.last_heard(now, device) + device.poll).max();
-        let is_alive = |device: &Device| {
-            let heard = device.heard.filter(|heard| fell.is_none_or(|fell| *heard > fell));
-            heard.is_some() && !self.is_silent(now, device)
-        };
-        // Bit by number of a line; a device without one is its own.
-        let line = |(place, device): (usize, &Device)| {
-            1_u128 << device.hangs_on[0].map_or(place, |line| usize::from(line.0))
-        };
-        let (mut silent_lines, mut alive_lines) = (0, 0);
-        for (place, device) in self.devices.iter().enumerate().filter(|(_, device)| device.is_asked()) {
-            let dark = self.dark_since(device);
-            let (is_member, is_silent, is_alive) =
-                (is_member(device), self.is_silent(now, device), is_alive(device));
-            if is_alive {
-                alive_lines |= line((place, device));
-            }
-            if !is_member {
-                census.others_alive += u16::from(is_alive && dark.is_none());
-                continue;
-            }
-            census.members += 1;
-            let gone = if is_silent {
-                census.silent += 1;
-                silent_lines |= line((place, device));
-                Some(self.last_heard(now, device))
-            } else if dark.is_some() {
-                census.without_power += 1;
-                dark
-            } else {
-                census.alive += u16::from(is_alive);
-                None
-            };
-            census.since = census.since.max(gone);
-        }
-        census.silent_lines = u8::try_from(silent_lines.count_ones()).unwrap_or(u8::MAX);
-        census.has_live_line = silent_lines & alive_lines != 0;
-        census
-    }
-
-    /// Whether nothing has come from `device` for two and a half polls: sooner than the three of its
-    /// [`Rule::NoResponse`], so that what explains it is found first.
-    fn is_silent(&self, now: Now, device: &Device) -> bool {
-        let bound = Millis((device.poll.0 * 5 / 2).max(1_000));
-        now.mono - self.last_heard(now, device) > bound
-    }
-
-    /// When something last came from `device`; before that, when the site began to listen.
-    fn last_heard(&self, now: Now, device: &Device) -> Mono {
-        device.heard.or(self.points.started()).unwrap_or(now.mono)
-    }
-
-    /// Since when `device` has been without power by a meter that still answers, if it is.
-    fn dark_since(&self, device: &Device) -> Option<Mono> {
-        let cabinet = device.cabinet.and_then(|(cabinet, _)| self.cabinets[cabinet].dark_since());
-        cabinet.or(device.dark_since)
     }
 
     /// What the light that rule `number` watches was last commanded to.
