@@ -4,12 +4,14 @@
 //! not: any equation or constant of a detector; only the rules' vocabulary and [`storewarden_rules::Site`].
 
 mod fault;
+mod instruments;
 pub mod physics;
 mod run;
 mod table;
 
 pub use fault::{Fault, Group, Kind};
-pub use run::{Instruments, Job, Outcome, Said};
+pub use instruments::Instruments;
+pub use run::{Job, Outcome, Said};
 pub use table::{Quiet, Row, Table};
 
 use std::io::Write;

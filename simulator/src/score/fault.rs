@@ -1,7 +1,7 @@
 //! What is broken in a run, how it grows, and what it may be called.
 
+use super::instruments::Instruments;
 use super::physics::{Broken, Cabinet, Probe, between};
-use super::run::Instruments;
 use fastrand::Rng;
 use storewarden_rules::{Cause, Class};
 

@@ -1,6 +1,7 @@
 //! One run: a cabinet, its instruments, the rules that watch it, and the plain rule beside them.
 
 use super::fault::{Fault, Group, Kind};
+use super::instruments::Instruments;
 use super::physics::{Cabinet, Parameters, STEP_S, between, normal};
 use fastrand::Rng;
 use std::io::{self, Write};
@@ -16,44 +17,6 @@ const START: i64 = 1_767_571_200_000;
 const DAY_S: f64 = 86_400.0;
 /// What simple supervisors ship: the limit, °C, and its delay, s.
 const PLAIN_DELAY_S: f64 = 1800.0;
-
-/// What of a cabinet is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instruments {
-    /// A controller (air, evaporator, set point, flags), the room, and the cabinet's own power.
-    Full,
-    /// A controller alone.
-    Controller,
-    /// An air probe of its own and the cabinet's power.
-    AirPower,
-    /// An air probe of its own.
-    Air,
-}
-
-impl Instruments {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Controller, Self::AirPower, Self::Air];
-
-    /// As written in the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "controller+power",
-            Self::Controller => "controller",
-            Self::AirPower => "air+power",
-            Self::Air => "air",
-        }
-    }
-
-    /// Whether the controller is read.
-    pub fn controller(self) -> bool {
-        matches!(self, Self::Full | Self::Controller)
-    }
-
-    /// Whether the power is.
-    pub fn power(self) -> bool {
-        matches!(self, Self::Full | Self::AirPower)
-    }
-}
 
 /// An alarm as it was first said.
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! What many runs come to.
 
 use super::fault::{Group, Kind};
-use super::run::{Instruments, Outcome};
+use super::instruments::Instruments;
+use super::run::Outcome;
 use serde::Serialize;
 use std::fmt::Write;
 use storewarden_rules::{Cause, Condition};
