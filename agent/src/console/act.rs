@@ -1,7 +1,7 @@
 //! The routes that change something: acknowledge, shelve, repair, maintain, from the page (forms, answered
 //! with a redirect or the page with the error on it) and from the command line (JSON).
 
-use super::alarm_page::Refused;
+use super::care_page::Refused;
 use super::request::{Act, RequestError, ask};
 use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame, now_ms};
 use crate::texts::Language;
@@ -94,7 +94,7 @@ pub(super) async fn inspected_form(
     match inspected(&state, &form).await {
         Ok(()) => back(&mut state, "/", language).await,
         Err(error) => {
-            (status(error), frame::notice(alarm_page::error_text(error, language), language)).into_response()
+            (status(error), frame::notice(care_page::error_text(error, language), language)).into_response()
         }
     }
 }

@@ -2,10 +2,10 @@
 //! page never reloads by itself, so that a name half typed is not lost.
 
 use super::Freshness;
-use super::care_page::{alarm_forms, alarm_notes};
+use super::care_page::{Refused, alarm_forms, alarm_notes, error_text, has_returned};
 use super::device_page::Shown;
 use super::frame::{Frame, document, freshness_banner, home_link, notice};
-use super::request::{RequestError, SHELVE_MINUTES_MAX};
+use super::request::SHELVE_MINUTES_MAX;
 use crate::texts::{Language, condition, figure, words};
 use crate::view::{AlarmView, StoreView};
 use maud::{Markup, html};
@@ -14,15 +14,6 @@ use storewarden_rules::{Cause, Class, Condition, Priority, Quantity};
 /// Spans offered for shelving, minutes.
 const SHELVE_CHOICES: [u32; 4] = [30, 60, 120, SHELVE_MINUTES_MAX];
 
-/// A request that was not carried out, told to the person on the alarm's page.
-#[derive(Clone, Copy)]
-pub(super) struct Refused<'a> {
-    /// Why.
-    pub(super) error: RequestError,
-    /// The name they typed, so that they need not type it again.
-    pub(super) by: &'a str,
-}
-
 /// Whether somebody or the configuration decided that this alarm must not call for attention now.
 pub(super) fn is_quiet(alarm: &AlarmView) -> bool {
     matches!(alarm.state, "shelved" | "suppressed_by_design" | "out_of_service")
@@ -30,10 +21,6 @@ pub(super) fn is_quiet(alarm: &AlarmView) -> bool {
 
 fn can_acknowledge(alarm: &AlarmView) -> bool {
     matches!(alarm.state, "active_unacknowledged" | "returned_unacknowledged" | "latched")
-}
-
-pub(super) fn has_returned(alarm: &AlarmView) -> bool {
-    matches!(alarm.state, "returned_unacknowledged" | "latched")
 }
 
 /// The alarm in short, with the one thing to do now and the way to its page.
@@ -251,22 +238,5 @@ fn shelve_form(alarm: &AlarmView, typed: Option<&str>, language: Language) -> Ma
                 button.second type="submit" { (t("暂停提醒", "Pause", "通知を止める")) }
             }
         }
-    }
-}
-
-/// What a person reads when a request was not carried out.
-pub(super) fn error_text(error: RequestError, language: Language) -> &'static str {
-    match error {
-        RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here.", "この警報はもう終わりました。することはありません。"),
-        RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below.", "変更はありません。ほかの人が先に対応したのかもしれません。下の状態を見てください。"),
-        RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same.", "保存できませんでした。もう一度試し、だめなら本部に電話してください。機器の対応は先に進めてください。"),
-        RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most).", "名前を書いてください（40 文字まで）。"),
-        RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most).", "時間を選んでください（通知の停止は 8 時間、整備は 24 時間まで）。"),
-        RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most).", "長すぎます（200 文字まで）。"),
-        RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device.", "その機器はありません。"),
-        RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do.", "その操作はありません。"),
-        RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds.", "混み合っています。数秒たってからもう一度試してください。"),
-        RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters.", "システムが動いていないため、記録されていません。機器の対応を先に進め、本部に電話してください。"),
-        RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state.", "システムから返事がなく、記録されたかわかりません。戻って状態を見てください。"),
     }
 }

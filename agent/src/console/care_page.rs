@@ -2,9 +2,8 @@
 //! on pages that never reload by themselves.
 
 use super::Freshness;
-use super::alarm_page::{Refused, error_text, has_returned};
 use super::frame::{Frame, document, freshness_banner, home_link, segment};
-use super::request::MAINTENANCE_MINUTES_MAX;
+use super::request::{MAINTENANCE_MINUTES_MAX, RequestError};
 use crate::texts::{Language, figure};
 use crate::view::{AlarmView, DeviceView, StoreView};
 use maud::{Markup, html};
@@ -156,5 +155,35 @@ fn name_field(id: &str, typed: Option<&str>, language: Language) -> Markup {
     html! {
         label for=(id) { (language.pick("你的名字", "Your name", "あなたの名前")) }
         input id=(id) name="by" required maxlength="40" autocomplete="name" value=[typed];
+    }
+}
+
+/// A request that was not carried out, told to the person on the alarm's page.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    /// Why.
+    pub(super) error: RequestError,
+    /// The name they typed, so that they need not type it again.
+    pub(super) by: &'a str,
+}
+
+pub(super) fn has_returned(alarm: &AlarmView) -> bool {
+    matches!(alarm.state, "returned_unacknowledged" | "latched")
+}
+
+/// What a person reads when a request was not carried out.
+pub(super) fn error_text(error: RequestError, language: Language) -> &'static str {
+    match error {
+        RequestError::UnknownAlarm => language.pick("这个报警已经结束了，不用再处理。", "This alarm is already over. Nothing more to do here.", "この警報はもう終わりました。することはありません。"),
+        RequestError::NotNow => language.pick("没有改动：可能别人已经处理了。请看下面的状态。", "Nothing changed: somebody may have been faster. See its state below.", "変更はありません。ほかの人が先に対応したのかもしれません。下の状態を見てください。"),
+        RequestError::NotKept => language.pick("没有保存成功，请再试一次；还不行就打电话告诉总部。照样先处理设备。", "It could not be saved. Try again; if it fails again call headquarters. Take care of the equipment all the same.", "保存できませんでした。もう一度試し、だめなら本部に電話してください。機器の対応は先に進めてください。"),
+        RequestError::BadName => language.pick("请写上你的名字（最多 40 个字）。", "Please give your name (40 characters at most).", "名前を書いてください（40 文字まで）。"),
+        RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most).", "時間を選んでください（通知の停止は 8 時間、整備は 24 時間まで）。"),
+        RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most).", "長すぎます（200 文字まで）。"),
+        RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device.", "その機器はありません。"),
+        RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do.", "その操作はありません。"),
+        RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds.", "混み合っています。数秒たってからもう一度試してください。"),
+        RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters.", "システムが動いていないため、記録されていません。機器の対応を先に進め、本部に電話してください。"),
+        RequestError::NoAnswer => language.pick("系统没有回答，不知道有没有记下来。请返回看一下状态。", "The system did not answer; it may or may not have been noted. Go back and look at its state.", "システムから返事がなく、記録されたかわかりません。戻って状態を見てください。"),
     }
 }

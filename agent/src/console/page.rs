@@ -1,7 +1,8 @@
 //! The overview: open alarms on top, then every device by class, then labels and headquarters.
 
 use super::Freshness;
-use super::alarm_page::{self, has_returned, is_quiet};
+use super::alarm_page::{self, is_quiet};
+use super::care_page::has_returned;
 use super::care_page::service_text;
 use super::device_page::{Shown, value_text};
 use super::frame::{Frame, document, freshness_banner, segment};
