@@ -44,6 +44,9 @@ const STILL: f32 = 0.15;
 /// The air over the evaporator this many times as far as usual, for this long, is a fault by itself.
 const APART: f32 = 1.5;
 const APART_FOR: f32 = 30.0;
+/// Twice as far counts as much more: then it is said in twelve minutes.
+const FAR_APART: f32 = 2.0;
+const FAR_WEIGHT: f32 = 2.5;
 
 /// A daily mean, what it usually is, and how far the days since have strayed above it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,8 +114,8 @@ impl Daily {
 /// Each is held against the mean of its first `learn_days` days by a one-sided sum, S ← max(0, S +
 /// (x/x̄ − 1)/σ − 0.8), with σ the days' own spread and at least 7 % (10 % where the room is not
 /// measured). Raised when S > 4 and the ratio alone is worth `loss`; cleared when S is back at 0. What is
-/// learnt follows at 3 % a day, only while S is 0. At once raised when the approach has been 1.5 times
-/// the learnt one for half an hour: a fan that stands.
+/// learnt follows at 3 % a day, only while S is 0. At once raised when the approach has been twice the
+/// learnt one for twelve minutes, or 1.5 times for half an hour: a fan that stands.
 #[derive(Clone, Debug)]
 pub struct CapacityLoss {
     config: Option<CapacityConfig>,
@@ -227,8 +230,9 @@ impl CapacityLoss {
             && self.approach.is_learnt(learn)
             && self.approach.mean > 1.0
             && approach > APART * self.approach.mean;
+        let weight = if approach > FAR_APART * self.approach.mean { FAR_WEIGHT } else { 1.0 };
         self.apart_minutes = if apart {
-            (self.apart_minutes + minutes).min(2.0 * APART_FOR)
+            (self.apart_minutes + weight * minutes).min(2.0 * APART_FOR)
         } else {
             (self.apart_minutes - minutes).max(0.0)
         };
