@@ -125,6 +125,7 @@ impl Cabinet {
         scene.running = self.compressor.running(now, &scene);
         scene.rests = self.compressor.rests();
         scene.band = self.normal.band();
+        scene.calmest = self.normal.calmest();
         note(Condition::DefrostAbnormal, self.defrost.step(now, &scene));
         scene.phase = self.defrost.phase();
         note(Condition::CompressorAbnormal, self.compressor.step(now, &scene));

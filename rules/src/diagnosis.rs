@@ -63,6 +63,8 @@ pub struct Symptoms {
     pub starts_ratio: Option<f32>,
     /// Air minus evaporator while running, of what it usually is.
     pub approach_ratio: Option<f32>,
+    /// Cooling has been asked for for minutes: the difference now, of what it usually is while running.
+    pub cold_ratio: Option<f32>,
     /// Evaporator minus what it usually is while running, K.
     pub evaporator_shift: Option<f32>,
     /// How much `approach_ratio` grows between two defrosts and falls with each: ice, not a fan.
@@ -83,6 +85,8 @@ pub struct Symptoms {
     pub levelled_off: Option<bool>,
     /// The air rises towards the room without levelling off.
     pub rises_to_ambient: Option<bool>,
+    /// The present rise began when a regular timer's defrost was due.
+    pub when_due: Option<bool>,
     /// What is wrong with the defrosts, if something is.
     pub defrost: Option<Cause>,
     /// What is wrong with the probe, if something is.
@@ -100,6 +104,7 @@ impl Symptoms {
 
 /// Weighs `symptoms` into the cause of `condition`.
 pub fn diagnose(condition: Condition, symptoms: &Symptoms) -> Diagnosis {
+    extern crate std; if std::env::var("DBG").is_ok() { std::eprintln!("{condition:?} {symptoms:?}"); }
     let mut weights = heapless::Vec::<(Cause, f32), CAUSES_MAX>::new();
     for (cause, share) in causes_of(condition) {
         let pushed = weights.push((*cause, *share));
@@ -108,31 +113,42 @@ pub fn diagnose(condition: Condition, symptoms: &Symptoms) -> Diagnosis {
     for flag in FLAGS {
         let Some(shown) = (flag.shown)(symptoms) else { continue };
         for (cause, weight) in &mut weights {
-            let often = often(flag.of, *cause, 0.5, flag.others);
+            let often = often(flag.of, *cause, flag.others);
             *weight *= if shown { often } else { 1.0 - often }.max(LEAST);
         }
     }
     for measure in MEASURES {
         let Some(value) = (measure.value)(symptoms).filter(|value| value.is_finite()) else { continue };
         for (cause, weight) in &mut weights {
-            let likelihoods = often(measure.of, *cause, [0.4; 3], measure.others);
-            *weight *= between(measure.at, likelihoods, value).max(LEAST);
+            // What is none of these makes every size as likely.
+            let likelihood = match measure.of.iter().find(|(named, _)| named == cause) {
+                Some((_, likelihoods)) => between(measure.at, likelihoods, value),
+                None if *cause == Cause::Unknown => 0.4,
+                None => between(measure.at, measure.others, value),
+            };
+            *weight *= likelihood.max(LEAST);
         }
     }
     ranked(&mut weights)
 }
 
-/// The entry of `cause`; `unknown` for [`Cause::Unknown`], `others` for one that is not in the row.
-fn often<T: Copy>(of: &[(Cause, T)], cause: Cause, unknown: T, others: T) -> T {
-    let otherwise = if cause == Cause::Unknown { unknown } else { others };
+/// The entry of `cause`; a half for [`Cause::Unknown`], `others` for one that is not in the row.
+fn often(of: &[(Cause, f32)], cause: Cause, others: f32) -> f32 {
+    let otherwise = if cause == Cause::Unknown { 0.5 } else { others };
     of.iter().find(|(named, _)| *named == cause).map_or(otherwise, |(_, often)| *often)
 }
 
-/// The likelihood of `value`: straight lines between those at three values, level beyond.
-fn between(at: [f32; 3], likelihoods: [f32; 3], value: f32) -> f32 {
-    let from = usize::from(value >= at[1]);
-    let part = ((value - at[from]) / (at[from + 1] - at[from])).clamp(0.0, 1.0);
-    likelihoods[from] + part * (likelihoods[from + 1] - likelihoods[from])
+/// The likelihood of `value`: straight lines between those at the sizes, level beyond.
+fn between(at: &[f32], likelihoods: &[f32], value: f32) -> f32 {
+    let above = at.iter().take_while(|size| **size <= value).count();
+    match above {
+        0 => likelihoods[0],
+        all if all == at.len() => likelihoods[all - 1],
+        above => {
+            let part = (value - at[above - 1]) / (at[above] - at[above - 1]);
+            likelihoods[above - 1] + part * (likelihoods[above] - likelihoods[above - 1])
+        }
+    }
 }
 
 /// Brings the weights to a sum of 1 and names the first three.

@@ -47,6 +47,20 @@ impl Mono {
         core::mem::replace(self, now).known()
     }
 
+    /// The instant that was here, and none from now on.
+    pub fn take(&mut self) -> Option<Self> {
+        self.replace(Self::NEVER)
+    }
+
+    /// Keeps since when something holds: `now` if it begins to, none if it does not.
+    pub fn hold(&mut self, holds: bool, now: Self) {
+        if holds {
+            self.get_or_insert(now);
+        } else {
+            *self = Self::NEVER;
+        }
+    }
+
     /// The instant, which is `now` if there was none.
     pub fn get_or_insert(&mut self, now: Self) -> Self {
         if *self == Self::NEVER {

@@ -65,6 +65,9 @@ enum Command {
         /// Write the curve and the alarms of one run as CSV instead: healthy or a fault, and the run's number.
         #[arg(long, num_args = 2, value_names = ["FAULT", "NUMBER"])]
         show: Option<Vec<String>>,
+        /// One line a run instead of the table, as CSV.
+        #[arg(long, conflicts_with_all = ["json", "show"])]
+        list: bool,
     },
 }
 
@@ -104,8 +107,8 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
         }
         Command::Replay { recording, columns } => print_replay(&recording, &columns),
-        Command::Score { seed, runs, healthy, json, show } => {
-            print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show)
+        Command::Score { seed, runs, healthy, json, show, list } => {
+            print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
     };
     match done {
@@ -126,13 +129,21 @@ fn print_replay(recording: &str, columns: &[(String, String)]) -> Result<(), Str
     std::io::stdout().write_all(replay.as_bytes()).map_err(|error| format!("standard output: {error}"))
 }
 
-fn print_score(options: score::Options, json: bool, show: Option<Vec<String>>) -> Result<(), String> {
+fn print_score(
+    options: score::Options,
+    json: bool,
+    show: Option<Vec<String>>,
+    list: bool,
+) -> Result<(), String> {
     if let Some([kind, number]) = show.as_deref() {
         let number = number.parse().map_err(|_| format!("{number} is no number; write one from 0"))?;
         return score::show(kind, options, number, &mut std::io::BufWriter::new(std::io::stdout()));
     }
-    let table = score::score(options).map_err(|error| error.to_string())?;
-    let text = if json {
+    let outcomes = score::outcomes(options).map_err(|error| error.to_string())?;
+    let table = score::Table::new(options.seed, &outcomes);
+    let text = if list {
+        score::list(&outcomes)
+    } else if json {
         serde_json::to_string_pretty(&table).map_err(|error| error.to_string())? + "\n"
     } else {
         table.text()

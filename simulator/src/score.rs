@@ -12,7 +12,7 @@ mod table;
 pub use fault::{Fault, Group, Kind};
 pub use instruments::Instruments;
 pub use run::{Job, Outcome, Said};
-pub use table::{Quiet, Row, Table};
+pub use table::{Quiet, Row, Table, list};
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -45,11 +45,6 @@ impl Options {
 }
 
 /// Runs them all, on every core. The outcomes come in the order of the faults and numbers.
-pub fn score(options: Options) -> std::io::Result<Table> {
-    Ok(Table::new(options.seed, &outcomes(options)?))
-}
-
-/// The same, one by one.
 pub fn outcomes(options: Options) -> std::io::Result<Vec<Outcome>> {
     let jobs = options.jobs();
     let next = AtomicUsize::new(0);

@@ -39,6 +39,8 @@ pub struct Scene {
     /// Where the air usually is between defrosts; none until learnt. Completed by
     /// [`crate::detect::Normal`].
     pub band: Option<Band>,
+    /// By how much the air moved in the calmest hour of the last day, K; none before a day was seen.
+    pub calmest: Option<f32>,
     /// Whether the cabinet defrosts. Completed by [`crate::detect::Defrost`].
     pub phase: Phase,
 }
@@ -61,6 +63,7 @@ impl Scene {
             running: None,
             rests: None,
             band: None,
+            calmest: None,
             phase: Phase::Unknown,
         }
     }

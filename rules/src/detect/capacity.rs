@@ -37,8 +37,12 @@ const SLACK: f32 = 0.8;
 const HEIGHT: f32 = 4.0;
 /// Weight of a new day once learnt, while nothing is suspected.
 const SLOW: f32 = 0.03;
-/// Weight of a minute in the fast means: half an hour.
-const FAST: f32 = 1.0 / 30.0;
+/// Weight of a minute in the fast means: ten minutes.
+const FAST: f32 = 1.0 / 10.0;
+/// So long the last run may be ago and its approach and power still count.
+const FOLLOWED_MAX: Millis = Millis::from_mins(20);
+/// Cold comes this long after it is asked for, min.
+const ASKED_MIN: f32 = 6.0;
 /// Air within this has not moved, K.
 const STILL: f32 = 0.15;
 /// The air over the evaporator this many times as far as usual, for this long, is a fault by itself.
@@ -123,10 +127,17 @@ pub struct CapacityLoss {
     load: Daily,
     approach: Daily,
     evaporator: Daily,
+    power: Daily,
     sees_room: bool,
     fast_load: Option<f32>,
     fast_approach: Option<f32>,
     fast_evaporator: Option<f32>,
+    fast_power: Option<f32>,
+    /// When the compressor was last seen running.
+    followed: Mono,
+    /// For how long cooling has been asked for, min, and air minus evaporator since then.
+    asked_minutes: f32,
+    cold: f32,
     apart_minutes: f32,
     /// For how long the air has been exactly the same.
     last_air: Option<f32>,
@@ -148,10 +159,15 @@ impl CapacityLoss {
             load: Daily::default(),
             approach: Daily::default(),
             evaporator: Daily::default(),
+            power: Daily::default(),
             sees_room: false,
             fast_load: None,
             fast_approach: None,
             fast_evaporator: None,
+            fast_power: None,
+            followed: Mono::NEVER,
+            asked_minutes: 0.0,
+            cold: 0.0,
             apart_minutes: 0.0,
             last_air: None,
             same_minutes: 0.0,
@@ -173,8 +189,9 @@ impl CapacityLoss {
             let least = if self.sees_room { SPREAD } else { SPREAD_BLIND };
             self.load.close(learn, least);
             self.approach.close(learn, SPREAD);
-            // In kelvin: only its mean is asked for.
+            // Of these only the mean is asked for.
             self.evaporator.close(learn, SPREAD);
+            self.power.close(learn, SPREAD);
         }
         let worth = 1.0 / (1.0 - config.loss).max(0.1);
         let lost = |daily: &Daily| daily.strayed > HEIGHT && daily.ratio.is_some_and(|ratio| ratio >= worth);
@@ -205,14 +222,25 @@ impl CapacityLoss {
             let lift = (frame.ambient.unwrap_or(AMBIENT) - air).max(LIFT_MIN);
             self.load.add(share / lift, minutes);
             self.fast_load =
-                Some(self.fast_load.map_or(share / lift, |mean| mean + 0.25 * fast * (share / lift - mean)));
+                Some(self.fast_load.map_or(share / lift, |mean| mean + 0.08 * fast * (share / lift - mean)));
         }
-        let (Some(evaporator), Some(share)) = (frame.evaporator, frame.running.or(frame.asked)) else {
-            return;
-        };
-        if share < 0.98 {
+        if let Some((asked, evaporator)) = frame.asked.zip(frame.evaporator) {
+            self.asked_minutes = if asked > 0.98 { self.asked_minutes + minutes } else { 0.0 };
+            self.cold = if self.asked_minutes < ASKED_MIN {
+                air - evaporator
+            } else {
+                self.cold + fast * (air - evaporator - self.cold)
+            };
+        }
+        if frame.running.or(frame.asked).is_none_or(|share| share < 0.98) {
             return;
         }
+        self.followed = frame.at;
+        if let Some(power) = frame.power {
+            self.power.add(power, 2.0 * minutes);
+            self.fast_power = Some(blend(self.fast_power, power));
+        }
+        let Some(evaporator) = frame.evaporator else { return };
         let approach = air - evaporator;
         // Minutes of running are fewer than minutes: they weigh double, so that a half day has enough.
         self.approach.add(approach, 2.0 * minutes);
@@ -254,7 +282,7 @@ impl CapacityLoss {
     }
 
     /// What it knows that bears on a cause.
-    pub fn symptoms(&self, _now: Now, symptoms: &mut Symptoms) {
+    pub fn symptoms(&self, now: Now, symptoms: &mut Symptoms) {
         let Some(config) = self.config else { return };
         let learn = f32::from(config.learn_days);
         let of = |daily: &Daily, fast: Option<f32>| {
@@ -262,12 +290,19 @@ impl CapacityLoss {
         };
         let fast = of(&self.load, self.fast_load);
         symptoms.run_share_ratio = if self.load.strayed > 0.0 { self.load.ratio.or(fast) } else { fast };
+        symptoms.sudden = Some(self.apart_minutes >= APART_FOR && self.approach.strayed <= HEIGHT);
+        let asked = (self.asked_minutes >= ASKED_MIN).then_some(self.cold);
+        symptoms.cold_ratio = of(&self.approach, asked);
+        // What was seen when it last ran says nothing once that is long ago.
+        if self.followed.known().is_none_or(|followed| now.mono - followed > FOLLOWED_MAX) {
+            return;
+        }
         symptoms.approach_ratio = of(&self.approach, self.fast_approach);
+        symptoms.run_power_ratio = of(&self.power, self.fast_power);
         symptoms.evaporator_shift = self
             .fast_evaporator
             .filter(|_| self.evaporator.is_learnt(learn))
             .map(|fast| fast - self.evaporator.mean);
-        symptoms.sudden = Some(self.apart_minutes >= APART_FOR && self.approach.strayed <= HEIGHT);
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.

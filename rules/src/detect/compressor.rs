@@ -51,8 +51,6 @@ const OFF_MIN: Millis = Millis::from_secs(60);
 const RUN_LEARNT: f32 = 240.0;
 /// Weight of a minute in the levels: about two hours.
 const LEVEL_NEW: f32 = 1.0 / 120.0;
-/// Weight of a minute in the fast mean of the power while running.
-const FAST_NEW: f32 = 1.0 / 20.0;
 /// Hours from which the starts count as learnt.
 const HOURS_MIN: f32 = 24.0;
 /// Needed: the air is this far above its band, K.
@@ -79,18 +77,18 @@ pub struct Compressor {
     config: Option<CompressorConfig>,
     rest: Option<f32>,
     run: Option<f32>,
-    fast: Option<f32>,
     run_minutes: f32,
     running: Option<bool>,
     asked: Option<bool>,
     by_power: bool,
     heats: bool,
     rests: Option<bool>,
-    off_since: Option<Mono>,
-    ran_since: Option<Mono>,
-    needed_since: Option<Mono>,
+    /// Like every instant here [`Mono::NEVER`] if there is none.
+    off_since: Mono,
+    ran_since: Mono,
+    needed_since: Mono,
     longest_run: f32,
-    hour: Option<Mono>,
+    hour: Mono,
     starts: u8,
     starts_before: u8,
     most_starts: f32,
@@ -118,18 +116,17 @@ impl Compressor {
             config,
             rest: None,
             run: None,
-            fast: None,
             run_minutes: 0.0,
             running: None,
             asked: None,
             by_power: false,
             heats: false,
             rests: None,
-            off_since: None,
-            ran_since: None,
-            needed_since: None,
+            off_since: Mono::NEVER,
+            ran_since: Mono::NEVER,
+            needed_since: Mono::NEVER,
             longest_run: 0.0,
-            hour: None,
+            hour: Mono::NEVER,
             starts: 0,
             starts_before: 0,
             most_starts: 0.0,
@@ -162,12 +159,12 @@ impl Compressor {
         };
         if running == Some(true)
             && self.running == Some(false)
-            && self.off_since.is_none_or(|since| now.mono - since >= OFF_MIN)
+            && self.off_since.known().is_none_or(|since| now.mono - since >= OFF_MIN)
         {
             self.starts = self.starts.saturating_add(1);
         }
         if running == Some(false) && self.running == Some(true) {
-            self.off_since = Some(now.mono);
+            self.off_since = now.mono;
         }
         match running {
             Some(true) => {
@@ -210,7 +207,7 @@ impl Compressor {
         if needed && self.rests == Some(true) {
             self.needed_since.get_or_insert(now.mono);
         } else if self.running == Some(true) || defrosts || scene.asked == Some(false) && !warm {
-            self.needed_since = None;
+            self.needed_since = Mono::NEVER;
         }
         let wrong = self.find(now, &config, above.is_some_and(|above| above > 1.0), defrosts);
         let changed = match (wrong, self.raised) {
@@ -234,14 +231,14 @@ impl Compressor {
     }
 
     fn find(&self, now: Now, config: &CompressorConfig, warm: bool, defrosts: bool) -> Option<Wrong> {
-        if self.needed_since.is_some_and(|since| now.mono - since >= config.start_delay) {
+        if self.needed_since.known().is_some_and(|since| now.mono - since >= config.start_delay) {
             return Some(Wrong::DoesNotStart);
         }
         let long = (RUN_FACTOR * self.longest_run).max(minutes(config.run_max));
         if self.longest_run > 0.0
             && warm
             && !defrosts
-            && self.ran_since.is_some_and(|since| minutes(now.mono - since) >= long)
+            && self.ran_since.known().is_some_and(|since| minutes(now.mono - since) >= long)
         {
             return Some(Wrong::NeverStops);
         }
@@ -258,9 +255,9 @@ impl Compressor {
         if let Some(power) = frame.power.filter(|_| !heats) {
             self.learn_levels(frame, power);
         }
-        let hour = *self.hour.get_or_insert(frame.at);
+        let hour = self.hour.get_or_insert(frame.at);
         if frame.at - hour >= Millis::from_mins(60) {
-            self.hour = Some(frame.at);
+            self.hour = frame.at;
             let hours = minutes(frame.at - hour) / 60.0;
             self.starts_before = core::mem::take(&mut self.starts);
             if self.wrong.is_none() && frame.running.is_some() {
@@ -308,27 +305,23 @@ impl Compressor {
                 }
             }
         }
-        if frame.running.is_some_and(|share| share > 0.98) {
-            let fast = self.fast.unwrap_or(power);
-            self.fast = Some(fast + (FAST_NEW * frame.minutes()).min(1.0) * (power - fast));
-        }
     }
 
     fn evidence(&self, now: Now, wrong: Wrong, scene: &Scene) -> Evidence {
         let known = |value: Option<f32>| value.map(f64::from);
         match wrong {
-            Wrong::DoesNotStart => Evidence::since(now.utc_of(self.needed_since.unwrap_or(now.mono)))
+            Wrong::DoesNotStart => Evidence::since(now.utc_of(self.needed_since.known().unwrap_or(now.mono)))
                 .with_known(Quantity::Power, known(scene.power))
                 .with_known(Quantity::UsualPower, known(self.run))
                 .with_known(Quantity::Temperature, known(scene.trusted)),
             Wrong::NeverStops => {
-                let since = self.ran_since.unwrap_or(now.mono);
+                let since = self.ran_since.known().unwrap_or(now.mono);
                 Evidence::since(now.utc_of(since))
                     .with_span(Quantity::Duration, now.mono - since)
                     .with(Quantity::UsualDuration, f64::from(self.longest_run) * 60.0)
                     .with_known(Quantity::Temperature, known(scene.trusted))
             }
-            Wrong::TooOften => Evidence::since(now.utc_of(self.hour.unwrap_or(now.mono)))
+            Wrong::TooOften => Evidence::since(now.utc_of(self.hour.known().unwrap_or(now.mono)))
                 .with(Quantity::Starts, f64::from(self.starts))
                 .with(Quantity::UsualStarts, f64::from(self.most_starts)),
         }
@@ -338,11 +331,9 @@ impl Compressor {
     pub fn symptoms(&self, now: Now, symptoms: &mut Symptoms) {
         symptoms.asked = self.asked;
         symptoms.running = self.running.filter(|_| self.by_power);
-        symptoms.running_minutes = self.ran_since.map(|since| minutes(now.mono - since));
-        symptoms.run_power_ratio =
-            self.fast.zip(self.run).filter(|(_, run)| *run > 0.0).map(|(fast, run)| fast / run);
+        symptoms.running_minutes = self.ran_since.known().map(|since| minutes(now.mono - since));
         symptoms.not_starting = self.wrong == Some(Wrong::DoesNotStart)
-            || self.needed_since.is_some_and(|since| now.mono - since >= Millis::from_mins(6));
+            || self.needed_since.known().is_some_and(|since| now.mono - since >= Millis::from_mins(6));
         symptoms.starts_ratio = (self.hours >= HOURS_MIN && self.most_starts > 0.0)
             .then(|| f32::from(self.starts.max(self.starts_before)) / self.most_starts);
     }

@@ -59,6 +59,8 @@ const INTERVALS_MIN: u8 = 5;
 const NEW: f32 = 0.2;
 /// A timer is regular if its intervals stray less than this share of the usual one.
 const REGULAR: f32 = 0.12;
+/// A rise within this of a regular timer's due time may be its defrost, min.
+const DUE_MIN: f32 = 10.0;
 /// Sooner than this share of a regular interval is too soon.
 const HASTY: f32 = 0.6;
 /// Cooling that is asked for this long during a rise tells that it is no defrost; power does not: a
@@ -102,14 +104,14 @@ pub struct Defrost {
     state: State,
     /// Whether the device ever showed a flag.
     has_flag: bool,
-    ran_since: Option<Mono>,
+    ran_since: Mono,
     /// Since when it draws no more than at rest.
-    rested_since: Option<Mono>,
+    rested_since: Mono,
     /// Since when it draws neither what it does at rest nor what the compressor does: heat.
-    heated_since: Option<Mono>,
+    heated_since: Mono,
     /// When the air was last known inside the band, and where.
     inside: Option<(Mono, f32)>,
-    last_start: Option<Mono>,
+    last_start: Mono,
     recognised: u32,
     height: f32,
     duration: f32,
@@ -133,11 +135,11 @@ impl Defrost {
             config,
             state: State::Calm,
             has_flag: false,
-            ran_since: None,
-            rested_since: None,
-            heated_since: None,
+            ran_since: Mono::NEVER,
+            rested_since: Mono::NEVER,
+            heated_since: Mono::NEVER,
             inside: None,
-            last_start: None,
+            last_start: Mono::NEVER,
             recognised: 0,
             height: 0.0,
             duration: 0.0,
@@ -172,7 +174,7 @@ impl Defrost {
 
     /// When the last one began.
     pub fn last_start(&self) -> Option<Mono> {
-        self.last_start
+        self.last_start.known()
     }
 
     /// To be called at every reading and once a second: follows the flag.
@@ -194,32 +196,20 @@ impl Defrost {
             }
         } else if self.has_flag {
             // Whether one came meanwhile is not known.
-            self.last_start = None;
+            self.last_start = Mono::NEVER;
         }
         None
     }
 
     /// To be called with every frame.
     pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
-        match (frame.asked, self.ran_since) {
-            (Some(share), None) if share > 0.9 => self.ran_since = Some(frame.at),
-            (Some(share), Some(_)) if share > 0.9 => {}
-            _ => self.ran_since = None,
-        }
-        match (scene.rests == Some(true), self.rested_since) {
-            (true, None) => self.rested_since = Some(frame.at),
-            (true, Some(_)) => {}
-            (false, _) => self.rested_since = None,
-        }
-        match (scene.rests == Some(false) && scene.running == Some(false), self.heated_since) {
-            (true, None) => self.heated_since = Some(frame.at),
-            (true, Some(_)) => {}
-            (false, _) => self.heated_since = None,
-        }
+        self.ran_since.hold(frame.asked.is_some_and(|share| share > 0.9), frame.at);
+        self.rested_since.hold(scene.rests == Some(true), frame.at);
+        self.heated_since.hold(scene.rests == Some(false) && scene.running == Some(false), frame.at);
         if let Some(air) = frame.air {
             self.follow(frame, air, scene);
         } else if !self.has_flag {
-            self.last_start = None;
+            self.last_start = Mono::NEVER;
         }
         self.judge(now)
     }
@@ -304,8 +294,8 @@ impl Defrost {
         let cooled =
             frame.evaporator.is_some_and(|evaporator| evaporator < air - 4.0 && evaporator < band.low);
         let heated_here = self.config.is_none_or(|config| config.heated);
-        let unheated = heated_here && self.rested_since.is_some_and(|rested| frame.at - rested >= RESTS_MAX);
-        let runs = self.ran_since.is_some_and(|ran| frame.at - ran >= RUNS_MAX);
+        let unheated = heated_here && self.rested_since.known().is_some_and(|rested| frame.at - rested >= RESTS_MAX);
+        let runs = self.ran_since.known().is_some_and(|ran| frame.at - ran >= RUNS_MAX);
         *denied =
             !*heated && (lasts > longest || height > highest || (cooled && lasts > 10.0) || runs || unheated);
         if *heated && lasts > 120.0 {
@@ -342,7 +332,16 @@ impl Defrost {
 
     /// Whether a defrost at `at` comes well before it is due.
     fn is_early(&self, at: Mono) -> bool {
-        self.is_regular() && self.last_start.is_some_and(|last| minutes(at - last) < EARLY * self.interval)
+        self.is_regular() && self.last_start.known().is_some_and(|last| minutes(at - last) < EARLY * self.interval)
+    }
+
+    /// Whether a regular timer was due to start one at `at`, which may be a few periods after the last
+    /// that was seen; none where there is none.
+    fn was_due(&self, at: Mono) -> Option<bool> {
+        let last = self.last_start.known().filter(|_| self.is_regular())?;
+        let periods = minutes(at - last) / self.interval;
+        let off = (periods - libm::roundf(periods)).abs() * self.interval;
+        Some(periods > 0.5 && off <= DUE_MIN.max(2.0 * self.stray))
     }
 
     fn start(&mut self, at: Mono) {
@@ -412,7 +411,7 @@ impl Defrost {
                 return (Some(Cause::DefrostTooLong), self.lasting(now, start));
             }
             State::Rising { .. } => {
-                let heated = self.heated_since;
+                let heated = self.heated_since.known();
                 let limit = minutes(config.duration_max) + grace;
                 if let Some(since) = heated.filter(|since| minutes(now.mono - *since) > limit) {
                     return (Some(Cause::DefrostNotEnded), self.lasting(now, since));
@@ -427,7 +426,7 @@ impl Defrost {
         }
         // Without a flag some pass unseen: only a timer that has kept well for long can miss one.
         let sure = self.has_flag || (self.intervals >= 12 && self.stray < 0.5 * REGULAR * self.interval);
-        if let Some(last) = self.last_start.filter(|_| self.is_regular() && sure) {
+        if let Some(last) = self.last_start.known().filter(|_| self.is_regular() && sure) {
             let since = minutes(now.mono - last);
             let factor = if self.has_flag { 1.0 } else { 2.0 } * config.missed_factor;
             if since > factor * self.interval {
@@ -449,6 +448,10 @@ impl Defrost {
     /// What it knows that bears on a cause.
     pub fn symptoms(&self, _now: Now, symptoms: &mut Symptoms) {
         symptoms.defrost = self.wrong;
+        symptoms.when_due = match self.state {
+            State::Rising { since, .. } if !self.has_flag => self.was_due(since),
+            _ => None,
+        };
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.

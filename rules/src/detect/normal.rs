@@ -117,6 +117,12 @@ impl Normal {
         self.band
     }
 
+    /// By how much the air moved in the calmest hour of the last day, K; none before a day was seen.
+    pub fn calmest(&self) -> Option<f32> {
+        let hours = self.blocks.is_full().then_some(&self.blocks)?;
+        hours.iter().map(|(coldest, warmest)| warmest - coldest).min().map(|hour| f32::from(hour) / 100.0)
+    }
+
     /// What was learnt, [`Self::LEARNT`] numbers, NaN where unknown.
     pub fn learnt(&self, numbers: &mut [f32]) {
         if let (Some(band), [low, high]) = (self.band, numbers) {

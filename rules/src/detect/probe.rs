@@ -51,9 +51,12 @@ const JUMP_SHOWN: Millis = Millis::from_mins(60);
 const STILL: f32 = 0.15;
 /// A probe whose smallest step is this coarse rests for hours by right, K.
 const COARSE: f32 = 0.4;
+/// Once a day was seen, so is one within this share of what the calmest hour moved: noise, and the flicker
+/// between two coarse steps.
+const STILL_SHARE: f32 = 0.4;
 /// Once the probe was seen for a day it may rest for this long, or this many times as long as it ever did.
 const STUCK_LEARNT: f32 = 60.0;
-const STUCK_LEARNT_FACTOR: f32 = 8.0;
+const STUCK_LEARNT_FACTOR: f32 = 2.5;
 const STUCK_SEEN: f32 = 24.0 * 60.0;
 /// From this on a value may be stuck, and is not held against other probes.
 const STUCK_PERHAPS: Millis = Millis::from_mins(20);
@@ -89,8 +92,11 @@ pub struct Probe {
     next_anchor: Option<(Mono, f32)>,
     jump: Option<Jump>,
     jumped_at: Option<Mono>,
-    same: Option<(Mono, f32)>,
+    /// Since when the value has kept within these two.
+    same: Option<(Mono, f32, f32)>,
     longest_same: f32,
+    /// The value it keeps is one of the usual ones.
+    usual_value: bool,
     /// The smallest step that was seen, K.
     step: f32,
     /// For how long the probe was seen to move, min.
@@ -128,6 +134,7 @@ impl Probe {
             jump: None,
             jumped_at: None,
             same: None,
+            usual_value: false,
             longest_same: 0.0,
             step: f32::MAX,
             seen: 0.0,
@@ -175,10 +182,6 @@ impl Probe {
         } else if sample.good().is_some() {
             self.broken_since = None;
             self.is_broken = false;
-        } else {
-            // Silence is no rest.
-            self.same = None;
-            self.work = 0;
         }
         #[expect(clippy::cast_possible_truncation, reason = "temperatures")]
         if let Some(air) = sample.good().filter(|_| scene.is_new) {
@@ -188,20 +191,6 @@ impl Probe {
     }
 
     fn follow(&mut self, at: Mono, air: f32, config: &ProbeConfig) {
-        match self.same {
-            Some((_, same)) if (same - air).abs() <= STILL => {}
-            Some((since, from)) => {
-                self.step = self.step.min((from - air).abs());
-                let rested = minutes(at - since);
-                if rested < minutes(config.stuck_after) || self.step >= COARSE {
-                    self.longest_same = self.longest_same.max(rested);
-                }
-                self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
-                self.same = Some((at, air));
-                self.work = 0;
-            }
-            None => self.same = Some((at, air)),
-        }
         if let Some(jump) = &mut self.jump {
             if (air - jump.from).abs() > (jump.top - jump.from).abs() {
                 jump.top = air;
@@ -248,8 +237,36 @@ impl Probe {
             self.worked.1 = evaporator;
         }
         self.worked.0 = running;
+        match (frame.air, self.config) {
+            (Some(air), Some(config)) => self.rest(frame.at, air, scene, &config),
+            // Silence is no rest.
+            _ => (self.same, self.work) = (None, 0),
+        }
         self.compare(frame, scene);
         None
+    }
+
+    /// Follows for how long the value has not moved.
+    fn rest(&mut self, at: Mono, air: f32, scene: &Scene, config: &ProbeConfig) {
+        // A cabinet that has come to rest above its band has a fault; its probe has none.
+        self.usual_value = scene.band.is_some_and(|band| air <= band.high + STILL);
+        let still = scene.calmest.map_or(STILL, |calmest| STILL.max(STILL_SHARE * calmest));
+        match self.same {
+            Some((since, low, high)) if high.max(air) - low.min(air) <= still => {
+                self.same = Some((since, low.min(air), high.max(air)));
+            }
+            Some((since, low, high)) => {
+                self.step = self.step.min((air - low).abs().min((air - high).abs()));
+                let rested = minutes(at - since);
+                if rested < minutes(config.stuck_after) || self.step >= COARSE {
+                    self.longest_same = self.longest_same.max(rested);
+                }
+                self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
+                self.same = Some((at, air, air));
+                self.work = 0;
+            }
+            None => self.same = Some((at, air, air)),
+        }
     }
 
     /// Compares the two probes while the machine rests.
@@ -298,11 +315,11 @@ impl Probe {
         if self.jumped_at.is_some_and(|at| now.mono - at < JUMP_SHOWN) {
             return Some(Cause::ProbeJump);
         }
-        let (since, _) = self.same?;
+        let (since, _, _) = self.same?;
         let fine = self.step < COARSE;
         let least = if fine && self.work >= WORK_MIN { config.stuck_after } else { STUCK_BLIND };
         let rests = now.mono - since;
-        let strange = fine
+        let strange = self.usual_value
             && self.seen >= STUCK_SEEN
             && minutes(rests) >= STUCK_LEARNT.max(STUCK_LEARNT_FACTOR * self.longest_same);
         if strange {

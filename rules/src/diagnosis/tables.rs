@@ -14,6 +14,9 @@ const WARM: f32 = 2.0;
 /// staff want to hear of a door.
 const DOOR_LONG_MIN: f32 = 8.0;
 
+/// Share of the usual difference of air and evaporator below which no cold is made.
+const NO_COLD: f32 = 0.3;
+
 /// A symptom that is there or not.
 pub(super) struct Flag {
     /// Whether it is; none while that is not known.
@@ -28,13 +31,13 @@ pub(super) struct Flag {
 pub(super) struct Measure {
     /// Its size; none while that is not known.
     pub value: fn(&Symptoms) -> Option<f32>,
-    /// Three sizes, rising.
-    pub at: [f32; 3],
-    /// How likely a cause makes it about as large as each of the three; only the relation of causes to
-    /// each other counts.
-    pub of: &'static [(Cause, [f32; 3])],
+    /// Some sizes, rising.
+    pub at: &'static [f32],
+    /// How likely a cause makes it about as large as each of them; only the relation of causes to each
+    /// other counts.
+    pub of: &'static [(Cause, &'static [f32])],
     /// The same for every other cause.
-    pub others: [f32; 3],
+    pub others: &'static [f32],
 }
 
 /// The causes of a condition with their shares before anything else is known; they sum to about 1.
@@ -160,6 +163,18 @@ pub(super) const FLAGS: &[Flag] = &[
         ],
         others: 0.03,
     },
+    // Cooling is asked for, and the evaporator is hardly colder than the air.
+    Flag {
+        shown: |symptoms| symptoms.cold_ratio.map(|ratio| ratio < NO_COLD),
+        of: &[
+            (CompressorNotRunning, 0.90),
+            (DevicePower, 0.90),
+            (RefrigerantLoss, 0.15),
+            (CompressorShortCycling, 0.20),
+            (ProbeStuck, 0.10),
+        ],
+        others: 0.03,
+    },
     // Warm, and the controller asks for nothing: it defrosts, or its own probe sees something else.
     Flag {
         shown: |symptoms| (symptoms.excess? > WARM).then_some(!symptoms.asked?),
@@ -203,6 +218,17 @@ pub(super) const FLAGS: &[Flag] = &[
             (ProbeDrift, 0.06),
         ],
         others: 0.30,
+    },
+    // The rise began when a defrost was due. By chance one in ten does.
+    Flag {
+        shown: |symptoms| symptoms.when_due,
+        of: &[
+            (DefrostNotEnded, 0.90),
+            (DefrostTooLong, 0.90),
+            (EvaporatorIced, 0.40),
+            (EvaporatorFan, 0.20),
+        ],
+        others: 0.12,
     },
     // It has levelled off: cold still comes, but less, or against more warmth than before.
     Flag {
@@ -331,115 +357,116 @@ pub(super) const MEASURES: &[Measure] = &[
     // rises. Warm air at the evaporator: a little more.
     Measure {
         value: |symptoms| symptoms.run_power_ratio,
-        at: [0.85, 1.0, 1.15],
+        at: &[0.65, 0.85, 1.0, 1.15, 1.35],
         of: &[
-            (RefrigerantLoss, [0.80, 0.30, 0.03]),
-            (CondenserFouled, [0.03, 0.25, 0.80]),
-            (EvaporatorFan, [0.55, 0.45, 0.10]),
-            (EvaporatorIced, [0.45, 0.55, 0.10]),
-            (DoorOpen, [0.05, 0.60, 0.45]),
-            (WarmLoad, [0.05, 0.60, 0.45]),
-            (CompressorNotRunning, [0.50, 0.40, 0.20]),
-            (DevicePower, [0.50, 0.20, 0.05]),
+            (RefrigerantLoss, &[0.40, 0.80, 0.30, 0.03, 0.01]),
+            (CondenserFouled, &[0.01, 0.03, 0.25, 0.80, 0.50]),
+            (EvaporatorFan, &[0.80, 0.55, 0.35, 0.05, 0.01]),
+            (EvaporatorIced, &[0.25, 0.50, 0.50, 0.10, 0.01]),
+            (DoorOpen, &[0.01, 0.05, 0.60, 0.45, 0.05]),
+            (WarmLoad, &[0.01, 0.05, 0.60, 0.45, 0.05]),
+            (CompressorNotRunning, &[0.30, 0.50, 0.40, 0.20, 0.10]),
+            (DevicePower, &[0.50, 0.50, 0.20, 0.05, 0.01]),
+            (DefrostNotEnded, &[0.30, 0.30, 0.30, 0.30, 0.50]),
         ],
-        others: [0.15, 0.70, 0.20],
+        others: &[0.10, 0.15, 0.70, 0.20, 0.05],
     },
     // Share of time running, of the usual at this difference to the room: up with every lack of cooling,
     // down where nothing runs.
     Measure {
         value: |symptoms| symptoms.run_share_ratio,
-        at: [0.6, 1.0, 1.4],
+        at: &[0.6, 1.0, 1.4],
         of: &[
-            (DoorOpen, [0.05, 0.25, 0.70]),
-            (WarmLoad, [0.05, 0.30, 0.65]),
-            (EvaporatorFan, [0.15, 0.30, 0.60]),
-            (EvaporatorIced, [0.05, 0.30, 0.70]),
-            (RefrigerantLoss, [0.05, 0.30, 0.70]),
-            (CondenserFouled, [0.05, 0.30, 0.70]),
-            (CompressorNotRunning, [0.75, 0.35, 0.10]),
-            (DevicePower, [0.75, 0.35, 0.10]),
+            (DoorOpen, &[0.05, 0.25, 0.70]),
+            (WarmLoad, &[0.05, 0.30, 0.65]),
+            (EvaporatorFan, &[0.15, 0.30, 0.60]),
+            (EvaporatorIced, &[0.05, 0.30, 0.70]),
+            (RefrigerantLoss, &[0.05, 0.30, 0.70]),
+            (CondenserFouled, &[0.05, 0.30, 0.70]),
+            (CompressorNotRunning, &[0.75, 0.35, 0.10]),
+            (DevicePower, &[0.75, 0.35, 0.10]),
         ],
-        others: [0.25, 0.60, 0.20],
+        others: &[0.25, 0.60, 0.20],
     },
     // Air minus evaporator while running, of the usual. Without air the evaporator gets no warmth and goes
     // cold; with less cold made it need not be so much colder than the air.
     Measure {
         value: |symptoms| symptoms.approach_ratio,
-        at: [0.75, 1.0, 1.5],
+        at: &[0.75, 1.0, 1.5],
         of: &[
-            (EvaporatorFan, [0.02, 0.10, 0.85]),
-            (EvaporatorIced, [0.04, 0.20, 0.70]),
-            (RefrigerantLoss, [0.65, 0.30, 0.08]),
-            (CondenserFouled, [0.30, 0.60, 0.08]),
-            (DoorOpen, [0.10, 0.55, 0.30]),
-            (WarmLoad, [0.10, 0.60, 0.25]),
-            (CompressorNotRunning, [0.70, 0.25, 0.03]),
-            (DevicePower, [0.70, 0.25, 0.03]),
+            (EvaporatorFan, &[0.02, 0.10, 0.85]),
+            (EvaporatorIced, &[0.04, 0.20, 0.70]),
+            (RefrigerantLoss, &[0.65, 0.30, 0.08]),
+            (CondenserFouled, &[0.30, 0.60, 0.08]),
+            (DoorOpen, &[0.10, 0.55, 0.30]),
+            (WarmLoad, &[0.10, 0.60, 0.25]),
+            (CompressorNotRunning, &[0.70, 0.25, 0.03]),
+            (DevicePower, &[0.70, 0.25, 0.03]),
         ],
-        others: [0.25, 0.50, 0.15],
+        others: &[0.25, 0.50, 0.15],
     },
     // Evaporator minus its usual while running, K. The same seen from the refrigerant's side: it alone
     // tells a fan from a door, both of which warm the air.
     Measure {
         value: |symptoms| symptoms.evaporator_shift,
-        at: [-5.0, 0.0, 5.0],
+        at: &[-5.0, 0.0, 5.0],
         of: &[
-            (EvaporatorFan, [0.80, 0.15, 0.06]),
-            (EvaporatorIced, [0.60, 0.35, 0.06]),
-            (RefrigerantLoss, [0.12, 0.40, 0.50]),
-            (CondenserFouled, [0.04, 0.55, 0.35]),
-            (DoorOpen, [0.02, 0.35, 0.55]),
-            (WarmLoad, [0.02, 0.40, 0.50]),
-            (CompressorNotRunning, [0.02, 0.15, 0.80]),
-            (DevicePower, [0.02, 0.15, 0.80]),
-            (DefrostNotEnded, [0.01, 0.05, 0.90]),
-            (DefrostTooLong, [0.02, 0.20, 0.70]),
+            (EvaporatorFan, &[0.80, 0.15, 0.06]),
+            (EvaporatorIced, &[0.60, 0.35, 0.06]),
+            (RefrigerantLoss, &[0.12, 0.40, 0.50]),
+            (CondenserFouled, &[0.04, 0.55, 0.35]),
+            (DoorOpen, &[0.02, 0.35, 0.55]),
+            (WarmLoad, &[0.02, 0.40, 0.50]),
+            (CompressorNotRunning, &[0.02, 0.15, 0.80]),
+            (DevicePower, &[0.02, 0.15, 0.80]),
+            (DefrostNotEnded, &[0.01, 0.05, 0.90]),
+            (DefrostTooLong, &[0.02, 0.20, 0.70]),
         ],
-        others: [0.10, 0.70, 0.20],
+        others: &[0.10, 0.70, 0.20],
     },
     // How much the approach grows from defrost to defrost: only ice comes and goes so.
     Measure {
         value: |symptoms| symptoms.approach_growth,
-        at: [0.0, 0.1, 0.3],
-        of: &[(EvaporatorIced, [0.12, 0.50, 0.80]), (DefrostMissed, [0.20, 0.50, 0.60])],
-        others: [0.60, 0.20, 0.08],
+        at: &[0.0, 0.1, 0.3],
+        of: &[(EvaporatorIced, &[0.12, 0.50, 0.80]), (DefrostMissed, &[0.20, 0.50, 0.60])],
+        others: &[0.60, 0.20, 0.08],
     },
     // Starts per hour, of the usual. Missing refrigerant trips the low-pressure switch, a dirty condenser
     // the high one; whatever never reaches its set point does not stop.
     Measure {
         value: |symptoms| symptoms.starts_ratio,
-        at: [0.3, 1.0, 2.5],
+        at: &[0.3, 1.0, 2.5],
         of: &[
-            (CompressorShortCycling, [0.01, 0.08, 0.90]),
-            (RefrigerantLoss, [0.40, 0.40, 0.08]),
-            (CondenserFouled, [0.40, 0.40, 0.08]),
-            (EvaporatorFan, [0.40, 0.40, 0.08]),
-            (EvaporatorIced, [0.45, 0.40, 0.05]),
-            (DoorOpen, [0.45, 0.40, 0.10]),
-            (WarmLoad, [0.45, 0.40, 0.10]),
-            (CompressorNotRunning, [0.60, 0.25, 0.10]),
-            (DevicePower, [0.60, 0.25, 0.02]),
+            (CompressorShortCycling, &[0.01, 0.08, 0.90]),
+            (RefrigerantLoss, &[0.40, 0.40, 0.08]),
+            (CondenserFouled, &[0.40, 0.40, 0.08]),
+            (EvaporatorFan, &[0.40, 0.40, 0.08]),
+            (EvaporatorIced, &[0.45, 0.40, 0.05]),
+            (DoorOpen, &[0.45, 0.40, 0.10]),
+            (WarmLoad, &[0.45, 0.40, 0.10]),
+            (CompressorNotRunning, &[0.60, 0.25, 0.10]),
+            (DevicePower, &[0.60, 0.25, 0.02]),
         ],
-        others: [0.30, 0.60, 0.08],
+        others: &[0.30, 0.60, 0.08],
     },
     // How fast the air warms now, K/h. A heater and a door bring warmth; a dead machine lets the walls
     // bring it; a weak one only makes for a new balance.
     Measure {
         value: |symptoms| symptoms.rise,
-        at: [0.0, 4.0, 15.0],
+        at: &[0.0, 4.0, 15.0],
         of: &[
-            (DoorOpen, [0.35, 0.35, 0.30]),
-            (WarmLoad, [0.50, 0.25, 0.15]),
-            (CompressorNotRunning, [0.20, 0.50, 0.30]),
-            (DevicePower, [0.20, 0.50, 0.30]),
-            (EvaporatorFan, [0.30, 0.45, 0.15]),
-            (DefrostNotEnded, [0.15, 0.35, 0.50]),
-            (DefrostTooLong, [0.25, 0.35, 0.35]),
-            (EvaporatorIced, [0.60, 0.20, 0.03]),
-            (RefrigerantLoss, [0.60, 0.20, 0.03]),
-            (CondenserFouled, [0.60, 0.20, 0.03]),
+            (DoorOpen, &[0.35, 0.35, 0.30]),
+            (WarmLoad, &[0.50, 0.25, 0.15]),
+            (CompressorNotRunning, &[0.20, 0.50, 0.30]),
+            (DevicePower, &[0.20, 0.50, 0.30]),
+            (EvaporatorFan, &[0.30, 0.45, 0.15]),
+            (DefrostNotEnded, &[0.15, 0.35, 0.50]),
+            (DefrostTooLong, &[0.25, 0.35, 0.35]),
+            (EvaporatorIced, &[0.60, 0.20, 0.03]),
+            (RefrigerantLoss, &[0.60, 0.20, 0.03]),
+            (CondenserFouled, &[0.60, 0.20, 0.03]),
         ],
-        others: [0.35, 0.30, 0.25],
+        others: &[0.35, 0.30, 0.25],
     },
 ];
 
@@ -467,9 +494,12 @@ mod tests {
         for measure in MEASURES {
             let causes: heapless::Vec<Cause, 32> = measure.of.iter().map(|(cause, _)| *cause).collect();
             assert!(once(&causes), "{causes:?}");
-            assert!(measure.at.is_sorted() && measure.at[0] < measure.at[1] && measure.at[1] < measure.at[2]);
-            let mut likelihoods = measure.of.iter().flat_map(|(_, likelihoods)| likelihoods);
-            assert!(likelihoods.all(|likelihood| (0.0..=1.0).contains(likelihood)), "{causes:?}");
+            assert!(measure.at.windows(2).all(|pair| pair[0] < pair[1]), "{causes:?}");
+            let rows = measure.of.iter().map(|(_, row)| *row).chain([measure.others]);
+            for row in rows {
+                assert_eq!(row.len(), measure.at.len(), "{causes:?}");
+                assert!(row.iter().all(|likelihood| (0.0..=1.0).contains(likelihood)), "{causes:?}");
+            }
         }
     }
 }

@@ -125,9 +125,6 @@ impl Row {
         let in_time =
             allowed.iter().filter(|run| early(run.first.as_ref().map(|said| said.at_s), run)).count();
         let plain_in_time = allowed.iter().filter(|run| early(run.plain_s, run)).count();
-        let right = |run: &Outcome, cause: Option<Cause>| {
-            run.kind.zip(cause).is_some_and(|(kind, cause)| kind.causes(run.instruments).contains(&cause))
-        };
         let first = |run: &Outcome| run.first.as_ref().map(|said| said.cause);
         let exact = |run: &Outcome| {
             run.kind.zip(first(run)).is_some_and(|(kind, cause)| kind.causes(run.instruments)[0] == cause)
@@ -154,6 +151,48 @@ impl Row {
             p90_h: quantile(times, 9),
         }
     }
+}
+
+/// Whether `cause` is an accepted one of the run's fault.
+fn right(run: &Outcome, cause: Option<Cause>) -> bool {
+    run.kind.zip(cause).is_some_and(|(kind, cause)| kind.causes(run.instruments).contains(&cause))
+}
+
+/// One line a run as CSV: hours from the fault's clock to the first alarm, to the plain rule's, and to the
+/// loss of the goods; of healthy days the alarms that were said.
+pub fn list(outcomes: &[Outcome]) -> String {
+    let mut text =
+        "fault,number,class,instruments,found,alarm_h,condition,cause,right,plain_h,lost_h,false\n"
+            .to_owned();
+    for run in outcomes {
+        let after = |at_s: Option<f64>| {
+            at_s.zip(run.clock_s)
+                .map_or(String::new(), |(at_s, clock_s)| format!("{:.2}", hours(at_s - clock_s)))
+        };
+        let first = run.first.as_ref();
+        let at_s = first.map(|said| said.at_s);
+        let fields = [
+            run.kind.map_or("healthy", Kind::name).to_owned(),
+            run.number.to_string(),
+            run.class.name().to_owned(),
+            run.instruments.name().to_owned(),
+            u8::from(run.found(at_s).is_some()).to_string(),
+            after(at_s),
+            first.map_or(String::new(), |said| said.condition.name().to_owned()),
+            first.map_or(String::new(), |said| said.cause.name().to_owned()),
+            u8::from(right(run, first.map(|said| said.cause))).to_string(),
+            after(run.plain_s),
+            after(run.lost_s),
+            run.false_alarms
+                .iter()
+                .map(|said| format!("{}@{:.1}h", said.condition.name(), hours(said.at_s)))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ];
+        text.push_str(&fields.join(","));
+        text.push('\n');
+    }
+    text
 }
 
 /// Whether the goods last long enough for an alarm to be in time.
