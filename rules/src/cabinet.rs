@@ -22,7 +22,7 @@ pub use scene::{Phase, Scene};
 pub use trace::{Trace, TraceSample};
 
 use crate::detect::{
-    CapacityLoss, Compressor, Defrost, Door, Exposure, Forecast, Normal, PowerLost, Probe, Rate,
+    CapacityLoss, Compressor, Defrost, Door, Exposure, Forecast, Normal, PowerLost, Probe, Rate, Saw,
     TemperatureInput, TemperatureLimit,
 };
 use crate::diagnosis::{Diagnosis, Symptoms, diagnose};
@@ -30,7 +30,7 @@ use crate::{Change, Condition, Evidence, Millis, Mono, Now, Utc};
 
 /// How many numbers a cabinet's learnt knowledge takes.
 pub const LEARNT: usize =
-    Normal::LEARNT + Compressor::LEARNT + Defrost::LEARNT + CapacityLoss::LEARNT + Probe::LEARNT;
+    Normal::LEARNT + Saw::LEARNT + Compressor::LEARNT + Defrost::LEARNT + CapacityLoss::LEARNT + Probe::LEARNT;
 
 /// One cabinet's judgement.
 #[derive(Clone, Debug)]
@@ -38,6 +38,7 @@ pub struct Cabinet {
     framing: Framing,
     trace: Trace,
     normal: Normal,
+    saw: Saw,
     probe: Probe,
     compressor: Compressor,
     defrost: Defrost,
@@ -63,6 +64,7 @@ impl Cabinet {
             framing: Framing::new(),
             trace: Trace::new(),
             normal: Normal::new(),
+            saw: Saw::new(),
             probe: Probe::new(config.probe),
             compressor: Compressor::new(config.compressor),
             defrost: Defrost::new(config.defrost),
@@ -146,6 +148,9 @@ impl Cabinet {
         if let Some(frame) = self.framing.step(now, &scene) {
             self.trace.push(now.mono, &frame);
             self.normal.frame(&frame, &scene);
+            self.saw.frame(&frame, &scene);
+            scene.cools = self.saw.cools();
+            scene.warming = self.saw.warming();
             note(Condition::DefrostAbnormal, self.defrost.frame(now, &frame, &scene));
             // The very frame that leaves the band may be a defrost: those below must know.
             scene.phase = self.defrost.phase();
@@ -229,6 +234,7 @@ impl Cabinet {
             head
         };
         self.normal.learnt(take(Normal::LEARNT));
+        self.saw.learnt(take(Saw::LEARNT));
         self.compressor.learnt(take(Compressor::LEARNT));
         self.defrost.learnt(take(Defrost::LEARNT));
         self.capacity.learnt(take(CapacityLoss::LEARNT));
@@ -239,10 +245,12 @@ impl Cabinet {
     /// Goes on from what was learnt before a restart.
     pub fn restore_learnt(&mut self, numbers: &[f32; LEARNT]) {
         let (normal, rest) = numbers.split_at(Normal::LEARNT);
+        let (saw, rest) = rest.split_at(Saw::LEARNT);
         let (compressor, rest) = rest.split_at(Compressor::LEARNT);
         let (defrost, rest) = rest.split_at(Defrost::LEARNT);
         let (capacity, probe) = rest.split_at(CapacityLoss::LEARNT);
         self.normal.restore_learnt(normal);
+        self.saw.restore_learnt(saw);
         self.compressor.restore_learnt(compressor);
         self.defrost.restore_learnt(defrost);
         self.capacity.restore_learnt(capacity);

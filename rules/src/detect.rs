@@ -18,6 +18,7 @@ mod outage;
 mod power_lost;
 mod probe;
 mod rate;
+mod saw;
 mod temperature_limit;
 
 pub use capacity::{CapacityConfig, CapacityLoss};
@@ -33,5 +34,6 @@ pub use normal::{Band, Normal};
 pub use outage::{Census, Outage, OutageConfig};
 pub use power_lost::{PowerLost, PowerLostConfig};
 pub use probe::{Probe, ProbeConfig};
+pub use saw::Saw;
 pub use rate::{Rate, RateConfig};
 pub use temperature_limit::{Direction, TemperatureInput, TemperatureLimit, TemperatureLimitConfig};

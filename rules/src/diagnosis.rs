@@ -79,12 +79,10 @@ pub struct Symptoms {
     pub excess: Option<f32>,
     /// How fast the air warms now, K/h.
     pub rise: Option<f32>,
-    /// The air climbed out of its band at once, and not little by little.
-    pub climbed_at_once: Option<bool>,
-    /// The air has levelled off above its band.
-    pub levelled_off: Option<bool>,
-    /// The air rises towards the room without levelling off.
-    pub rises_to_ambient: Option<bool>,
+    /// How fast the air climbed out of its band, of how fast it warms while the machine rests.
+    pub climb_ratio: Option<f32>,
+    /// How fast the air warms now, of how fast it would if the machine rested.
+    pub slope_ratio: Option<f32>,
     /// The present rise began when a regular timer's defrost was due.
     pub when_due: Option<bool>,
     /// What is wrong with the defrosts, if something is.

@@ -41,6 +41,11 @@ pub struct Scene {
     pub band: Option<Band>,
     /// By how much the air moved in the calmest hour of the last day, K; none before a day was seen.
     pub calmest: Option<f32>,
+    /// Whether it is being cooled by what the air does, and how fast it warms while it is not, K/min.
+    /// Completed by [`crate::detect::Saw`] with every frame.
+    pub cools: Option<bool>,
+    /// See [`Self::cools`].
+    pub warming: Option<f32>,
     /// Whether the cabinet defrosts. Completed by [`crate::detect::Defrost`].
     pub phase: Phase,
 }
@@ -64,6 +69,8 @@ impl Scene {
             rests: None,
             band: None,
             calmest: None,
+            cools: None,
+            warming: None,
             phase: Phase::Unknown,
         }
     }

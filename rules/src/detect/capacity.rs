@@ -123,12 +123,13 @@ impl Daily {
 #[derive(Clone, Debug)]
 pub struct CapacityLoss {
     config: Option<CapacityConfig>,
-    block: Option<Mono>,
+    block: Mono,
     load: Daily,
     approach: Daily,
     evaporator: Daily,
     power: Daily,
     sees_room: bool,
+    by_air: bool,
     fast_load: Option<f32>,
     fast_approach: Option<f32>,
     fast_evaporator: Option<f32>,
@@ -142,8 +143,6 @@ pub struct CapacityLoss {
     /// For how long the air has been exactly the same.
     last_air: Option<f32>,
     same_minutes: f32,
-    /// Whether the air falls, and its last turn.
-    saw: Option<(bool, f32)>,
     raised: Option<Mono>,
 }
 
@@ -155,12 +154,13 @@ impl CapacityLoss {
     pub fn new(config: Option<CapacityConfig>) -> Self {
         Self {
             config,
-            block: None,
+            block: Mono::NEVER,
             load: Daily::default(),
             approach: Daily::default(),
             evaporator: Daily::default(),
             power: Daily::default(),
             sees_room: false,
+            by_air: false,
             fast_load: None,
             fast_approach: None,
             fast_evaporator: None,
@@ -171,7 +171,6 @@ impl CapacityLoss {
             apart_minutes: 0.0,
             last_air: None,
             same_minutes: 0.0,
-            saw: None,
             raised: None,
         }
     }
@@ -183,9 +182,9 @@ impl CapacityLoss {
         if scene.phase.is_cooling() {
             self.follow(frame, scene, learn);
         }
-        let block = *self.block.get_or_insert(frame.at);
+        let block = self.block.get_or_insert(frame.at);
         if frame.at - block >= BLOCK {
-            self.block = Some(frame.at);
+            self.block = frame.at;
             let least = if self.sees_room { SPREAD } else { SPREAD_BLIND };
             self.load.close(learn, least);
             self.approach.close(learn, SPREAD);
@@ -216,7 +215,8 @@ impl CapacityLoss {
         let fast = (FAST * minutes).min(1.0);
         let blend = |mean: Option<f32>, value: f32| mean.map_or(value, |mean| mean + fast * (value - mean));
         let Some(air) = frame.air else { return };
-        let share = frame.running.or(frame.asked).or_else(|| self.share_by_air(air, scene));
+        self.by_air = frame.running.or(frame.asked).is_none();
+        let share = frame.running.or(frame.asked).or_else(|| scene.cools.map(share_of));
         if let Some(share) = share {
             self.sees_room |= frame.ambient.is_some();
             let lift = (frame.ambient.unwrap_or(AMBIENT) - air).max(LIFT_MIN);
@@ -266,21 +266,6 @@ impl CapacityLoss {
         };
     }
 
-    /// Whether the compressor runs, by the air alone: it falls while cooled and rises while not. A turn
-    /// counts from a quarter of the band's width on.
-    fn share_by_air(&mut self, air: f32, scene: &Scene) -> Option<f32> {
-        let turn = 0.25 * scene.band?.width();
-        let (cools, extreme) = self.saw.unwrap_or((false, air));
-        let turned = if cools { air > extreme + turn } else { air < extreme - turn };
-        let extreme = match (turned, cools) {
-            (true, _) => air,
-            (false, true) => extreme.min(air),
-            (false, false) => extreme.max(air),
-        };
-        self.saw = Some((cools != turned, extreme));
-        Some(if cools != turned { 1.0 } else { 0.0 })
-    }
-
     /// What it knows that bears on a cause.
     pub fn symptoms(&self, now: Now, symptoms: &mut Symptoms) {
         let Some(config) = self.config else { return };
@@ -288,9 +273,13 @@ impl CapacityLoss {
         let of = |daily: &Daily, fast: Option<f32>| {
             fast.filter(|_| daily.is_learnt(learn) && daily.mean > 0.0).map(|fast| fast / daily.mean)
         };
-        let fast = of(&self.load, self.fast_load);
+        // By the air alone an hour tells nothing of the machine, only a day does.
+        let fast = of(&self.load, self.fast_load).filter(|_| !self.by_air);
         symptoms.run_share_ratio = if self.load.strayed > 0.0 { self.load.ratio.or(fast) } else { fast };
-        symptoms.sudden = Some(self.apart_minutes >= APART_FOR && self.approach.strayed <= HEIGHT);
+        symptoms.sudden = self
+            .approach
+            .is_learnt(learn)
+            .then_some(self.apart_minutes >= APART_FOR && self.approach.strayed <= HEIGHT);
         let asked = (self.asked_minutes >= ASKED_MIN).then_some(self.cold);
         symptoms.cold_ratio = of(&self.approach, asked);
         // What was seen when it last ran says nothing once that is long ago.
@@ -341,4 +330,8 @@ impl CapacityLoss {
             }
         }
     }
+}
+
+fn share_of(cools: bool) -> f32 {
+    if cools { 1.0 } else { 0.0 }
 }

@@ -1,6 +1,6 @@
 //! A door that stays open, by its contact or by what the air does.
 
-use crate::cabinet::{Frame, Scene};
+use crate::cabinet::{Frame, Phase, Scene};
 use crate::diagnosis::Symptoms;
 use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
@@ -30,6 +30,11 @@ const HEIGHT_WIDTHS: f32 = 1.0;
 /// At least this share of the height comes within the first ten minutes: it climbs at once.
 const AT_ONCE: f32 = 0.4;
 const AT_ONCE_MIN: f32 = 10.0;
+/// Room that is assumed where none is measured, °C, and the least share of the way to it that is left.
+const AMBIENT: f32 = 24.0;
+const LEFT_MIN: f32 = 0.2;
+/// A door lets the air climb so many times as fast as a machine that rests does, where that is known.
+const CLIMB_MIN: f32 = 1.6;
 /// Slower than this it has levelled off, K/min over the last ten minutes.
 const LEVEL: f32 = 0.08;
 
@@ -41,10 +46,13 @@ const LEVEL: f32 = 0.08;
 pub struct Door {
     config: Option<DoorConfig>,
     contact: Option<bool>,
-    open_since: Option<Mono>,
+    open_since: Mono,
     /// Since when the air is above its band, where it was, and where it was ten minutes later.
     above: Option<(Mono, f32)>,
     early: Option<f32>,
+    /// The speed of those ten minutes, of how fast the cabinet warms by itself.
+    climb_ratio: Option<f32>,
+    slope_ratio: Option<f32>,
     mark: Option<(Mono, f32)>,
     slope: Option<f32>,
     levelled: Option<bool>,
@@ -60,9 +68,11 @@ impl Door {
         Self {
             config,
             contact: None,
-            open_since: None,
+            open_since: Mono::NEVER,
             above: None,
             early: None,
+            climb_ratio: None,
+            slope_ratio: None,
             mark: None,
             slope: None,
             levelled: None,
@@ -78,7 +88,7 @@ impl Door {
         self.contact = scene.door;
         match scene.door? {
             true => {
-                let since = *self.open_since.get_or_insert(now.mono);
+                let since = self.open_since.get_or_insert(now.mono);
                 if self.raised.is_some() || now.mono - since < config.delay {
                     return None;
                 }
@@ -87,7 +97,7 @@ impl Door {
                 Some(Change::Raised(self.evidence(now, since, scene.trusted)))
             }
             false => {
-                self.open_since = None;
+                self.open_since = Mono::NEVER;
                 self.by_contact = false;
                 let since = self.raised.take()?;
                 Some(Change::Cleared(self.evidence(now, since, scene.trusted)))
@@ -103,6 +113,7 @@ impl Door {
             self.above = None;
             (self.early, self.mark, self.slope) = (None, None, None);
             (self.levelled, self.at_once) = (None, None);
+            (self.slope_ratio, self.climb_ratio) = (None, None);
             if !self.by_contact
                 && let Some(since) = self.raised.take()
             {
@@ -112,8 +123,11 @@ impl Door {
         }
         let (since, from) = *self.above.get_or_insert((frame.at, band.high));
         let lasted = minutes(frame.at - since);
-        if lasted >= AT_ONCE_MIN {
-            self.early.get_or_insert(air);
+        if lasted >= AT_ONCE_MIN && self.early.is_none() {
+            self.early = Some(air);
+            // A defrost climbs as it must.
+            let by_itself = scene.warming.filter(|_| !matches!(scene.phase, Phase::Defrost { .. }));
+            self.climb_ratio = by_itself.map(|warming| (air - from) / lasted / warming);
         }
         match self.mark {
             Some((at, mark)) if minutes(frame.at - at) >= 10.0 => {
@@ -125,6 +139,10 @@ impl Door {
         }
         let height = air - from;
         self.at_once = self.early.map(|early| early - from >= AT_ONCE * height);
+        // A machine that stands warms ever more slowly, the nearer the room is.
+        let room = frame.ambient.unwrap_or(AMBIENT);
+        let left = ((room - air) / (room - from).max(1.0)).clamp(LEFT_MIN, 1.0);
+        self.slope_ratio = self.slope.zip(scene.warming).map(|(slope, warming)| slope / (warming * left));
         self.levelled = self.slope.map(|slope| slope.abs() <= LEVEL);
         let open = self.contact.is_none()
             && scene.phase.is_cooling()
@@ -132,6 +150,7 @@ impl Door {
             && lasted >= minutes(config.inferred_delay)
             && self.at_once == Some(true)
             && self.levelled == Some(true)
+            && self.climb_ratio.is_none_or(|ratio| ratio >= CLIMB_MIN)
             && scene.running != Some(false);
         if !open || self.raised.is_some() {
             return None;
@@ -150,9 +169,10 @@ impl Door {
     /// What it knows that bears on a cause.
     pub fn symptoms(&self, now: Now, symptoms: &mut Symptoms) {
         symptoms.door = self.contact;
-        symptoms.door_minutes = self.open_since.map(|since| minutes(now.mono - since));
-        symptoms.levelled_off = self.levelled;
-        symptoms.climbed_at_once = self.at_once;
+        symptoms.door_minutes = self.open_since.known().map(|since| minutes(now.mono - since));
+        symptoms.rise = self.slope.map(|slope| slope * 60.0);
+        symptoms.slope_ratio = self.slope_ratio;
+        symptoms.climb_ratio = self.climb_ratio;
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.

@@ -51,7 +51,7 @@ pub struct Forecast {
     limit: Option<f32>,
     /// Minutes since `begun`, and °C.
     samples: heapless::Vec<(f32, f32), SAMPLES>,
-    begun: Option<Mono>,
+    begun: Mono,
     /// Least time between two samples, min; doubles when they are full.
     step: f32,
     top: f32,
@@ -68,7 +68,7 @@ impl Forecast {
             config,
             limit: limit.map(|limit| limit as f32),
             samples: heapless::Vec::new(),
-            begun: None,
+            begun: Mono::NEVER,
             step: 1.0,
             top: f32::MIN,
             ambient: AMBIENT,
@@ -86,7 +86,7 @@ impl Forecast {
         let counts = scene.phase.is_cooling() && air > band.high;
         if !counts || air < self.top - DIP {
             self.samples.clear();
-            self.begun = None;
+            self.begun = Mono::NEVER;
             self.step = 1.0;
             self.top = f32::MIN;
             if let Some(since) = self.raised.filter(|_| air <= band.high + 0.5 * config.rise_min) {
@@ -98,7 +98,7 @@ impl Forecast {
             }
         }
         self.top = self.top.max(air);
-        let begun = *self.begun.get_or_insert(frame.at);
+        let begun = self.begun.get_or_insert(frame.at);
         let at = minutes(frame.at - begun);
         if self.samples.last().is_none_or(|(last, _)| at - last >= self.step) {
             if self.samples.is_full() {
@@ -165,10 +165,6 @@ impl Forecast {
     /// What it knows that bears on a cause.
     pub fn symptoms(&self, _now: Now, symptoms: &mut Symptoms) {
         symptoms.excess = self.excess;
-        symptoms.rise = self.rate().map(|rate| rate * 60.0);
-        let long = self.samples.last().is_some_and(|(at, _)| *at >= 20.0);
-        let still_rises = self.rate().is_some_and(|rate| rate > 0.03);
-        symptoms.rises_to_ambient = (long && self.is_steady()).then_some(still_rises);
     }
 
     /// Continues a condition that was raised before the restart and had held since `since`.

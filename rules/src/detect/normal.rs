@@ -42,7 +42,7 @@ const STRANGE_K: f32 = 2.0;
 pub struct Normal {
     /// Coldest and warmest of each block, 0.01 °C, oldest first.
     blocks: heapless::Deque<(i16, i16), BLOCKS>,
-    begun: Option<Mono>,
+    begun: Mono,
     known_minutes: f32,
     coldest: f32,
     warmest: f32,
@@ -59,7 +59,7 @@ impl Normal {
     pub fn new() -> Self {
         Self {
             blocks: heapless::Deque::new(),
-            begun: None,
+            begun: Mono::NEVER,
             known_minutes: 0.0,
             coldest: f32::MAX,
             warmest: f32::MIN,
@@ -70,7 +70,7 @@ impl Normal {
 
     /// To be called with every frame.
     pub fn frame(&mut self, frame: &Frame, scene: &Scene) {
-        let begun = *self.begun.get_or_insert(frame.at);
+        let begun = self.begun.get_or_insert(frame.at);
         let counts = match scene.phase {
             Phase::Cooling => true,
             Phase::Unknown => self.band.is_none(),
@@ -82,7 +82,7 @@ impl Normal {
             self.known_minutes += frame.minutes();
         }
         if frame.at - begun >= BLOCK {
-            self.begun = Some(frame.at);
+            self.begun = frame.at;
             if core::mem::take(&mut self.known_minutes) >= KNOWN_MIN {
                 self.close();
             }

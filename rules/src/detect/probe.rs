@@ -85,13 +85,13 @@ const SLOW: f32 = 1.0 / 60.0;
 #[derive(Clone, Debug)]
 pub struct Probe {
     config: Option<ProbeConfig>,
-    broken_since: Option<Mono>,
+    broken_since: Mono,
     is_broken: bool,
     /// A believed value from up to `jump_within` ago, and the one that will follow it.
     anchor: Option<(Mono, f32)>,
     next_anchor: Option<(Mono, f32)>,
     jump: Option<Jump>,
-    jumped_at: Option<Mono>,
+    jumped_at: Mono,
     /// Since when the value has kept within these two.
     same: Option<(Mono, f32, f32)>,
     longest_same: f32,
@@ -127,12 +127,12 @@ impl Probe {
     pub fn new(config: Option<ProbeConfig>) -> Self {
         Self {
             config,
-            broken_since: None,
+            broken_since: Mono::NEVER,
             is_broken: false,
             anchor: None,
             next_anchor: None,
             jump: None,
-            jumped_at: None,
+            jumped_at: Mono::NEVER,
             same: None,
             usual_value: false,
             longest_same: 0.0,
@@ -177,10 +177,10 @@ impl Probe {
             Sample::Bad(BadReason::SensorFault | BadReason::OutOfRange | BadReason::Implausible)
         );
         if sensor {
-            let since = *self.broken_since.get_or_insert(now.mono);
+            let since = self.broken_since.get_or_insert(now.mono);
             self.is_broken |= now.mono - since >= config.fault_delay;
         } else if sample.good().is_some() {
-            self.broken_since = None;
+            self.broken_since = Mono::NEVER;
             self.is_broken = false;
         }
         #[expect(clippy::cast_possible_truncation, reason = "temperatures")]
@@ -197,7 +197,7 @@ impl Probe {
             }
             let back = (air - jump.from).abs() <= BACK * (jump.top - jump.from).abs();
             if back {
-                self.jumped_at = Some(at);
+                self.jumped_at = at;
             }
             if back || at - jump.since > config.return_within {
                 self.jump = None;
@@ -312,7 +312,7 @@ impl Probe {
         if self.is_broken {
             return Some(Cause::ProbeBroken);
         }
-        if self.jumped_at.is_some_and(|at| now.mono - at < JUMP_SHOWN) {
+        if self.jumped_at.known().is_some_and(|at| now.mono - at < JUMP_SHOWN) {
             return Some(Cause::ProbeJump);
         }
         let (since, _, _) = self.same?;
@@ -339,8 +339,8 @@ impl Probe {
     fn evidence(&self, now: Now, cause: Option<Cause>) -> Evidence {
         let since = match cause {
             Some(Cause::ProbeStuck) => self.same.map(|same| same.0),
-            Some(Cause::ProbeBroken) => self.broken_since,
-            Some(Cause::ProbeJump) => self.jumped_at,
+            Some(Cause::ProbeBroken) => self.broken_since.known(),
+            Some(Cause::ProbeJump) => self.jumped_at.known(),
             _ => self.raised,
         };
         let evidence = Evidence::since(now.utc_of(since.unwrap_or(now.mono)));

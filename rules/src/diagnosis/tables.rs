@@ -199,26 +199,6 @@ pub(super) const FLAGS: &[Flag] = &[
         of: &[(DoorOpen, 0.80), (WarmLoad, 0.10)],
         others: 0.04,
     },
-    // The air left its band at once: warmth came in, or all cold was gone from one moment to the next.
-    Flag {
-        shown: |symptoms| symptoms.climbed_at_once,
-        of: &[
-            (DoorOpen, 0.85),
-            (WarmLoad, 0.65),
-            (ProbeJump, 0.95),
-            (ProbeBroken, 0.80),
-            (DefrostNotEnded, 0.60),
-            (DefrostTooLong, 0.50),
-            (CompressorNotRunning, 0.40),
-            (DevicePower, 0.40),
-            (EvaporatorFan, 0.35),
-            (EvaporatorIced, 0.06),
-            (RefrigerantLoss, 0.06),
-            (CondenserFouled, 0.06),
-            (ProbeDrift, 0.06),
-        ],
-        others: 0.30,
-    },
     // The rise began when a defrost was due. By chance one in ten does.
     Flag {
         shown: |symptoms| symptoms.when_due,
@@ -230,42 +210,11 @@ pub(super) const FLAGS: &[Flag] = &[
         ],
         others: 0.12,
     },
-    // It has levelled off: cold still comes, but less, or against more warmth than before.
-    Flag {
-        shown: |symptoms| symptoms.levelled_off,
-        of: &[
-            (DoorOpen, 0.70),
-            (WarmLoad, 0.40),
-            (EvaporatorFan, 0.50),
-            (EvaporatorIced, 0.55),
-            (RefrigerantLoss, 0.55),
-            (CondenserFouled, 0.55),
-            (CompressorNotRunning, 0.12),
-            (DevicePower, 0.12),
-            (DefrostNotEnded, 0.30),
-            (DefrostTooLong, 0.30),
-        ],
-        others: 0.30,
-    },
     // The approach grew within the hour: a fan stops, ice grows over days.
     Flag {
         shown: |symptoms| symptoms.sudden,
         of: &[(EvaporatorFan, 0.85), (EvaporatorIced, 0.08)],
         others: 0.30,
-    },
-    // The air makes for the temperature of the room: no cold comes at all.
-    Flag {
-        shown: |symptoms| symptoms.rises_to_ambient,
-        of: &[
-            (CompressorNotRunning, 0.85),
-            (DevicePower, 0.85),
-            (DefrostNotEnded, 0.60),
-            (EvaporatorFan, 0.35),
-            (DoorOpen, 0.25),
-            (WarmLoad, 0.10),
-            (CompressorShortCycling, 0.40),
-        ],
-        others: 0.20,
     },
     // The air warms faster than a closed, cooled cabinet can. Only seen it counts: a missed rise proves nothing.
     Flag {
@@ -449,24 +398,64 @@ pub(super) const MEASURES: &[Measure] = &[
         ],
         others: &[0.30, 0.60, 0.08],
     },
-    // How fast the air warms now, K/h. A heater and a door bring warmth; a dead machine lets the walls
+    // How fast the air climbed out of its band, of how fast it warms while the machine rests. A machine
+    // that stands is as fast; doors and heaters are faster; what is only weak is much slower.
+    Measure {
+        value: |symptoms| symptoms.climb_ratio,
+        at: &[0.3, 1.0, 2.5, 6.0],
+        of: &[
+            (DoorOpen, &[0.10, 0.25, 0.60, 0.90]),
+            (WarmLoad, &[0.20, 0.40, 0.40, 0.25]),
+            (CompressorNotRunning, &[0.20, 0.80, 0.30, 0.04]),
+            (DevicePower, &[0.20, 0.80, 0.30, 0.04]),
+            (EvaporatorFan, &[0.40, 0.70, 0.20, 0.03]),
+            (DefrostNotEnded, &[0.05, 0.45, 0.65, 0.50]),
+            (DefrostTooLong, &[0.10, 0.45, 0.60, 0.40]),
+            (EvaporatorIced, &[0.85, 0.30, 0.06, 0.02]),
+            (RefrigerantLoss, &[0.85, 0.30, 0.06, 0.02]),
+            (CondenserFouled, &[0.85, 0.30, 0.06, 0.02]),
+            (ProbeJump, &[0.05, 0.10, 0.30, 0.90]),
+            (ProbeBroken, &[0.05, 0.10, 0.30, 0.80]),
+        ],
+        others: &[0.40, 0.40, 0.30, 0.30],
+    },
+    // How fast it warms now, of how fast it would if the machine rested. Where cold is still made there is
+    // a new balance.
+    Measure {
+        value: |symptoms| symptoms.slope_ratio,
+        at: &[0.1, 0.5, 1.5, 4.0],
+        of: &[
+            (DoorOpen, &[0.60, 0.35, 0.45, 0.70]),
+            (WarmLoad, &[0.60, 0.35, 0.20, 0.08]),
+            (CompressorNotRunning, &[0.12, 0.70, 0.50, 0.05]),
+            (DevicePower, &[0.12, 0.70, 0.50, 0.05]),
+            (EvaporatorFan, &[0.30, 0.60, 0.30, 0.04]),
+            (DefrostNotEnded, &[0.12, 0.40, 0.70, 0.50]),
+            (DefrostTooLong, &[0.20, 0.40, 0.40, 0.20]),
+            (EvaporatorIced, &[0.75, 0.30, 0.05, 0.02]),
+            (RefrigerantLoss, &[0.75, 0.30, 0.05, 0.02]),
+            (CondenserFouled, &[0.75, 0.30, 0.05, 0.02]),
+        ],
+        others: &[0.35, 0.35, 0.30, 0.25],
+    },
+    // The same in K/h, where it is not known how fast the cabinet warms by itself. A heater and a door bring warmth; a dead machine lets the walls
     // bring it; a weak one only makes for a new balance.
     Measure {
-        value: |symptoms| symptoms.rise,
-        at: &[0.0, 4.0, 15.0],
+        value: |symptoms| symptoms.rise.filter(|_| symptoms.slope_ratio.is_none()),
+        at: &[0.0, 4.0, 12.0, 25.0],
         of: &[
-            (DoorOpen, &[0.35, 0.35, 0.30]),
-            (WarmLoad, &[0.50, 0.25, 0.15]),
-            (CompressorNotRunning, &[0.20, 0.50, 0.30]),
-            (DevicePower, &[0.20, 0.50, 0.30]),
-            (EvaporatorFan, &[0.30, 0.45, 0.15]),
-            (DefrostNotEnded, &[0.15, 0.35, 0.50]),
-            (DefrostTooLong, &[0.25, 0.35, 0.35]),
-            (EvaporatorIced, &[0.60, 0.20, 0.03]),
-            (RefrigerantLoss, &[0.60, 0.20, 0.03]),
-            (CondenserFouled, &[0.60, 0.20, 0.03]),
+            (DoorOpen, &[0.35, 0.35, 0.45, 0.70]),
+            (WarmLoad, &[0.50, 0.30, 0.20, 0.10]),
+            (CompressorNotRunning, &[0.20, 0.55, 0.40, 0.08]),
+            (DevicePower, &[0.20, 0.55, 0.40, 0.08]),
+            (EvaporatorFan, &[0.30, 0.50, 0.25, 0.03]),
+            (DefrostNotEnded, &[0.15, 0.35, 0.60, 0.50]),
+            (DefrostTooLong, &[0.25, 0.35, 0.35, 0.20]),
+            (EvaporatorIced, &[0.60, 0.20, 0.04, 0.02]),
+            (RefrigerantLoss, &[0.60, 0.20, 0.04, 0.02]),
+            (CondenserFouled, &[0.60, 0.20, 0.04, 0.02]),
         ],
-        others: &[0.35, 0.30, 0.25],
+        others: &[0.35, 0.30, 0.25, 0.20],
     },
 ];
 
