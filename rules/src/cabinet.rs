@@ -29,8 +29,12 @@ use crate::diagnosis::{Diagnosis, Symptoms, diagnose};
 use crate::{Change, Condition, Evidence, Millis, Mono, Now, Utc};
 
 /// How many numbers a cabinet's learnt knowledge takes.
-pub const LEARNT: usize =
-    Normal::LEARNT + Saw::LEARNT + Compressor::LEARNT + Defrost::LEARNT + CapacityLoss::LEARNT + Probe::LEARNT;
+pub const LEARNT: usize = Normal::LEARNT
+    + Saw::LEARNT
+    + Compressor::LEARNT
+    + Defrost::LEARNT
+    + CapacityLoss::LEARNT
+    + Probe::LEARNT;
 
 /// One cabinet's judgement.
 #[derive(Clone, Debug)]

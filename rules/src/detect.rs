@@ -34,6 +34,6 @@ pub use normal::{Band, Normal};
 pub use outage::{Census, Outage, OutageConfig};
 pub use power_lost::{PowerLost, PowerLostConfig};
 pub use probe::{Probe, ProbeConfig};
-pub use saw::Saw;
 pub use rate::{Rate, RateConfig};
+pub use saw::Saw;
 pub use temperature_limit::{Direction, TemperatureInput, TemperatureLimit, TemperatureLimitConfig};

@@ -31,7 +31,14 @@ const AMBIENT: f32 = 24.0;
 const LIFT_MIN: f32 = 4.0;
 /// Least spread of a day's mean, as a share: of what is corrected for the room, and of what is not.
 const SPREAD: f32 = 0.07;
-const SPREAD_BLIND: f32 = 0.10;
+const SPREAD_BLIND: f32 = 0.08;
+/// The same of the power while running, which follows the room too, if less.
+const SPREAD_POWER: f32 = 0.04;
+/// Within this it draws what it usually does, where the room is measured and where not.
+const SAME_POWER: f32 = 0.03;
+const SAME_POWER_BLIND: f32 = 0.05;
+/// So much more or less of it is strange.
+const STRANGE_POWER: f32 = 0.10;
 /// Slack and height of the sum, in spreads.
 const SLACK: f32 = 0.8;
 const HEIGHT: f32 = 4.0;
@@ -63,6 +70,8 @@ struct Daily {
     days: f32,
     strayed: f32,
     ratio: Option<f32>,
+    /// Days below the usual stray as those above do.
+    falls_too: bool,
 }
 
 impl Daily {
@@ -95,7 +104,8 @@ impl Daily {
         }
         let ratio = day / self.mean;
         let spread = least_spread.max(1.25 * self.spread / self.mean);
-        let far = (ratio - 1.0) / spread;
+        let beyond = if self.falls_too { (ratio - 1.0).abs() } else { ratio - 1.0 };
+        let far = beyond / spread;
         self.strayed = (self.strayed + far - SLACK).clamp(0.0, 3.0 * HEIGHT);
         self.ratio = Some(ratio);
         if self.strayed <= 0.0 {
@@ -158,7 +168,7 @@ impl CapacityLoss {
             load: Daily::default(),
             approach: Daily::default(),
             evaporator: Daily::default(),
-            power: Daily::default(),
+            power: Daily { falls_too: true, ..Daily::default() },
             sees_room: false,
             by_air: false,
             fast_load: None,
@@ -188,15 +198,21 @@ impl CapacityLoss {
             let least = if self.sees_room { SPREAD } else { SPREAD_BLIND };
             self.load.close(learn, least);
             self.approach.close(learn, SPREAD);
-            // Of these only the mean is asked for.
+            self.power.close(learn, if self.sees_room { SPREAD_POWER } else { SPREAD });
+            // Of this only the mean is asked for.
             self.evaporator.close(learn, SPREAD);
-            self.power.close(learn, SPREAD);
         }
         let worth = 1.0 / (1.0 - config.loss).max(0.1);
         let lost = |daily: &Daily| daily.strayed > HEIGHT && daily.ratio.is_some_and(|ratio| ratio >= worth);
         let apart = self.apart_minutes >= APART_FOR;
-        let is_lost = lost(&self.load) || lost(&self.approach) || apart;
-        let is_well = self.load.strayed <= 0.0 && self.approach.strayed <= 0.0 && !apart;
+        let strange = self.power.strayed > HEIGHT
+            && self.power.ratio.is_some_and(|ratio| (ratio - 1.0).abs() >= STRANGE_POWER);
+        // A machine that draws what it always did is well; it only has more to do.
+        let same = if self.sees_room { SAME_POWER } else { SAME_POWER_BLIND };
+        let changed = self.power.ratio.is_none_or(|ratio| (ratio - 1.0).abs() >= same);
+        let is_lost = changed && lost(&self.load) || lost(&self.approach) || strange || apart;
+        let is_well =
+            [&self.load, &self.approach, &self.power].iter().all(|daily| daily.strayed <= 0.0) && !apart;
         match self.raised {
             None if is_lost => {
                 self.raised = Some(now.mono);
@@ -237,7 +253,9 @@ impl CapacityLoss {
         }
         self.followed = frame.at;
         if let Some(power) = frame.power {
-            self.power.add(power, 2.0 * minutes);
+            // A condenser takes some 1.5 % more power per kelvin of the room.
+            let warmer = frame.ambient.map_or(0.0, |room| room - AMBIENT);
+            self.power.add(power / (1.0 + 0.015 * warmer), 2.0 * minutes);
             self.fast_power = Some(blend(self.fast_power, power));
         }
         let Some(evaporator) = frame.evaporator else { return };

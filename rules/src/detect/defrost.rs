@@ -294,7 +294,8 @@ impl Defrost {
         let cooled =
             frame.evaporator.is_some_and(|evaporator| evaporator < air - 4.0 && evaporator < band.low);
         let heated_here = self.config.is_none_or(|config| config.heated);
-        let unheated = heated_here && self.rested_since.known().is_some_and(|rested| frame.at - rested >= RESTS_MAX);
+        let unheated =
+            heated_here && self.rested_since.known().is_some_and(|rested| frame.at - rested >= RESTS_MAX);
         let runs = self.ran_since.known().is_some_and(|ran| frame.at - ran >= RUNS_MAX);
         *denied =
             !*heated && (lasts > longest || height > highest || (cooled && lasts > 10.0) || runs || unheated);
@@ -332,7 +333,8 @@ impl Defrost {
 
     /// Whether a defrost at `at` comes well before it is due.
     fn is_early(&self, at: Mono) -> bool {
-        self.is_regular() && self.last_start.known().is_some_and(|last| minutes(at - last) < EARLY * self.interval)
+        self.is_regular()
+            && self.last_start.known().is_some_and(|last| minutes(at - last) < EARLY * self.interval)
     }
 
     /// Whether a regular timer was due to start one at `at`, which may be a few periods after the last

@@ -16,11 +16,11 @@ pub struct DoorConfig {
 
 impl DoorConfig {
     /// The usual settings of a class; none for what is not refrigeration. 10 min: controllers ship 60,
-    /// and 5 to 10 are better for staff; 20 min where it is inferred. Choices of this project.
+    /// and 5 to 10 are better for staff; 30 min where it is inferred, longer than stocking takes. Choices of this project.
     pub fn for_class(class: Class) -> Option<Self> {
         class
             .is_refrigeration()
-            .then_some(Self { delay: Millis::from_mins(10), inferred_delay: Millis::from_mins(20) })
+            .then_some(Self { delay: Millis::from_mins(10), inferred_delay: Millis::from_mins(30) })
     }
 }
 

@@ -202,12 +202,7 @@ pub(super) const FLAGS: &[Flag] = &[
     // The rise began when a defrost was due. By chance one in ten does.
     Flag {
         shown: |symptoms| symptoms.when_due,
-        of: &[
-            (DefrostNotEnded, 0.90),
-            (DefrostTooLong, 0.90),
-            (EvaporatorIced, 0.40),
-            (EvaporatorFan, 0.20),
-        ],
+        of: &[(DefrostNotEnded, 0.90), (DefrostTooLong, 0.90), (EvaporatorIced, 0.40), (EvaporatorFan, 0.20)],
         others: 0.12,
     },
     // The approach grew within the hour: a fan stops, ice grows over days.

@@ -111,37 +111,60 @@ impl Kind {
         }
     }
 
-    /// The right names for it, the exact one first. Others count where the instruments cannot tell them
-    /// apart; see docs/scoreboard.md.
-    pub fn causes(self, instruments: Instruments) -> &'static [Cause] {
+    /// Its name.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::CompressorDead => Cause::CompressorNotRunning,
+            Self::FanDead | Self::FanWeakening => Cause::EvaporatorFan,
+            Self::PowerLost => Cause::DevicePower,
+            Self::DoorLeftOpen => Cause::DoorOpen,
+            Self::ProbeOpen => Cause::ProbeBroken,
+            Self::ProbeStuck => Cause::ProbeStuck,
+            Self::ProbeJump => Cause::ProbeJump,
+            Self::DefrostStuck => Cause::DefrostNotEnded,
+            Self::DefrostMissed => Cause::DefrostMissed,
+            Self::DefrostTooFrequent => Cause::DefrostTooFrequent,
+            Self::ShortCycling => Cause::CompressorShortCycling,
+            Self::RefrigerantLeak => Cause::RefrigerantLoss,
+            Self::Icing => Cause::EvaporatorIced,
+            Self::CondenserFouling => Cause::CondenserFouled,
+            Self::ProbeDrift => Cause::ProbeDrift,
+        }
+    }
+
+    /// What else is right where `instruments` cannot tell them apart; see docs/scoreboard.md.
+    pub fn also(self, instruments: Instruments) -> &'static [Cause] {
+        use Cause::*;
         let controller = instruments.controller();
         let power = instruments.power();
         match self {
-            Self::CompressorDead if power => &[Cause::CompressorNotRunning],
-            Self::CompressorDead if controller => &[Cause::CompressorNotRunning, Cause::RefrigerantLoss],
-            Self::CompressorDead => &[Cause::CompressorNotRunning, Cause::DevicePower],
-            Self::FanDead if controller => &[Cause::EvaporatorFan],
-            Self::FanDead => &[Cause::EvaporatorFan, Cause::EvaporatorIced, Cause::RefrigerantLoss],
-            Self::PowerLost if controller => &[Cause::DevicePower, Cause::DeviceSilent],
-            Self::PowerLost if power => &[Cause::DevicePower],
-            Self::PowerLost => &[Cause::DevicePower, Cause::CompressorNotRunning],
-            Self::DoorLeftOpen => &[Cause::DoorOpen],
-            Self::ProbeOpen => &[Cause::ProbeBroken, Cause::ValueUnusable],
-            Self::ProbeStuck => &[Cause::ProbeStuck],
-            Self::ProbeJump => &[Cause::ProbeJump],
-            Self::DefrostStuck => &[Cause::DefrostNotEnded, Cause::DefrostTooLong],
-            Self::DefrostMissed => &[Cause::DefrostMissed, Cause::EvaporatorIced],
-            Self::DefrostTooFrequent => &[Cause::DefrostTooFrequent],
-            Self::ShortCycling => &[Cause::CompressorShortCycling],
-            Self::RefrigerantLeak if power => &[Cause::RefrigerantLoss],
-            Self::RefrigerantLeak => &[Cause::RefrigerantLoss, Cause::CondenserFouled],
-            Self::Icing => {
-                &[Cause::EvaporatorIced, Cause::DefrostTooLong, Cause::DefrostNotEnded, Cause::EvaporatorFan]
+            Self::CompressorDead if power => &[],
+            Self::CompressorDead if controller => &[RefrigerantLoss],
+            Self::CompressorDead => &[DevicePower],
+            Self::FanDead if !controller => &[EvaporatorIced, RefrigerantLoss],
+            Self::PowerLost if controller => &[DeviceSilent],
+            Self::PowerLost if !power => &[CompressorNotRunning],
+            Self::ProbeOpen => &[ValueUnusable],
+            Self::DefrostStuck => &[DefrostTooLong],
+            Self::DefrostMissed => &[EvaporatorIced],
+            // By the air alone less cold is less cold. Power tells a dirty condenser (more of it) from the
+            // rest: less, and for missing refrigerant as much less as for missing air. The evaporator
+            // tells these two apart, but not without power refrigerant from the condenser.
+            Self::RefrigerantLeak | Self::CondenserFouling | Self::FanWeakening if !controller && !power => {
+                &[RefrigerantLoss, CondenserFouled, EvaporatorIced, EvaporatorFan]
             }
-            Self::CondenserFouling if power => &[Cause::CondenserFouled],
-            Self::CondenserFouling => &[Cause::CondenserFouled, Cause::RefrigerantLoss],
-            Self::FanWeakening => &[Cause::EvaporatorFan, Cause::EvaporatorIced],
-            Self::ProbeDrift => &[Cause::ProbeDrift],
+            Self::RefrigerantLeak | Self::FanWeakening if !controller => {
+                &[RefrigerantLoss, EvaporatorIced, EvaporatorFan]
+            }
+            Self::RefrigerantLeak if !power => &[CondenserFouled],
+            Self::CondenserFouling if !power => &[RefrigerantLoss],
+            Self::FanWeakening => &[EvaporatorIced],
+            Self::Icing if !controller && !power => {
+                &[DefrostTooLong, DefrostNotEnded, EvaporatorFan, RefrigerantLoss, CondenserFouled]
+            }
+            Self::Icing if !controller => &[DefrostTooLong, DefrostNotEnded, EvaporatorFan, RefrigerantLoss],
+            Self::Icing => &[DefrostTooLong, DefrostNotEnded, EvaporatorFan],
+            _ => &[],
         }
     }
 }

@@ -126,9 +126,7 @@ impl Row {
             allowed.iter().filter(|run| early(run.first.as_ref().map(|said| said.at_s), run)).count();
         let plain_in_time = allowed.iter().filter(|run| early(run.plain_s, run)).count();
         let first = |run: &Outcome| run.first.as_ref().map(|said| said.cause);
-        let exact = |run: &Outcome| {
-            run.kind.zip(first(run)).is_some_and(|(kind, cause)| kind.causes(run.instruments)[0] == cause)
-        };
+        let exact = |run: &Outcome| run.kind.map(Kind::cause) == first(run);
         let of_found = |holds: &dyn Fn(&Outcome) -> bool| {
             share(found.iter().filter(|run| holds(run)).count(), found.len())
         };
@@ -155,7 +153,9 @@ impl Row {
 
 /// Whether `cause` is an accepted one of the run's fault.
 fn right(run: &Outcome, cause: Option<Cause>) -> bool {
-    run.kind.zip(cause).is_some_and(|(kind, cause)| kind.causes(run.instruments).contains(&cause))
+    run.kind
+        .zip(cause)
+        .is_some_and(|(kind, cause)| kind.cause() == cause || kind.also(run.instruments).contains(&cause))
 }
 
 /// One line a run as CSV: hours from the fault's clock to the first alarm, to the plain rule's, and to the
