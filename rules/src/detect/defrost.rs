@@ -59,6 +59,9 @@ const INTERVALS_MIN: u8 = 5;
 const NEW: f32 = 0.2;
 /// A timer is regular if its intervals stray less than this share of the usual one.
 const REGULAR: f32 = 0.12;
+/// Weight of a start in the share that comes when due, and the least share that is relied on.
+const REGULAR_NEW: f32 = 0.15;
+const REGULAR_MIN: f32 = 0.8;
 /// A rise within this of a regular timer's due time may be its defrost, min.
 const DUE_MIN: f32 = 10.0;
 /// Sooner than this share of a regular interval is too soon.
@@ -119,6 +122,8 @@ pub struct Defrost {
     stray: f32,
     shapes: u8,
     intervals: u8,
+    /// Share of the starts that came one interval after the one before: low where some pass unseen.
+    regular: f32,
     /// Starts in a row that came too soon.
     hasty: u8,
     wrong: Option<Cause>,
@@ -147,6 +152,7 @@ impl Defrost {
             stray: 0.0,
             shapes: 0,
             intervals: 0,
+            regular: 1.0,
             hasty: 0,
             wrong: None,
             raised: None,
@@ -355,7 +361,9 @@ impl Defrost {
             let hasty =
                 if self.is_regular() { interval < HASTY * self.interval } else { interval < shortest };
             self.hasty = if hasty { self.hasty.saturating_add(1) } else { 0 };
-            if !learnt || (0.5 * self.interval..1.6 * self.interval).contains(&interval) {
+            let next = !learnt || (0.5 * self.interval..1.6 * self.interval).contains(&interval);
+            self.regular += REGULAR_NEW * (if next { 1.0 } else { 0.0 } - self.regular);
+            if next {
                 let weight = if self.intervals == 0 { 1.0 } else { NEW };
                 self.stray += weight * ((interval - self.interval).abs() - self.stray);
                 if self.intervals == 0 {
@@ -427,7 +435,8 @@ impl Defrost {
             return (Some(Cause::DefrostTooFrequent), evidence);
         }
         // Without a flag some pass unseen: only a timer that has kept well for long can miss one.
-        let sure = self.has_flag || (self.intervals >= 12 && self.stray < 0.5 * REGULAR * self.interval);
+        let keeps = self.intervals >= 12 && self.stray < 0.5 * REGULAR * self.interval;
+        let sure = self.has_flag || (keeps && self.regular >= REGULAR_MIN);
         if let Some(last) = self.last_start.known().filter(|_| self.is_regular() && sure) {
             let since = minutes(now.mono - last);
             let factor = if self.has_flag { 1.0 } else { 2.0 } * config.missed_factor;

@@ -54,6 +54,8 @@ const COARSE: f32 = 0.4;
 /// Once a day was seen, so is one within this share of what the calmest hour moved: noise, and the flicker
 /// between two coarse steps.
 const STILL_SHARE: f32 = 0.4;
+/// A controller whose own probe is stuck does not switch so often meanwhile.
+const SWITCHES_MAX: u8 = 4;
 /// Once the probe was seen for a day it may rest for this long, or this many times as long as it ever did.
 const STUCK_LEARNT: f32 = 60.0;
 const STUCK_LEARNT_FACTOR: f32 = 2.5;
@@ -101,6 +103,8 @@ pub struct Probe {
     step: f32,
     /// For how long the probe was seen to move, min.
     seen: f32,
+    /// Minutes since then in which the controller changed its mind.
+    switches: u8,
     /// Times the machine was seen at work since the value last moved.
     work: u8,
     worked: (Option<bool>, Option<f32>),
@@ -138,6 +142,7 @@ impl Probe {
             longest_same: 0.0,
             step: f32::MAX,
             seen: 0.0,
+            switches: 0,
             work: 0,
             worked: (None, None),
             rested: 0.0,
@@ -237,10 +242,14 @@ impl Probe {
             self.worked.1 = evaporator;
         }
         self.worked.0 = running;
+        // A thermostat that switches within a minute sees its probe move.
+        if frame.asked.is_some_and(|share| (0.05..0.95).contains(&share)) {
+            self.switches = self.switches.saturating_add(1);
+        }
         match (frame.air, self.config) {
             (Some(air), Some(config)) => self.rest(frame.at, air, scene, &config),
             // Silence is no rest.
-            _ => (self.same, self.work) = (None, 0),
+            _ => (self.same, self.work, self.switches) = (None, 0, 0),
         }
         self.compare(frame, scene);
         None
@@ -263,7 +272,7 @@ impl Probe {
                 }
                 self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
                 self.same = Some((at, air, air));
-                self.work = 0;
+                (self.work, self.switches) = (0, 0);
             }
             None => self.same = Some((at, air, air)),
         }
@@ -320,6 +329,7 @@ impl Probe {
         let least = if fine && self.work >= WORK_MIN { config.stuck_after } else { STUCK_BLIND };
         let rests = now.mono - since;
         let strange = self.usual_value
+            && self.switches < SWITCHES_MAX
             && self.seen >= STUCK_SEEN
             && minutes(rests) >= STUCK_LEARNT.max(STUCK_LEARNT_FACTOR * self.longest_same);
         if strange {
