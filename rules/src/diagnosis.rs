@@ -102,10 +102,6 @@ impl Symptoms {
 
 /// Weighs `symptoms` into the cause of `condition`.
 pub fn diagnose(condition: Condition, symptoms: &Symptoms) -> Diagnosis {
-    extern crate std;
-    if std::env::var("DBG").is_ok() {
-        std::eprintln!("{condition:?} {symptoms:?}");
-    }
     let mut weights = heapless::Vec::<(Cause, f32), CAUSES_MAX>::new();
     for (cause, share) in causes_of(condition) {
         let pushed = weights.push((*cause, *share));

@@ -47,7 +47,8 @@ fn every_picture_of_a_warm_cabinet_has_its_cause() {
                 running: Some(true),
                 asked: Some(true),
                 excess: Some(6.0),
-                levelled_off: Some(true),
+                climb_ratio: Some(5.0),
+                slope_ratio: Some(0.1),
                 run_power_ratio: Some(1.05),
                 evaporator_shift: Some(4.0),
                 ..none()
@@ -60,7 +61,8 @@ fn every_picture_of_a_warm_cabinet_has_its_cause() {
                 running: Some(true),
                 asked: Some(true),
                 excess: Some(6.0),
-                levelled_off: Some(true),
+                climb_ratio: Some(5.0),
+                slope_ratio: Some(0.1),
                 run_share_ratio: Some(1.4),
                 run_power_ratio: Some(1.05),
                 approach_ratio: Some(1.1),
@@ -74,8 +76,9 @@ fn every_picture_of_a_warm_cabinet_has_its_cause() {
                 asked: Some(true),
                 running: Some(false),
                 excess: Some(4.0),
-                rises_to_ambient: Some(true),
-                rise: Some(5.0),
+                climb_ratio: Some(1.0),
+                slope_ratio: Some(0.7),
+                cold_ratio: Some(0.1),
                 ..none()
             },
         ),
@@ -84,7 +87,7 @@ fn every_picture_of_a_warm_cabinet_has_its_cause() {
         // Only the air is known.
         (
             Cause::CompressorNotRunning,
-            Symptoms { excess: Some(5.0), rises_to_ambient: Some(true), levelled_off: Some(false), ..none() },
+            Symptoms { excess: Some(5.0), climb_ratio: Some(1.0), slope_ratio: Some(0.7), ..none() },
         ),
         (
             Cause::EvaporatorFan,
@@ -173,9 +176,8 @@ fn warm_goods_are_told_from_a_door_that_is_closed() {
         asked: Some(true),
         running: Some(true),
         excess: Some(4.0),
-        rise: Some(-2.0),
-        levelled_off: Some(false),
-        rises_to_ambient: Some(false),
+        climb_ratio: Some(2.0),
+        slope_ratio: Some(-0.3),
         run_power_ratio: Some(1.05),
         run_share_ratio: Some(1.4),
         evaporator_shift: Some(4.0),
@@ -259,12 +261,12 @@ proptest! {
     ) {
         let [run_power_ratio, run_share_ratio, starts_ratio, approach_ratio, evaporator_shift, excess, rise] =
             numbers;
-        let [asked, running, door, levelled_off, rises_to_ambient] = flags;
+        let [asked, running, door, when_due, sudden] = flags;
         let symptoms = Symptoms {
-            active, asked, running, door, levelled_off, rises_to_ambient, run_power_ratio, run_share_ratio,
+            active, asked, running, door, when_due, sudden, run_power_ratio, run_share_ratio,
             starts_ratio, approach_ratio, evaporator_shift, excess, rise, defrost, probe, no_power,
-            running_minutes: None, approach_growth: None, sudden: door,
-            door_minutes: rise, climbed_at_once: levelled_off, not_starting: no_power,
+            running_minutes: None, approach_growth: None, cold_ratio: approach_ratio, climb_ratio: rise,
+            slope_ratio: excess, door_minutes: rise, not_starting: no_power,
         };
         for condition in Condition::ALL {
             let diagnosis = diagnose(condition, &symptoms);

@@ -186,18 +186,17 @@ fn tell_cabinet(cabinet: &Cabinet, now: Now, out: &mut impl Write) -> io::Result
         ("evaporator while running, above the usual, K", s.evaporator_shift),
         ("air above its usual band, K", s.excess),
         ("rise of the air, K/h", s.rise),
+        ("climb out of its band, of how fast it warms by itself", s.climb_ratio),
+        ("rise now, of how fast it would warm by itself", s.slope_ratio),
+        ("air minus evaporator while asked for, of the usual", s.cold_ratio),
     ];
     for (name, value) in numbers {
         if let Some(value) = value {
             writeln!(out, "  {name}: {value:.2}")?;
         }
     }
-    let truths =
-        [("the air levelled off", s.levelled_off), ("the air rises towards the room", s.rises_to_ambient)];
-    for (name, truth) in truths {
-        if let Some(truth) = truth {
-            writeln!(out, "  {name}: {}", if truth { "yes" } else { "no" })?;
-        }
+    if let Some(due) = s.when_due {
+        writeln!(out, "  the rise began when a defrost was due: {}", if due { "yes" } else { "no" })?;
     }
     Ok(())
 }

@@ -37,8 +37,12 @@ const SPREAD_POWER: f32 = 0.04;
 /// Within this it draws what it usually does, where the room is measured and where not.
 const SAME_POWER: f32 = 0.03;
 const SAME_POWER_BLIND: f32 = 0.05;
-/// So much more or less of it is strange.
+/// Then only a load that has strayed this far, and this much more of it, counts.
+const SAME_HEIGHT: f32 = 7.0;
+const SAME_WORTH: f32 = 1.03;
+/// So much more or less of it is strange, with so much more load.
 const STRANGE_POWER: f32 = 0.10;
+const MORE_LOAD: f32 = 1.05;
 /// Slack and height of the sum, in spreads.
 const SLACK: f32 = 0.8;
 const HEIGHT: f32 = 4.0;
@@ -198,21 +202,28 @@ impl CapacityLoss {
             let least = if self.sees_room { SPREAD } else { SPREAD_BLIND };
             self.load.close(learn, least);
             self.approach.close(learn, SPREAD);
-            self.power.close(learn, if self.sees_room { SPREAD_POWER } else { SPREAD });
+            self.power.close(learn, SPREAD_POWER);
             // Of this only the mean is asked for.
             self.evaporator.close(learn, SPREAD);
         }
         let worth = 1.0 / (1.0 - config.loss).max(0.1);
         let lost = |daily: &Daily| daily.strayed > HEIGHT && daily.ratio.is_some_and(|ratio| ratio >= worth);
         let apart = self.apart_minutes >= APART_FOR;
+        let power_by = self.power.ratio.map(|ratio| (ratio - 1.0).abs());
+        // Power alone may be the room; with more to do besides it is the machine.
         let strange = self.power.strayed > HEIGHT
-            && self.power.ratio.is_some_and(|ratio| (ratio - 1.0).abs() >= STRANGE_POWER);
-        // A machine that draws what it always did is well; it only has more to do.
+            && power_by.is_some_and(|by| by >= STRANGE_POWER)
+            && self.load.ratio.is_some_and(|ratio| ratio >= MORE_LOAD);
+        // A machine that draws what it always did mostly is well, and only has more to do.
         let same = if self.sees_room { SAME_POWER } else { SAME_POWER_BLIND };
-        let changed = self.power.ratio.is_none_or(|ratio| (ratio - 1.0).abs() >= same);
-        let is_lost = changed && lost(&self.load) || lost(&self.approach) || strange || apart;
-        let is_well =
-            [&self.load, &self.approach, &self.power].iter().all(|daily| daily.strayed <= 0.0) && !apart;
+        let (height, worth_load) = match power_by {
+            Some(by) if by < same => (SAME_HEIGHT, SAME_WORTH * worth),
+            _ => (HEIGHT, worth),
+        };
+        let overloaded =
+            self.load.strayed > height && self.load.ratio.is_some_and(|ratio| ratio >= worth_load);
+        let is_lost = overloaded || lost(&self.approach) || strange || apart;
+        let is_well = self.load.strayed <= 0.0 && self.approach.strayed <= 0.0 && !strange && !apart;
         match self.raised {
             None if is_lost => {
                 self.raised = Some(now.mono);
@@ -253,9 +264,7 @@ impl CapacityLoss {
         }
         self.followed = frame.at;
         if let Some(power) = frame.power {
-            // A condenser takes some 1.5 % more power per kelvin of the room.
-            let warmer = frame.ambient.map_or(0.0, |room| room - AMBIENT);
-            self.power.add(power / (1.0 + 0.015 * warmer), 2.0 * minutes);
+            self.power.add(power, 2.0 * minutes);
             self.fast_power = Some(blend(self.fast_power, power));
         }
         let Some(evaporator) = frame.evaporator else { return };

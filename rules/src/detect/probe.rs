@@ -96,6 +96,8 @@ pub struct Probe {
     jumped_at: Mono,
     /// Since when the value has kept within these two.
     same: Option<(Mono, f32, f32)>,
+    /// How far apart these may be, K: as it was when the rest began, which makes the hours calmer.
+    still: f32,
     longest_same: f32,
     /// The value it keeps is one of the usual ones.
     usual_value: bool,
@@ -138,6 +140,7 @@ impl Probe {
             jump: None,
             jumped_at: Mono::NEVER,
             same: None,
+            still: STILL,
             usual_value: false,
             longest_same: 0.0,
             step: f32::MAX,
@@ -259,9 +262,8 @@ impl Probe {
     fn rest(&mut self, at: Mono, air: f32, scene: &Scene, config: &ProbeConfig) {
         // A cabinet that has come to rest above its band has a fault; its probe has none.
         self.usual_value = scene.band.is_some_and(|band| air <= band.high + STILL);
-        let still = scene.calmest.map_or(STILL, |calmest| STILL.max(STILL_SHARE * calmest));
         match self.same {
-            Some((since, low, high)) if high.max(air) - low.min(air) <= still => {
+            Some((since, low, high)) if high.max(air) - low.min(air) <= self.still => {
                 self.same = Some((since, low.min(air), high.max(air)));
             }
             Some((since, low, high)) => {
@@ -271,11 +273,16 @@ impl Probe {
                     self.longest_same = self.longest_same.max(rested);
                 }
                 self.seen = (self.seen + rested.min(60.0)).min(2.0 * STUCK_SEEN);
-                self.same = Some((at, air, air));
-                (self.work, self.switches) = (0, 0);
+                self.begin(at, air, scene);
             }
-            None => self.same = Some((at, air, air)),
+            None => self.begin(at, air, scene),
         }
+    }
+
+    fn begin(&mut self, at: Mono, air: f32, scene: &Scene) {
+        self.same = Some((at, air, air));
+        self.still = scene.calmest.map_or(STILL, |calmest| STILL.max(STILL_SHARE * calmest));
+        (self.work, self.switches) = (0, 0);
     }
 
     /// Compares the two probes while the machine rests.
@@ -332,7 +339,9 @@ impl Probe {
             && self.switches < SWITCHES_MAX
             && self.seen >= STUCK_SEEN
             && minutes(rests) >= STUCK_LEARNT.max(STUCK_LEARNT_FACTOR * self.longest_same);
-        if strange {
+        // Once it is called stuck only a move shows the contrary.
+        let still_stuck = self.cause == Some(Cause::ProbeStuck) && minutes(rests) >= STUCK_LEARNT;
+        if strange || still_stuck {
             return Some(Cause::ProbeStuck);
         }
         if rests >= least && minutes(rests) >= STUCK_FACTOR * self.longest_same {

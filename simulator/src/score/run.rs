@@ -286,9 +286,6 @@ impl Job {
                 if let Some(out) = trace {
                     writeln!(out, "# {at_s:.0} {} {}", alarm.condition.name(), alarm.cause.name())?;
                 }
-                if std::env::var("DBG").is_ok() {
-                    eprintln!("# {at_s:.0} {} {}", alarm.condition.name(), alarm.cause.name());
-                }
                 for device in [watch.device, watch.meter] {
                     let known = Input::Acknowledge { device, condition: alarm.condition };
                     watch.site.step(now, known, &mut |_| {});
