@@ -122,18 +122,21 @@ impl Daily {
     }
 }
 
-/// Two means over the last day, looked at every twelve hours while the cabinet cools undisturbed:
+/// Three means over the last day, looked at every twelve hours while the cabinet cools undisturbed:
 ///
-/// - **load**: share of the time running (by power, by the flag, else by the air: it falls while cooled) per kelvin between the room and the air. A machine with 20 %
-///   less capacity runs 25 % longer;
+/// - **load**: share of the time running (by power, by the flag, else by the air: it falls while cooled)
+///   per kelvin between the room and the air. A machine with 20 % less capacity runs 25 % longer;
 /// - **approach**: air minus evaporator while running. Less air over the evaporator (ice, a weak fan)
-///   makes it grow.
+///   makes it grow;
+/// - **power** while running: less where less is pumped, more against a dirty condenser.
 ///
 /// Each is held against the mean of its first `learn_days` days by a one-sided sum, S ← max(0, S +
-/// (x/x̄ − 1)/σ − 0.8), with σ the days' own spread and at least 7 % (10 % where the room is not
-/// measured). Raised when S > 4 and the ratio alone is worth `loss`; cleared when S is back at 0. What is
-/// learnt follows at 3 % a day, only while S is 0. At once raised when the approach has been twice the
-/// learnt one for twelve minutes, or 1.5 times for half an hour: a fan that stands.
+/// (x/x̄ − 1)/σ − 0.8) (of power by its amount), with σ the days' own spread and at least 7 % (the load
+/// 8 % where the room is not measured, power 4 %). Raised when S > 4 and the ratio of load or approach
+/// alone is worth `loss`; a load that grows while the power stays within 3 % (5 % without the room) of
+/// what it was needs S > 7 and 3 % more; power that is 10 % off counts with 5 % more load. Cleared when S
+/// is back at 0. What is learnt follows at 3 % a day, only while S is 0. At once raised when the approach
+/// has been twice the learnt one for twelve minutes, or 1.5 times for half an hour: a fan that stands.
 #[derive(Clone, Debug)]
 pub struct CapacityLoss {
     config: Option<CapacityConfig>,
@@ -162,7 +165,7 @@ pub struct CapacityLoss {
 
 impl CapacityLoss {
     /// How many numbers are learnt.
-    pub const LEARNT: usize = 9;
+    pub const LEARNT: usize = 12;
 
     /// A detector that knows nothing yet; without settings it never raises.
     pub fn new(config: Option<CapacityConfig>) -> Self {
@@ -341,8 +344,8 @@ impl CapacityLoss {
 
     /// What was learnt, [`Self::LEARNT`] numbers, NaN where unknown.
     pub fn learnt(&self, numbers: &mut [f32]) {
-        let all =
-            [self.load, self.approach, self.evaporator].map(|daily| [daily.mean, daily.spread, daily.days]);
+        let all = [self.load, self.approach, self.evaporator, self.power]
+            .map(|daily| [daily.mean, daily.spread, daily.days]);
         for (number, value) in numbers.iter_mut().zip(all.into_iter().flatten()) {
             *number = value;
         }
@@ -350,7 +353,7 @@ impl CapacityLoss {
 
     /// Goes on from what was learnt.
     pub fn restore_learnt(&mut self, numbers: &[f32]) {
-        let dailies = [&mut self.load, &mut self.approach, &mut self.evaporator];
+        let dailies = [&mut self.load, &mut self.approach, &mut self.evaporator, &mut self.power];
         for (daily, numbers) in dailies.into_iter().zip(numbers.chunks_exact(3)) {
             if numbers.iter().all(|number| number.is_finite()) {
                 (daily.mean, daily.spread, daily.days) = (numbers[0], numbers[1], numbers[2]);

@@ -40,7 +40,7 @@ const LEVEL: f32 = 0.08;
 
 /// **With a contact**: raised when it has said open for `delay`, cleared when it says shut. **Without**:
 /// raised when the believed air, outside a defrost and what may be one, climbed out of its band at once
-/// and has stood at least 3 K (and a width of the band) above it for `inferred_delay`, levelled off, while the
+/// (1.6 times as fast as it warms while the machine rests, once that is learnt) and has stood at least 3 K (and a width of the band) above it for `inferred_delay`, levelled off, while the
 /// compressor runs as far as is known; cleared when it is back.
 #[derive(Clone, Debug)]
 pub struct Door {

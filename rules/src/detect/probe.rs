@@ -79,8 +79,9 @@ const SLOW: f32 = 1.0 / 60.0;
 /// - **Broken**: its quality is bad for a reason of the sensor, or the value is beyond −60 to 60 °C.
 /// - **Jump and return**: |ΔT| ≥ `jump` at `jump` / `jump_within` or faster, back within
 ///   `return_within`. Between, the air is not believed ([`Probe::trusted`] is none); what stays longer is.
-/// - **Stuck**: the same value within 0.15 K, once the probe was seen for a day, for an hour and eight times its
-///   longest rest (a probe whose steps are 0.4 K and more: for 12 h and six times that); before that exactly the same value for `stuck_after` and six times its longest rest so far, while
+/// - **Stuck**: a value of the usual ones that stays within 0.4 of what the calmest hour of the last day
+///   moved, for an hour and 2.5 times its longest such rest, unless the controller switches meanwhile.
+///   Before a day was seen: within 0.15 K for `stuck_after` and six times its longest rest so far, while
 ///   the machine worked (it switched, or the evaporator moved); without any sight of the machine for 12 h.
 /// - **Drift**: when the machine has rested for six minutes outside a defrost, air and evaporator differ
 ///   by `drift` more, or less, than they usually do then.
