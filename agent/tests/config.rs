@@ -360,6 +360,9 @@ fn the_device_goes_before_the_policy_and_the_policy_before_the_class() {
 
     let again = with_policy(policy, "[device.rules.rate]\nlimit = 1").unwrap();
     assert_eq!(again.devices[0].cabinet.as_ref().unwrap().config.rate.unwrap().limit, 1.0_f32);
+    let by_pause = with_policy("", "[device.rules.defrost]\nheated = false").unwrap();
+    let heated = |config: &Config| config.devices[0].cabinet.as_ref().unwrap().config.defrost.unwrap().heated;
+    assert_eq!((heated(&again), heated(&by_pause)), (true, false));
     let other = with_policy("", "").unwrap();
     assert_ne!(other.digest, config.digest);
 }
@@ -405,6 +408,7 @@ fn faults_of_rules_name_the_file_the_line_and_what_to_write() {
             "",
             "rate.limit 900 K/min is out of range; write 0.01 K/min to 20 K/min",
         ),
+        ("[class.freezer.defrost]\nheated = 1", "", "defrost.heated is true or false"),
         ("[class.freezer.capacity]\nlearn_days = 1.5", "", "learn_days 1.5 d is out of range"),
         (
             "[class.freezer.temperature_low]\ndelay = \"5m\"",

@@ -28,13 +28,15 @@ pub enum Kind {
     PerHour,
     /// Whole days.
     Days,
+    /// `true` or `false`; 1 or 0 in its range.
+    Truth,
 }
 
 impl Kind {
     /// Its unit as written behind a number; none where there is none, or it is written with the number.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Span | Self::Share => "",
+            Self::Span | Self::Share | Self::Truth => "",
             Self::Celsius => "°C",
             Self::Kelvin => "K",
             Self::KelvinPerMinute => "K/min",
@@ -51,6 +53,7 @@ impl Kind {
     pub fn write(self, value: f64) -> String {
         match (self, self.unit()) {
             (Self::Span, _) => super::written(Millis(value as i64)),
+            (Self::Truth, _) => (value != 0.0).to_string(),
             (_, "") => format!("{}", value as f32),
             (_, unit) => format!("{} {unit}", value as f32),
         }
@@ -141,6 +144,15 @@ impl Number for u8 {
     }
 }
 
+impl Number for bool {
+    fn number(self) -> f64 {
+        u8::from(self).into()
+    }
+    fn of(number: f64) -> Self {
+        number != 0.0
+    }
+}
+
 impl Number for Millis {
     #[expect(clippy::cast_precision_loss, reason = "at most some weeks")]
     fn number(self) -> f64 {
@@ -228,6 +240,7 @@ pub const SETTINGS: &[Setting] = &[
     setting!("defrost", "recovery_max", Span, MINUTE..=12.0 * HOUR, defrost.recovery_max),
     setting!("defrost", "interval_min", Span, 0.0..=3.0 * DAY, defrost.interval_min),
     setting!("defrost", "missed_factor", Factor, 1.1..=20.0, defrost.missed_factor),
+    setting!("defrost", "heated", Truth, 0.0..=1.0, defrost.heated),
     setting!("compressor", "start_delay", Span, MINUTE..=DAY, compressor.start_delay),
     setting!("compressor", "run_max", Span, 10.0 * MINUTE..=7.0 * DAY, compressor.run_max),
     setting!("compressor", "starts_factor", Factor, 1.1..=20.0, compressor.starts_factor),

@@ -101,7 +101,8 @@ impl Check {
             (Kind::Span, toml::Value::String(text)) => {
                 humantime::parse_duration(text).ok().map(|span| span.as_millis() as f64)
             }
-            (Kind::Span, _) => None,
+            (Kind::Truth, toml::Value::Boolean(truth)) => Some(f64::from(u8::from(*truth))),
+            (Kind::Span | Kind::Truth, _) => None,
             #[expect(clippy::cast_precision_loss, reason = "beyond its range it is refused")]
             (_, toml::Value::Integer(number)) => Some(*number as f64),
             (_, toml::Value::Float(number)) => Some(*number),
@@ -110,8 +111,13 @@ impl Check {
         let (least, most) =
             (setting.kind.write(*setting.range.start()), setting.kind.write(*setting.range.end()));
         let Some(number) = number else {
-            let what = if setting.kind == Kind::Span { "a span of time as \"10m\"" } else { "a number" };
-            let message = format!("{whose}: {section}.{key} is {what}, {least} to {most}");
+            let message = match setting.kind {
+                Kind::Truth => format!("{whose}: {section}.{key} is true or false"),
+                Kind::Span => {
+                    format!("{whose}: {section}.{key} is a span of time as \"10m\", {least} to {most}")
+                }
+                _ => format!("{whose}: {section}.{key} is a number, {least} to {most}"),
+            };
             self.fault(&value.span(), message);
             return None;
         };
