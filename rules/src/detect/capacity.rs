@@ -52,6 +52,8 @@ const SLOW: f32 = 0.03;
 const FAST: f32 = 1.0 / 10.0;
 /// So long the last run may be ago and its approach and power still count.
 const FOLLOWED_MAX: Millis = Millis::from_mins(20);
+/// The air must be read this often to tell by itself when the machine runs.
+const TEETH_SEEN: Millis = Millis::from_mins(6);
 /// Cold comes this long after it is asked for, min.
 const ASKED_MIN: f32 = 6.0;
 /// Air within this has not moved, K.
@@ -124,8 +126,8 @@ impl Daily {
 
 /// Three means over the last day, looked at every twelve hours while the cabinet cools undisturbed:
 ///
-/// - **load**: share of the time running (by power, by the flag, else by the air: it falls while cooled)
-///   per kelvin between the room and the air. A machine with 20 % less capacity runs 25 % longer;
+/// - **load**: share of the time running (by power, by the flag, else by the air, which falls while
+///   cooled, if it is read every six minutes) per kelvin between the room and the air. A machine with 20 % less capacity runs 25 % longer;
 /// - **approach**: air minus evaporator while running. Less air over the evaporator (ice, a weak fan)
 ///   makes it grow;
 /// - **power** while running: less where less is pumped, more against a dirty condenser.
@@ -246,7 +248,10 @@ impl CapacityLoss {
         let blend = |mean: Option<f32>, value: f32| mean.map_or(value, |mean| mean + fast * (value - mean));
         let Some(air) = frame.air else { return };
         self.by_air = frame.running.or(frame.asked).is_none();
-        let share = frame.running.or(frame.asked).or_else(|| scene.cools.map(share_of));
+        let share = frame.running.or(frame.asked).or_else(|| {
+            // The teeth of air that is read more seldom have lost their points.
+            scene.cools.filter(|_| frame.span <= TEETH_SEEN).map(share_of)
+        });
         if let Some(share) = share {
             self.sees_room |= frame.ambient.is_some();
             let lift = (frame.ambient.unwrap_or(AMBIENT) - air).max(LIFT_MIN);
