@@ -31,3 +31,4 @@ mod tasks;
 mod telemetry;
 pub mod texts;
 pub mod view;
+pub mod watchdog;

@@ -12,6 +12,7 @@ use crate::site_task::SiteTask;
 use crate::sources::Sources;
 use crate::tasks::Tasks;
 use crate::view::StoreView;
+use crate::watchdog;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -139,6 +140,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         let link = link(&config, hq, &journal, prices, online, &clock);
         tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
     });
+    let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
     let state = ConsoleState {
         view: shown,
         requests,
@@ -186,12 +188,13 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         let _ = link.await;
     }
     let _ = console.await;
+    let _ = watchdog.await;
     tracing::info!(readings, "stopped");
     if broken { Err(Failure::Outcome("a part of the agent failed; see the log".into())) } else { Ok(()) }
 }
 
 /// How long an orderly stop may take in all: longer than the link may need to bring out what is left.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Ends the program when the orderly stop hangs, as on a full disk: what is not committed is lost then,
 /// as by a power cut, and the journal is made for that.
@@ -251,7 +254,7 @@ fn link(
         endpoint: Endpoint {
             host: hq.broker.host.clone(),
             port: hq.broker.port,
-            ca: hq.ca.clone(),
+            tls: hq.tls.clone(),
             login: hq.broker.login.clone(),
             client_id: format!("storewarden-{}-{}", config.store.chain, config.store.id),
             last_will: (String::new(), Vec::new()),

@@ -1,18 +1,32 @@
-//! The line to headquarters over TLS: to the broker whose authority the store names, and to no other.
+//! The line to headquarters over TLS: to the broker whose authority the store names, and to no other; with
+//! the store's own certificate, also when that is renewed.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
 
 use parties::{CHAIN, Party, STORE, Scene, eventually, free_port, until};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::net::TcpStream;
 use std::process::Command;
 
 /// An authority, and the certificate of `localhost` that it signed.
 struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
     pem: String,
     server: String,
     server_key: String,
+}
+
+impl Authority {
+    /// A client's certificate and key in the scene's files `store.pem` and `store.key`.
+    fn certify(&self, scene: &Scene, name: &str) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let signed = params.signed_by(&key, &self.issuer).unwrap();
+        std::fs::write(scene.path("store.key"), key.serialize_pem()).unwrap();
+        std::fs::write(scene.path("store.pem"), signed.pem()).unwrap();
+    }
 }
 
 fn authority() -> Authority {
@@ -22,17 +36,17 @@ fn authority() -> Authority {
     let key = KeyPair::generate().unwrap();
     let server =
         CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    Authority { pem: issuer.pem(), server: server.pem(), server_key: key.serialize_pem() }
+    Authority { pem: issuer.pem(), issuer, server: server.pem(), server_key: key.serialize_pem() }
 }
 
 /// Mosquitto with a plain listener for headquarters and a TLS listener for the store.
-fn broker(scene: &Scene, tls_port: u16, authority: &Authority) -> Party {
+fn broker(scene: &Scene, tls_port: u16, authority: &Authority, more: &str) -> Party {
     let write = |name: &str, text: &str| {
         std::fs::write(scene.path(name), text).unwrap();
         scene.path(name).display().to_string()
     };
     let text = format!(
-        "listener {} 127.0.0.1\nlistener {tls_port} 127.0.0.1\ncertfile {}\nkeyfile {}\n\
+        "listener {} 127.0.0.1\nlistener {tls_port} 127.0.0.1\ncertfile {}\nkeyfile {}\n{more}\
          allow_anonymous true\npersistence false\nuser root\n",
         scene.hq_port,
         write("server.pem", &authority.server),
@@ -47,11 +61,11 @@ fn broker(scene: &Scene, tls_port: u16, authority: &Authority) -> Party {
     broker
 }
 
-fn configure(scene: &Scene, tls_port: u16, trusted: &str) {
+fn configure(scene: &Scene, tls_port: u16, trusted: &str, more: &str) {
     std::fs::write(scene.path("ca.pem"), trusted).unwrap();
     let text = format!(
         "[store]\nchain = \"{CHAIN}\"\nid = \"{STORE}\"\ntimezone = \"Asia/Shanghai\"\n\
-         [hq]\nbroker = \"mqtts://localhost:{tls_port}\"\nca_file = \"ca.pem\"\n\
+         [hq]\nbroker = \"mqtts://localhost:{tls_port}\"\nca_file = \"ca.pem\"\n{more}\
          [console]\nlisten = \"127.0.0.1:{}\"\n",
         scene.console
     );
@@ -61,9 +75,9 @@ fn configure(scene: &Scene, tls_port: u16, trusted: &str) {
 #[test]
 fn a_store_reaches_the_broker_whose_authority_it_names() {
     let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
-    let _broker = broker(&scene, tls_port, &authority);
+    let _broker = broker(&scene, tls_port, &authority, "");
     let _hq = scene.headquarters();
-    configure(&scene, tls_port, &authority.pem);
+    configure(&scene, tls_port, &authority.pem, "");
     let _agent = scene.agent();
     eventually("headquarters knows the store", || {
         let db = scene.hq_db();
@@ -74,8 +88,8 @@ fn a_store_reaches_the_broker_whose_authority_it_names() {
 #[test]
 fn a_broker_of_another_authority_is_refused() {
     let (scene, tls_port) = (Scene::new(), free_port());
-    let _broker = broker(&scene, tls_port, &authority());
-    configure(&scene, tls_port, &authority().pem);
+    let _broker = broker(&scene, tls_port, &authority(), "");
+    configure(&scene, tls_port, &authority().pem, "");
     let _agent = scene.agent();
     let said = eventually("the agent says why", || {
         let log = std::fs::read_to_string(scene.path("storewarden.log")).unwrap_or_default();
@@ -83,4 +97,33 @@ fn a_broker_of_another_authority_is_refused() {
     });
     assert!(said.to_lowercase().contains("certificate"), "{said}");
     assert!(!std::fs::read_to_string(scene.path("storewarden.log")).unwrap().contains("connected to head"));
+}
+
+#[test]
+fn a_store_shows_its_own_certificate_and_takes_a_renewed_one_without_a_restart() {
+    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    std::fs::write(scene.path("clients.pem"), &authority.pem).unwrap();
+    let log = scene.path("broker.log");
+    let more = format!(
+        "cafile {}\nrequire_certificate true\nuse_identity_as_username true\nlog_dest file {}\nlog_type all\n",
+        scene.path("clients.pem").display(),
+        log.display()
+    );
+    let _broker = broker(&scene, tls_port, &authority, &more);
+    // Of an authority that the broker does not know.
+    self::authority().certify(&scene, "stranger");
+    configure(&scene, tls_port, &authority.pem, "cert_file = \"store.pem\"\nkey_file = \"store.key\"\n");
+    let _agent = scene.agent();
+    let heard = |what: &str| {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        said.lines().any(|line| line.contains(what)).then_some(())
+    };
+    eventually("the broker refuses the stranger", || {
+        heard("certificate verify failed").or_else(|| heard("unknown ca")).or_else(|| heard("SSL routines"))
+    });
+    assert_eq!(heard("u'stranger'"), None);
+    authority.certify(&scene, "store-0042-first");
+    eventually("the right certificate is taken", || heard("u'store-0042-first'"));
+    authority.certify(&scene, "store-0042-renewed");
+    eventually("the renewed one is taken while connected", || heard("u'store-0042-renewed'"));
 }

@@ -80,6 +80,8 @@ pub struct Hq {
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
     pub ca_file: Option<At<String>>,
+    pub cert_file: Option<At<String>>,
+    pub key_file: Option<At<String>>,
     #[serde(default)]
     pub plaintext: bool,
     pub ack: Option<At<String>>,

@@ -103,12 +103,21 @@ pub enum AckBy {
 pub struct Hq {
     /// Where its broker listens.
     pub broker: Broker,
-    /// Certificate authority (PEM) of a TLS connection; none: plain text.
-    pub ca: Option<Vec<u8>>,
+    /// Of a TLS connection; none: plain text.
+    pub tls: Option<TlsFiles>,
     /// Who acknowledges.
     pub ack: AckBy,
     /// How often a telemetry message is closed.
     pub telemetry_every: Millis,
+}
+
+/// The PEM files of a TLS connection. They are read at each connection: renewed ones need no restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificate authority that signed the broker's certificate.
+    pub ca: PathBuf,
+    /// This store's own certificate with its chain, and its private key (PKCS #8, PKCS #1 or SEC 1).
+    pub client: Option<(PathBuf, PathBuf)>,
 }
 
 /// An MQTT broker and how to log in.

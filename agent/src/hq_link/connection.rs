@@ -4,12 +4,14 @@
 //! (`try_publish`). So the two cannot wait for each other. On any error the client and its event loop
 //! are dropped whole: nothing pending in the library is trusted, the outbox sends it again.
 
+use crate::config::TlsFiles;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
     PublishNotice, PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use storewarden_proto::PAYLOAD_BYTES_MAX;
 use tokio::sync::mpsc;
 
@@ -32,8 +34,8 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// TLS with this certificate authority (PEM); none: plain text.
-    pub ca: Option<Vec<u8>>,
+    /// TLS with these files; none: plain text.
+    pub tls: Option<TlsFiles>,
     /// MQTT user name and password.
     pub login: Option<(String, String)>,
     /// MQTT client id.
@@ -69,8 +71,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect; [`LinkEvent::Connected`] follows.
-    pub fn open(endpoint: &Endpoint) -> Self {
+    /// Begins to connect; [`LinkEvent::Connected`] follows. An error tells which TLS file cannot be read.
+    pub fn open(endpoint: &Endpoint) -> Result<Self, String> {
         let broker = Broker::tcp(endpoint.host.clone(), endpoint.port);
         let mut options = MqttOptions::new(endpoint.client_id.clone(), broker);
         options.set_keep_alive(KEEP_ALIVE_S);
@@ -81,9 +83,8 @@ impl Connection {
         if let Some((user, password)) = &endpoint.login {
             options.set_credentials(user.clone(), password.clone());
         }
-        if let Some(ca) = &endpoint.ca {
-            let tls = TlsConfiguration::Simple { ca: ca.clone(), alpn: None, client_auth: None };
-            options.set_transport(Transport::tls_with_config(tls));
+        if let Some(files) = &endpoint.tls {
+            options.set_transport(Transport::tls_with_config(read(files)?));
         }
         let (topic, payload) = &endpoint.last_will;
         options.set_last_will(LastWill::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, true, None));
@@ -117,7 +118,7 @@ impl Connection {
                 }
             }
         });
-        Self { client, events, task }
+        Ok(Self { client, events, task })
     }
 
     /// Asks for the messages of `topic`. False: the client library's queue is full.
@@ -153,6 +154,23 @@ impl Receipt {
     pub async fn taken(self) -> Result<(), String> {
         self.0.wait_completion_async().await.map_err(|error| error.to_string())
     }
+}
+
+/// What the files say now.
+fn read(files: &TlsFiles) -> Result<TlsConfiguration, String> {
+    let bytes = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let client_auth = match &files.client {
+        Some((cert, key)) => Some((bytes(cert)?, bytes(key)?)),
+        None => None,
+    };
+    Ok(TlsConfiguration::Simple { ca: bytes(&files.ca)?, alpn: None, client_auth })
+}
+
+/// When each of the files was last written, to see that one was renewed.
+pub fn written(files: &TlsFiles) -> Vec<Option<SystemTime>> {
+    let of = |path: &PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let client = files.client.iter().flat_map(|(cert, key)| [cert, key]);
+    std::iter::once(&files.ca).chain(client).map(of).collect()
 }
 
 fn why(error: &ConnectionError) -> String {

@@ -10,7 +10,7 @@ use crate::config::AckBy;
 use crate::journal::{Journal, JournalError, outbox};
 use connection::{Connection, Endpoint, LinkEvent};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
@@ -22,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 use window::Window;
 
 /// How long an orderly stop may take to bring out what is left.
-const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// How long a good-bye to the broker may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How often it is looked whether a certificate was renewed.
+const RENEWED_EVERY: Duration = Duration::from_secs(10);
 
 /// What the link is made of.
 pub struct Link {
@@ -49,6 +51,8 @@ pub struct Link {
 /// Why a session with the broker ended.
 enum End {
     Lost(String),
+    /// A certificate was renewed: at once a new session with it.
+    Renewed,
     Stopped,
 }
 
@@ -70,23 +74,35 @@ impl Link {
         let mut complained = false;
         loop {
             self.endpoint.last_will = (self.topics.status(), self.status_bytes(false, &window));
-            let mut session = Session {
-                link: &self,
-                connection: Connection::open(&self.endpoint),
-                receipts: JoinSet::new(),
-                under_way: BTreeSet::new(),
-                taken: BTreeMap::new(),
-                connected: false,
+            // Before they are read: what is renewed meanwhile is seen as renewed.
+            let written = self.endpoint.tls.as_ref().map(connection::written);
+            let (end, was_connected) = match Connection::open(&self.endpoint) {
+                Err(why) => (End::Lost(why), false),
+                Ok(connection) => {
+                    let mut session = Session {
+                        link: &self,
+                        connection,
+                        written,
+                        receipts: JoinSet::new(),
+                        under_way: BTreeSet::new(),
+                        taken: BTreeMap::new(),
+                        connected: false,
+                    };
+                    let end = session.run(&mut window, &stop).await?;
+                    let (connection, connected) = (session.connection, session.connected);
+                    if !matches!(end, End::Lost(_)) {
+                        connection.close(CLOSE_LIMIT).await;
+                    }
+                    (end, connected)
+                }
             };
-            let end = session.run(&mut window, &stop).await?;
-            let was_connected = session.connected;
-            let connection = session.connection;
             window.disconnected();
             self.online.send_replace(false);
             match end {
-                End::Stopped => {
-                    connection.close(CLOSE_LIMIT).await;
-                    return Ok(());
+                End::Stopped => return Ok(()),
+                End::Renewed => {
+                    tracing::info!("a TLS file was renewed: connecting with it");
+                    continue;
                 }
                 End::Lost(why) => {
                     if was_connected {
@@ -119,6 +135,8 @@ impl Link {
 struct Session<'a> {
     link: &'a Link,
     connection: Connection,
+    /// When the TLS files were written that it was opened with.
+    written: Option<Vec<Option<SystemTime>>>,
     receipts: JoinSet<(Stream, u64, Result<(), String>)>,
     /// Messages the broker has not taken yet.
     under_way: BTreeSet<(i32, u64)>,
@@ -132,6 +150,7 @@ impl Session<'_> {
         let mut grew = self.link.journal.outbox_grew();
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewed = interval(RENEWED_EVERY);
         let mut stopping = false;
         let drained = tokio::time::sleep(Duration::MAX);
         tokio::pin!(drained);
@@ -149,6 +168,11 @@ impl Session<'_> {
                     self.on_receipt(window, stream, seq, taken).await?;
                 }
                 _ = tick.tick() => self.on_tick(window),
+                _ = renewed.tick(), if self.connected && !stopping => {
+                    if self.link.endpoint.tls.as_ref().map(connection::written) != self.written {
+                        return Ok(self.say_goodbye(window, End::Renewed));
+                    }
+                }
                 changed = grew.changed() => {
                     if changed.is_err() {
                         return Err(JournalError::Closed);
@@ -162,11 +186,11 @@ impl Session<'_> {
                     }
                     drained.as_mut().reset(tokio::time::Instant::now() + DRAIN_LIMIT);
                 }
-                () = &mut drained => return Ok(self.say_goodbye(window)),
+                () = &mut drained => return Ok(self.say_goodbye(window, End::Stopped)),
             }
             self.send(window).await?;
             if stopping && self.link.journal.run(outbox::pending).await? == 0 {
-                return Ok(self.say_goodbye(window));
+                return Ok(self.say_goodbye(window, End::Stopped));
             }
         }
     }
@@ -287,9 +311,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn say_goodbye(&self, window: &Window) -> End {
+    fn say_goodbye(&self, window: &Window, end: End) -> End {
         let _ =
             self.connection.publish(&self.link.topics.status(), self.link.status_bytes(false, window), true);
-        End::Stopped
+        end
     }
 }

@@ -243,6 +243,11 @@ impl Check {
         Some((tls, Broker { host, port, login }))
     }
 
+    /// The path of a file that can be read now.
+    fn readable_file(&mut self, file: &At<String>) -> Option<PathBuf> {
+        self.read_file(file).map(|_| self.base.join(file.get_ref()))
+    }
+
     fn read_file(&mut self, file: &At<String>) -> Option<Vec<u8>> {
         match std::fs::read(self.base.join(file.get_ref())) {
             Ok(bytes) => Some(bytes),
