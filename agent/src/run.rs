@@ -5,7 +5,7 @@ use crate::assemble::{Assembled, assemble};
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
-use crate::hq_link::{Link, connection::Endpoint};
+use crate::hq_link::{Link, LinkState, connection::Endpoint};
 use crate::journal::{self, Identity, Journal, JournalError, boot};
 use crate::shelf::Shelf;
 use crate::site_task::SiteTask;
@@ -95,7 +95,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
     let (reloads, reloads_in) = mpsc::channel(1);
     let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
-    let (online, hq_online) = watch::channel(false);
+    let (link_state, hq_link) = watch::channel(LinkState::Offline);
     let (labels, labels_shown) = watch::channel(Vec::new());
     let (view, shown) = watch::channel(Arc::new(StoreView {
         store: config.store.id.clone(),
@@ -132,12 +132,12 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
         telemetry_messages_max: config.journal.telemetry_messages_max,
         view,
-        hq_online,
+        hq_link,
         labels: labels_shown,
     };
     let site = tasks.start(intake, "site", site.run(readings_in, requests_in, reloads_in));
     let link = config.hq.as_ref().map(|hq| {
-        let link = link(&config, hq, &journal, prices, online, &clock);
+        let link = link(&config, hq, &journal, prices, link_state, &clock);
         tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
     });
     let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
@@ -246,7 +246,7 @@ fn link(
     hq: &Hq,
     journal: &Journal,
     prices: mpsc::Sender<Vec<u8>>,
-    online: watch::Sender<bool>,
+    state: watch::Sender<LinkState>,
     clock: &Clock,
 ) -> Link {
     let identity = journal.identity();
@@ -272,7 +272,7 @@ fn link(
         },
         journal: journal.clone(),
         prices,
-        online,
+        state,
         clock: clock.clone(),
     }
 }

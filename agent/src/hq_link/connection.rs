@@ -47,8 +47,11 @@ pub struct Endpoint {
 /// What happens on a connection.
 #[derive(Debug)]
 pub enum LinkEvent {
-    /// The broker accepted us.
-    Connected,
+    /// The broker accepted us, and takes payloads of at most so many bytes.
+    Connected {
+        /// Never more than the contract's own limit.
+        payload_bytes_max: usize,
+    },
     /// A message of a subscribed topic.
     Message {
         /// Its topic.
@@ -93,7 +96,12 @@ impl Connection {
         let task = tokio::spawn(async move {
             loop {
                 let event = match event_loop.poll().await {
-                    Ok(Event::Incoming(Packet::ConnAck(_))) => LinkEvent::Connected,
+                    Ok(Event::Incoming(Packet::ConnAck(answer))) => {
+                        let packet = answer.properties.and_then(|properties| properties.max_packet_size);
+                        let room = packet.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+                        let payload = room.saturating_sub(PACKET_OVERHEAD_BYTES);
+                        LinkEvent::Connected { payload_bytes_max: payload.min(PAYLOAD_BYTES_MAX) }
+                    }
                     Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Message {
                         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                         payload: publish.payload.to_vec(),
@@ -126,7 +134,8 @@ impl Connection {
         self.client.try_subscribe(topic, QoS::AtLeastOnce).is_ok()
     }
 
-    /// Hands over a message; the receipt resolves when the broker has it. None: the client library's
+    /// Hands over a message, which must not be longer than the broker takes: the library keeps one that is
+    /// and fails with it at every connection. The receipt resolves when the broker has it. None: the client library's
     /// queue is full, try again later.
     pub fn publish(&self, topic: &str, payload: Vec<u8>, retain: bool) -> Option<Receipt> {
         let options = PublishOptions::new(QoS::AtLeastOnce).retain(retain);

@@ -42,10 +42,23 @@ pub struct Link {
     pub journal: Journal,
     /// Where signed price batches go. When it is full a batch is left for headquarters to repeat.
     pub prices: mpsc::Sender<Vec<u8>>,
-    /// Tells others whether the link is up.
-    pub online: watch::Sender<bool>,
+    /// Tells others how the link is.
+    pub state: watch::Sender<LinkState>,
     /// The time.
     pub clock: Clock,
+}
+
+/// How the link to headquarters is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    /// No broker answers.
+    #[default]
+    Offline,
+    /// Connected.
+    Online,
+    /// Connected, but the broker refuses what we send, or what we ask for, or it is too long for it:
+    /// somebody must mend the broker's rules.
+    Refused,
 }
 
 /// Why a session with the broker ended.
@@ -87,6 +100,7 @@ impl Link {
                         under_way: BTreeSet::new(),
                         taken: BTreeMap::new(),
                         connected: false,
+                        payload_bytes_max: 0,
                     };
                     let end = session.run(&mut window, &stop).await?;
                     let (connection, connected) = (session.connection, session.connected);
@@ -97,7 +111,7 @@ impl Link {
                 }
             };
             window.disconnected();
-            self.online.send_replace(false);
+            self.state.send_replace(LinkState::Offline);
             match end {
                 End::Stopped => return Ok(()),
                 End::Renewed => {
@@ -143,6 +157,8 @@ struct Session<'a> {
     /// Highest number the broker has taken, per stream.
     taken: BTreeMap<i32, u64>,
     connected: bool,
+    /// What the broker takes.
+    payload_bytes_max: usize,
 }
 
 impl Session<'_> {
@@ -159,9 +175,13 @@ impl Session<'_> {
                 event = self.connection.events.recv() => match event {
                     Some(LinkEvent::Lost(why)) => return Ok(if stopping { End::Stopped } else { End::Lost(why) }),
                     None => return Ok(End::Lost("the connection's task ended".into())),
-                    Some(LinkEvent::Denied(code)) => tracing::error!(%code,
-                        "headquarters' broker refuses our subscriptions: no acknowledgement and no price can come; check its access rules"),
-                    Some(LinkEvent::Connected) => self.on_connected(window),
+                    Some(LinkEvent::Denied(code)) => self.refused(&format!(
+                        "headquarters' broker refuses our subscriptions ({code}): no acknowledgement and no price can come; check its access rules"
+                    )),
+                    Some(LinkEvent::Connected { payload_bytes_max }) => {
+                        self.payload_bytes_max = payload_bytes_max;
+                        self.on_connected(window);
+                    }
                     Some(LinkEvent::Message { topic, payload }) => self.on_message(window, &topic, payload).await?,
                 },
                 Some(Ok((stream, seq, taken))) = self.receipts.join_next() => {
@@ -203,7 +223,7 @@ impl Session<'_> {
         let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true, window), true);
         self.connected = true;
         window.connected();
-        link.online.send_replace(true);
+        link.state.send_replace(LinkState::Online);
         tracing::info!(broker = %link.endpoint.host, "connected to headquarters");
     }
 
@@ -264,7 +284,9 @@ impl Session<'_> {
     ) -> Result<(), JournalError> {
         if let Err(why) = taken {
             // A denied publish stays in the outbox and is tried again; somebody must mend the broker.
-            tracing::error!(?stream, seq, %why, "headquarters' broker did not take a message; check its access rules");
+            self.refused(&format!(
+                "headquarters' broker did not take message {seq} of {stream:?} ({why}); it is kept and sent again; check the broker's access rules"
+            ));
             return Ok(());
         }
         self.under_way.remove(&(stream.into(), seq));
@@ -278,6 +300,13 @@ impl Session<'_> {
             self.on_acknowledged(window, stream, safe).await?;
         }
         Ok(())
+    }
+
+    /// Somebody must mend the broker; said once a connection.
+    fn refused(&self, why: &str) {
+        if self.link.state.send_replace(LinkState::Refused) != LinkState::Refused {
+            tracing::error!("{why}");
+        }
     }
 
     fn on_tick(&self, window: &mut Window) {
@@ -298,6 +327,15 @@ impl Session<'_> {
                 window.drained(want.stream);
             }
             for row in rows {
+                if row.payload.len() > self.payload_bytes_max {
+                    self.refused(&format!(
+                        "message {} of {:?} has {} bytes, headquarters' broker takes {}; raise its limit of the packet size",
+                        row.seq, row.stream, row.payload.len(), self.payload_bytes_max
+                    ));
+                    // Until something new comes in this stream waits; the others go on.
+                    window.drained(row.stream);
+                    break;
+                }
                 let topic = self.link.topics.stream(row.stream);
                 let Some(receipt) = self.connection.publish(&topic, row.payload, false) else {
                     // The client library is full; the next event or tick goes on from here.

@@ -5,6 +5,7 @@ mod snapshot;
 
 use crate::assemble::{Assembled, Names};
 use crate::console::{Act, RequestError, SiteRequest};
+use crate::hq_link::LinkState;
 use crate::journal::alarms::{self, AlarmChange, Stored};
 use crate::journal::care::{self, Repair};
 use crate::journal::{Journal, JournalError, audit, outbox};
@@ -69,7 +70,7 @@ pub struct SiteTask {
     /// The snapshot for the console; ids and name are filled in by whoever made it.
     pub view: watch::Sender<Arc<StoreView>>,
     /// Whether the link to headquarters is up.
-    pub hq_online: watch::Receiver<bool>,
+    pub hq_link: watch::Receiver<LinkState>,
     /// What the labels show.
     pub labels: watch::Receiver<Vec<LabelView>>,
 }

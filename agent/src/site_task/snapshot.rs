@@ -1,6 +1,7 @@
 //! The snapshot of the store that the console and the command line read.
 
 use super::{Running, service_name, utc_offset_s};
+use crate::hq_link::LinkState;
 use crate::view::{AlarmView, DeviceView, PointView, RepairView, StoreView};
 use std::sync::Arc;
 use storewarden_rules::{AlarmState, Class, DeviceId, Now, Quality, Sample, Service};
@@ -13,7 +14,7 @@ impl Running {
             at_ms: now.utc.0,
             utc_offset_s: utc_offset_s(self.task.timezone, now.utc),
             readings: self.readings,
-            hq_online: *self.task.hq_online.borrow(),
+            hq_online: *self.task.hq_link.borrow() != LinkState::Offline,
             outbox_pending,
             devices: self.equipment().map(|id| self.device_view(now, id)).collect(),
             alarms: self.alarm_views(),

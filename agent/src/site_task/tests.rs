@@ -67,7 +67,7 @@ impl Bench {
             telemetry_every: Millis::from_secs(10),
             telemetry_messages_max: 100,
             view: watch::channel(Arc::default()).0,
-            hq_online: watch::channel(false).1,
+            hq_link: watch::channel(LinkState::Offline).1,
             labels: watch::channel(Vec::new()).1,
         };
         Self { running: Running::restore(task).await.unwrap(), directory }
