@@ -113,6 +113,7 @@ fn store(now: i64) -> StoreView {
         at_ms: now,
         utc_offset_s: 8 * 3600,
         readings: 123_456,
+        clock_trust: Default::default(),
         hq_online: false,
         outbox_pending: 37,
         devices: vec![

@@ -10,6 +10,7 @@
 pub mod assemble;
 mod backoff;
 pub mod cli;
+pub mod clock_trust;
 pub mod config;
 pub mod console;
 mod expression;

@@ -2,6 +2,7 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
+use crate::clock_trust::Trust;
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
@@ -96,6 +97,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
     let (reloads, reloads_in) = mpsc::channel(1);
     let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
     let (link_state, hq_link) = watch::channel(LinkState::Offline);
+    let (clock_trust, clock_trusted) = watch::channel(Trust::Unknown);
     let (labels, labels_shown) = watch::channel(Vec::new());
     let (view, shown) = watch::channel(Arc::new(StoreView {
         store: config.store.id.clone(),
@@ -133,11 +135,12 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         telemetry_messages_max: config.journal.telemetry_messages_max,
         view,
         hq_link,
+        clock_trust: clock_trusted,
         labels: labels_shown,
     };
     let site = tasks.start(intake, "site", site.run(readings_in, requests_in, reloads_in));
     let link = config.hq.as_ref().map(|hq| {
-        let link = link(&config, hq, &journal, prices, link_state, &clock);
+        let link = link(&config, hq, &journal, prices, (link_state, clock_trust), &clock);
         tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
     });
     let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
@@ -246,7 +249,7 @@ fn link(
     hq: &Hq,
     journal: &Journal,
     prices: mpsc::Sender<Vec<u8>>,
-    state: watch::Sender<LinkState>,
+    (state, clock_trust): (watch::Sender<LinkState>, watch::Sender<Trust>),
     clock: &Clock,
 ) -> Link {
     let identity = journal.identity();
@@ -274,6 +277,7 @@ fn link(
         prices,
         state,
         clock: clock.clone(),
+        clock_trust,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the store looks like right now: the snapshot that the site task publishes once a second and
 //! the console and command line read. Nobody but the site task changes it.
 
+use crate::clock_trust::Trust;
 use serde::Serialize;
 
 /// The store at one moment.
@@ -18,6 +19,8 @@ pub struct StoreView {
     pub readings: u64,
     /// Whether the link to headquarters is up.
     pub hq_online: bool,
+    /// How far the store's clock may be trusted.
+    pub clock_trust: Trust,
     /// Messages headquarters has not acknowledged yet.
     pub outbox_pending: u64,
     /// Every device, in the order of the config.

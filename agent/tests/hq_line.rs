@@ -8,6 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use storewarden::clock_trust::Trust;
 use storewarden::config::AckBy;
 use storewarden::hq_link::connection::{Connection, Endpoint};
 use storewarden::hq_link::{Link, LinkState};
@@ -176,6 +177,7 @@ impl Store {
             prices,
             state: sender,
             clock: Clock::start(),
+            clock_trust: watch::channel(Trust::Unknown).0,
         };
         let stop = CancellationToken::new();
         let token = stop.clone();

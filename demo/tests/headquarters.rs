@@ -160,6 +160,9 @@ fn headquarters_knows_who_is_there_and_who_takes_care() {
     let status = kept_status(&scene, "while-it-runs");
     assert_eq!(status["online"], true);
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    until("the two clocks agree, and headquarters is told", || {
+        column::<i64>(&scene.hq_db(), "SELECT clock FROM store") == [1]
+    });
 
     fridges.tell(&json!({ "1": steady(-10.0) }));
     let active = "alarm WHERE state = 'active_unacknowledged'";

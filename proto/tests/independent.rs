@@ -266,10 +266,12 @@ fn an_acknowledgement() {
             v1::StreamAck { stream: v1::Stream::Alert.into(), seq: 300 },
             v1::StreamAck { stream: v1::Stream::Telemetry.into(), seq: 0 },
         ],
+        at_ms: 1_790_000_000_000,
     };
     let expected = json!({
         "journal": "1",
         "streams": [{ "stream": "STREAM_ALERT", "seq": "300" }, { "stream": "STREAM_TELEMETRY" }],
+        "at_ms": "1790000000000",
     });
     agrees("Ack", &ack, &expected);
 }

@@ -6,6 +6,7 @@ use super::care_page::has_returned;
 use super::care_page::service_text;
 use super::device_page::{Shown, value_text};
 use super::frame::{Frame, document, freshness_banner, segment};
+use crate::clock_trust::Trust;
 use crate::texts::{Language, figure, words};
 use crate::view::{AlarmView, DeviceView, LabelView, PointView, StoreView};
 use maud::{Markup, html};
@@ -289,6 +290,9 @@ fn headquarters(view: &StoreView, language: Language) -> Markup {
             h2 { (t("总部", "Headquarters", "本部との接続")) }
             @if view.hq_online {
                 p { (t("已连接", "Connected", "つながっています")) }
+                @if view.clock_trust == Trust::Unknown {
+                    p { strong { (t("店里的时钟与总部不一致，请报修。", "The store's clock differs from headquarters'. Call for repair.", "店の時計が本部と合っていません。修理を頼んでください。")) } }
+                }
             } @else {
                 p { strong { (t("连接断开", "Not connected", "つながっていません")) } " "
                     (t("店里的监控和价格照常工作，数据已保存，恢复后自动补传。报修请打电话。",

@@ -58,6 +58,8 @@ pub enum LinkEvent {
         topic: String,
         /// Its bytes.
         payload: Vec<u8>,
+        /// The broker kept it from before we asked: it may be old.
+        kept: bool,
     },
     /// The broker refused a subscription; the code.
     Denied(String),
@@ -105,6 +107,7 @@ impl Connection {
                     Ok(Event::Incoming(Packet::Publish(publish))) => LinkEvent::Message {
                         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                         payload: publish.payload.to_vec(),
+                        kept: publish.retain,
                     },
                     Ok(Event::Incoming(Packet::SubAck(answer))) => {
                         let granted =

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod window;
 
 use crate::backoff::Backoff;
+use crate::clock_trust::{ClockTrust, Trust};
 use crate::config::AckBy;
 use crate::journal::{Journal, JournalError, outbox};
 use connection::{Connection, Endpoint, LinkEvent};
@@ -14,7 +15,8 @@ use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
-use storewarden_proto::v1::{Ack, Status, Stream, StreamAck};
+use storewarden_proto::v1::{self, Ack, Status, Stream, StreamAck};
+use storewarden_rules::Utc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -46,6 +48,8 @@ pub struct Link {
     pub state: watch::Sender<LinkState>,
     /// The time.
     pub clock: Clock,
+    /// Tells others how far that may be trusted.
+    pub clock_trust: watch::Sender<Trust>,
 }
 
 /// How the link to headquarters is.
@@ -84,6 +88,7 @@ impl Link {
         let mut window =
             Window::new(|stream| acked.iter().find(|(s, _)| *s == stream).map_or(0, |(_, seq)| *seq));
         let mut backoff = Backoff::default();
+        let mut clock = ClockTrust::default();
         let mut complained = false;
         loop {
             self.endpoint.last_will = (self.topics.status(), self.status_bytes(false, &window));
@@ -101,6 +106,7 @@ impl Link {
                         taken: BTreeMap::new(),
                         connected: false,
                         payload_bytes_max: 0,
+                        clock: &mut clock,
                     };
                     let end = session.run(&mut window, &stop).await?;
                     let (connection, connected) = (session.connection, session.connected);
@@ -141,7 +147,8 @@ impl Link {
         let acked =
             outbox::STREAMS.map(|stream| StreamAck { stream: stream.into(), seq: window.acked(stream) });
         let at_ms = self.clock.now().utc.0;
-        Status { online, at_ms, acked: acked.to_vec(), ..self.status.clone() }.encode_to_vec()
+        let clock = v1::ClockTrust::from(*self.clock_trust.borrow()).into();
+        Status { online, at_ms, clock, acked: acked.to_vec(), ..self.status.clone() }.encode_to_vec()
     }
 }
 
@@ -159,6 +166,7 @@ struct Session<'a> {
     connected: bool,
     /// What the broker takes.
     payload_bytes_max: usize,
+    clock: &'a mut ClockTrust,
 }
 
 impl Session<'_> {
@@ -182,12 +190,17 @@ impl Session<'_> {
                         self.payload_bytes_max = payload_bytes_max;
                         self.on_connected(window);
                     }
-                    Some(LinkEvent::Message { topic, payload }) => self.on_message(window, &topic, payload).await?,
+                    Some(LinkEvent::Message { topic, payload, kept }) => {
+                        self.on_message(window, &topic, payload, kept).await?;
+                    }
                 },
                 Some(Ok((stream, seq, taken))) = self.receipts.join_next() => {
                     self.on_receipt(window, stream, seq, taken).await?;
                 }
-                _ = tick.tick() => self.on_tick(window),
+                _ = tick.tick() => {
+                    self.on_tick(window);
+                    self.on_trust(window);
+                }
                 _ = renewed.tick(), if self.connected && !stopping => {
                     if self.link.endpoint.tls.as_ref().map(connection::written) != self.written {
                         return Ok(self.say_goodbye(window, End::Renewed));
@@ -232,11 +245,16 @@ impl Session<'_> {
         window: &mut Window,
         topic: &str,
         payload: Vec<u8>,
+        kept: bool,
     ) -> Result<(), JournalError> {
         let link = self.link;
         if topic == link.topics.ack() {
             match Ack::decode(payload.as_slice()) {
                 Ok(ack) if ack.journal == link.journal.identity().journal => {
+                    if !kept && ack.at_ms > 0 {
+                        self.clock.heard(link.clock.now(), Utc(ack.at_ms));
+                        self.on_trust(window);
+                    }
                     for stream in &ack.streams {
                         self.on_acknowledged(window, stream.stream(), stream.seq).await?;
                     }
@@ -300,6 +318,18 @@ impl Session<'_> {
             self.on_acknowledged(window, stream, safe).await?;
         }
         Ok(())
+    }
+
+    /// Headquarters is told when the trust in our clock changes.
+    fn on_trust(&mut self, window: &Window) {
+        let trust = self.clock.trust(self.link.clock.now());
+        if self.link.clock_trust.send_if_modified(|told| std::mem::replace(told, trust) != trust) {
+            tracing::info!(?trust, "the store's clock");
+            if self.connected {
+                let status = self.link.status_bytes(true, window);
+                let _ = self.connection.publish(&self.link.topics.status(), status, true);
+            }
+        }
     }
 
     /// Somebody must mend the broker; said once a connection.

@@ -4,6 +4,7 @@
 mod snapshot;
 
 use crate::assemble::{Assembled, Names};
+use crate::clock_trust::Trust;
 use crate::console::{Act, RequestError, SiteRequest};
 use crate::hq_link::LinkState;
 use crate::journal::alarms::{self, AlarmChange, Stored};
@@ -71,6 +72,8 @@ pub struct SiteTask {
     pub view: watch::Sender<Arc<StoreView>>,
     /// Whether the link to headquarters is up.
     pub hq_link: watch::Receiver<LinkState>,
+    /// How far the clock may be trusted.
+    pub clock_trust: watch::Receiver<Trust>,
     /// What the labels show.
     pub labels: watch::Receiver<Vec<LabelView>>,
 }

@@ -68,6 +68,7 @@ impl Bench {
             telemetry_messages_max: 100,
             view: watch::channel(Arc::default()).0,
             hq_link: watch::channel(LinkState::Offline).1,
+            clock_trust: watch::channel(Trust::Unknown).1,
             labels: watch::channel(Vec::new()).1,
         };
         Self { running: Running::restore(task).await.unwrap(), directory }

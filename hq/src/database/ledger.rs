@@ -355,7 +355,7 @@ impl Writer<'_> {
             let seq = self.numbers(store, journal, stream)?.highest();
             streams.push(v1::StreamAck { stream: stream as i32, seq });
         }
-        Ok(v1::Ack { journal, streams })
+        Ok(v1::Ack { journal, streams, at_ms: self.now_ms })
     }
 
     fn alert(&self, message: &Message, alert: &v1::Alert) -> rusqlite::Result<()> {
