@@ -1,20 +1,21 @@
 //! Readings gathered into telemetry messages, by column. Pure.
 
 use crate::assemble::{Names, PointName};
-use storewarden_proto::prost::encoding::{WireType, encode_key, encode_varint, message};
+use storewarden_proto::prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use storewarden_proto::telemetry::pack;
 use storewarden_proto::v1::{Quality as Wire, QualityRun, Series};
 use storewarden_rules::{BadReason, Quality, Reading, Sample, Utc};
 
-/// Readings in one message at most: some 20 bytes each, so that a message stays far below the
-/// protocol's payload limit. A full gathering is closed before its time; nothing is dropped here.
-const READINGS_MAX: usize = 5_000;
+/// Readings in one message at most: 12 bytes each at worst, so that a message stays below the protocol's
+/// payload limit. A full gathering is closed before its time; nothing is dropped here.
+const READINGS_MAX: usize = 15_000;
 
 /// Room kept for a point from message to message, readings: points that tell more are rare.
 const READINGS_KEPT: usize = 64;
 /// Number of `Envelope.telemetry`.
 const TELEMETRY_FIELD: u32 = 17;
-/// Number of `Telemetry.series`.
-const SERIES_FIELD: u32 = 1;
+/// Number of `Telemetry.packed`.
+const PACKED_FIELD: u32 = 2;
 
 /// Readings on their way into the next message. The columns stay from message to message: thousands of
 /// them made anew each time took as long as all the polling.
@@ -73,12 +74,15 @@ impl Gathering {
             return None;
         }
         self.count = 0;
-        let told = || self.series.iter().filter(|series| !series.value.is_empty());
-        let length: usize = told().map(|series| message::encoded_len(SERIES_FIELD, series)).sum();
-        let mut bytes = Vec::with_capacity(length + 8);
+        let packed = pack(self.series.iter().filter(|series| !series.value.is_empty()));
+        // The one field of a Telemetry, which is one of an Envelope: a key of a byte, a length, the bytes.
+        let length = packed.len() as u64;
+        let mut bytes = Vec::with_capacity(packed.len() + 16);
         encode_key(TELEMETRY_FIELD, WireType::LengthDelimited, &mut bytes);
-        encode_varint(length as u64, &mut bytes);
-        told().for_each(|series| message::encode(SERIES_FIELD, series, &mut bytes));
+        encode_varint(1 + encoded_len_varint(length) as u64 + length, &mut bytes);
+        encode_key(PACKED_FIELD, WireType::LengthDelimited, &mut bytes);
+        encode_varint(length, &mut bytes);
+        bytes.extend(packed);
         for series in &mut self.series {
             series.step_ms.clear();
             series.step_ms.shrink_to(READINGS_KEPT);
@@ -157,7 +161,8 @@ points = ["air_temperature", "defrost"]
             value: vec![-21.0, 0.0, -20.5],
             quality: vec![run(Wire::Good, 0), run(Wire::Exception, 2), run(Wire::Stale, 0)],
         };
-        let body = Some(Body::Telemetry(Telemetry { series: vec![series.clone()] }));
+        let packed = pack([&series]);
+        let body = Some(Body::Telemetry(Telemetry { series: vec![], packed }));
         let envelope = Envelope { body, ..Envelope::default() };
         let bytes = gathering.take().unwrap();
         assert_eq!(bytes, envelope.encode_to_vec());
@@ -167,7 +172,8 @@ points = ["air_temperature", "defrost"]
         let Some(Body::Telemetry(next)) = Envelope::decode(bytes.as_slice()).unwrap().body else { panic!() };
         let quality = vec![run(Wire::Good, 0)];
         let fresh = Series { first_ms: 2000, step_ms: vec![], value: vec![-20.0], quality, ..series };
-        assert_eq!(next.series, [fresh], "nothing is left of the message before");
+        let next = storewarden_proto::telemetry::unpack(&next.packed).unwrap();
+        assert_eq!(next, [fresh], "nothing is left of the message before");
         assert_eq!(gathering.take(), None);
     }
 }

@@ -123,7 +123,17 @@ fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
     match (stream, body) {
         (Stream::Alert, Some(Body::Alert(alert))) => Rows::Alert(alert),
         (Stream::Telemetry, Some(Body::Telemetry(telemetry))) => {
-            match telemetry.series.into_iter().map(point_readings).collect() {
+            let packed = match telemetry.packed.as_slice() {
+                [] => Vec::new(),
+                packed => match storewarden_proto::telemetry::unpack(packed) {
+                    Ok(series) => series,
+                    Err(error) => {
+                        tracing::warn!(%error, seq, "telemetry cannot be read; its bytes are kept");
+                        return Rows::Fault("packed telemetry cannot be read");
+                    }
+                },
+            };
+            match telemetry.series.into_iter().chain(packed).map(point_readings).collect() {
                 Ok(points) => Rows::Readings(points),
                 Err(fault) => Rows::Fault(fault),
             }
@@ -208,8 +218,7 @@ mod tests {
 
     #[test]
     fn a_senseless_body_still_has_a_number() {
-        let wrong =
-            v1::Envelope { body: Some(Body::Telemetry(v1::Telemetry { series: vec![] })), ..envelope() };
+        let wrong = v1::Envelope { body: Some(Body::Telemetry(v1::Telemetry::default())), ..envelope() };
         let Ok(Incoming::Message(message)) = read_as("storewarden/v1/kaixin/0042/alert", &wrong) else {
             panic!("refused");
         };

@@ -1,11 +1,12 @@
 //! The wire contract between a store and headquarters: generated messages and topic names.
 //!
-//! What lives here: `proto/storewarden.proto` as Rust types in [`v1`], [`topic`], and the bytes a
+//! What lives here: `proto/storewarden.proto` as Rust types in [`v1`], [`topic`], the columns of [`telemetry`], and the bytes a
 //! price signature covers. What may not: anything that decides or does I/O.
 //!
 //! Start reading at [`v1::Envelope`].
 #![forbid(unsafe_code)]
 
+pub mod telemetry;
 pub mod topic;
 
 /// Re-exported so that a user of the contract encodes with the version it was generated for.

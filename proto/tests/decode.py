@@ -3,11 +3,13 @@
 Called with the folder of storewarden.proto. Reads one JSON object per line, answers one per line:
   {"decode": MESSAGE, "hex": BYTES}   ->  the message as protobuf JSON
   {"encode": MESSAGE, "json": OBJECT} ->  {"hex": BYTES}
+  {"unpack": BYTES}                   ->  [{"device", "point", "unit", "readings": [[ms, value, quality, exception]]}]
 """
 
 import json
 import sys
 import tempfile
+import zlib
 
 try:
     from google.protobuf import json_format
@@ -26,7 +28,47 @@ def contract(proto_dir, out_dir):
     return storewarden_pb2
 
 
+def unpack(messages, packed):
+    """docs/telemetry.md, step by step."""
+    columns = messages.Columns()
+    columns.ParseFromString(zlib.decompress(packed))
+    moments = []
+    for times in columns.times:
+        at, step = [times.first_ms], 0
+        for change in times.step_change_ms:
+            step += change
+            at.append(at[-1] + step)
+        moments.append(at)
+    points = []
+    for column in columns.column:
+        qualities = [(run.quality, run.exception) for run in column.quality for _ in range(run.count)]
+        at = moments[column.times][: len(qualities)]
+        if column.passed:
+            at, place = [], -1
+            for passed in column.passed:
+                place += passed + 1
+                at.append(moments[column.times][place])
+        values = list(column.single) or list(column.full)
+        whole = 0
+        for change in column.change:
+            whole += change
+            values.append(whole / 10**column.decimals)
+        values = iter(values)
+        good = (messages.QUALITY_GOOD, messages.QUALITY_STALE)
+        readings = [
+            [ms, next(values) if quality in good else None, quality, exception]
+            for ms, (quality, exception) in zip(at, qualities, strict=True)
+        ]
+        assert next(values, None) is None, "values are left over"
+        points.append(
+            {"device": column.device, "point": column.point, "unit": column.unit, "readings": readings}
+        )
+    return points
+
+
 def answer(messages, request):
+    if "unpack" in request:
+        return unpack(messages, bytes.fromhex(request["unpack"]))
     if "decode" in request:
         message = getattr(messages, request["decode"])()
         message.ParseFromString(bytes.fromhex(request["hex"]))

@@ -186,6 +186,7 @@ fn telemetry_with_steps_both_ways() {
                 run(v1::Quality::Stale, 2, 0),
             ],
         }],
+        ..v1::Telemetry::default()
     };
     let expected = json!({ "series": [{
         "device": "chiller-1",
@@ -205,6 +206,72 @@ fn telemetry_with_steps_both_ways() {
         &envelope(v1::Stream::Telemetry, Body::Telemetry(telemetry)),
         &envelope_json("STREAM_TELEMETRY", "telemetry", expected),
     );
+}
+
+/// A device whose points are read together, some of them not each time; one that shows too fine a value
+/// for decimals; and one whose clock was set back.
+fn a_quarter_of_an_hour() -> Vec<v1::Series> {
+    let run = |quality: v1::Quality, count| v1::QualityRun { quality: quality.into(), count, exception: 0 };
+    let at = |minute: i64| 1_795_305_600_000 + minute * 60_000 + minute * minute % 7;
+    let steps = |minutes: &[i64]| minutes.windows(2).map(|pair| at(pair[1]) - at(pair[0])).collect();
+    let all: Vec<i64> = (0..15).collect();
+    let third: Vec<i64> = (1..15).step_by(3).collect();
+    let point = |point: &str, minutes: &[i64], value: Vec<f64>, quality| v1::Series {
+        device: "freezer-1".into(),
+        point: point.into(),
+        unit: "°C".into(),
+        first_ms: at(minutes[0]),
+        step_ms: steps(minutes),
+        value,
+        quality,
+    };
+    let good = |count| vec![run(v1::Quality::Good, count)];
+    let sawtooth = |step: f64| (0..15).map(|n| f64::from(n % 5 - 200) * step).collect::<Vec<_>>();
+    let mut broken = sawtooth(0.1);
+    broken[4..7].fill(0.0);
+    let parts = vec![
+        run(v1::Quality::Good, 4),
+        v1::QualityRun { exception: 2, ..run(v1::Quality::Exception, 2) },
+        run(v1::Quality::SensorFault, 1),
+        run(v1::Quality::Stale, 8),
+    ];
+    let mut set_back = point("humidity", &all, sawtooth(0.01), good(15));
+    set_back.step_ms[7] = -3_600_000;
+    vec![
+        point("air_temperature", &all, broken, parts),
+        point("defrost", &third, vec![0.0, 1.0, 1.0, 0.0, 0.0], good(5)),
+        point("power", &all, (0..15_u8).map(|n| f64::from(231.5_f32 / f32::from(n + 1))).collect(), good(15)),
+        point("energy", &all, (0..15).map(|n| f64::from(n) / 7.0).collect(), good(15)),
+        v1::Series { device: "meter".into(), ..set_back },
+        v1::Series { device: "silent".into(), ..v1::Series::default() },
+    ]
+}
+
+#[test]
+fn packed_telemetry_is_read_by_another_program_from_its_document() {
+    let ours = a_quarter_of_an_hour();
+    let packed = storewarden_proto::telemetry::pack(&ours);
+    let answer = ask_python(&[json!({ "unpack": hex(&packed) })]).remove(0);
+    let theirs = answer.as_array().expect("a list of points");
+    assert_eq!(theirs.len(), ours.len());
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert_eq!((&theirs["device"], &theirs["point"]), (&json!(ours.device), &json!(ours.point)));
+        let readings = theirs["readings"].as_array().expect("a list of readings");
+        assert_eq!(readings.len(), ours.value.len(), "{}", ours.point);
+        let qualities = ours.quality.iter().flat_map(|run| (0..run.count).map(move |_| run));
+        let mut at = ours.first_ms;
+        for (n, (reading, run)) in readings.iter().zip(qualities).enumerate() {
+            at += if n == 0 { 0 } else { ours.step_ms[n - 1] };
+            assert_eq!((&reading[0], &reading[2]), (&json!(at), &json!(run.quality)), "{} {n}", ours.point);
+            assert_eq!(reading[3], json!(run.exception));
+            if run.quality <= 2 {
+                let value = reading[1].as_f64().expect("a number");
+                assert!((value - ours.value[n]).abs() <= 1e-9 * value.abs(), "{} {n}: {value}", ours.point);
+            } else {
+                assert_eq!(reading[1], Value::Null);
+            }
+        }
+    }
 }
 
 #[test]

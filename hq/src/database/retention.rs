@@ -68,7 +68,7 @@ mod tests {
             stream: Stream::Telemetry.into(),
             seq,
             journal: 9,
-            body: Some(Body::Telemetry(v1::Telemetry { series: vec![series] })),
+            body: Some(Body::Telemetry(v1::Telemetry { series: vec![series], ..Default::default() })),
             ..Default::default()
         }
         .encode_to_vec()

@@ -230,5 +230,6 @@ pub fn telemetry(first_ms: i64, count: u32) -> Body {
             value: (0..count).map(|n| if n % 3 == 2 { 0.0 } else { -18.0 - f64::from(n) }).collect(),
             quality: (0..count).map(run).collect(),
         }],
+        ..Default::default()
     })
 }
