@@ -10,6 +10,7 @@ mod journal;
 mod kills;
 mod lab;
 mod latency;
+mod link;
 mod memory;
 mod process;
 mod report;
@@ -55,6 +56,8 @@ enum Figure {
     Bus,
     /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,
+    /// Bytes a reading takes on the wire, beside JSON, Sparkplug B and line protocol (5 s)
+    Link,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
@@ -67,6 +70,7 @@ impl Figure {
             Self::Kills => kills::measure().await,
             Self::Bus => bus::measure().await,
             Self::Journal => journal::measure().await,
+            Self::Link => link::measure(),
             Self::Rules => rules::measure().await,
         }
     }

@@ -3,7 +3,7 @@
 //! Values keep the resolution of their profile: whole numbers of 10^-d where d decimals give each value
 //! back within 10^-9 of its step, else single or double precision as they are.
 
-use crate::v1::{Column, Columns, Quality, Series, Times};
+use crate::v1::{Column, Columns, Quality, QualityRun, Series, Times};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -37,10 +37,11 @@ pub enum UnpackError {
     Inconsistent(&'static str),
 }
 
-/// Packs series that are consistent (one step less than values, qualities that count up to them).
+/// Packs series that are consistent (one step less than values, qualities that count up to them). A series
+/// without readings is left out.
 pub fn pack<'a>(series: impl IntoIterator<Item = &'a Series>) -> Vec<u8> {
     let bytes = columns(series).encode_to_vec();
-    let mut zlib = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 2), Compression::default());
+    let mut zlib = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 2), Compression::best());
     // A vector takes every write.
     let written = zlib.write_all(&bytes).and_then(|()| zlib.finish());
     written.unwrap_or_default()
@@ -61,7 +62,16 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<Series>, UnpackError> {
     let times = columns.times.iter().map(moments).collect::<Option<Vec<_>>>();
     let times = times.ok_or(UnpackError::Inconsistent("a time is beyond any calendar"))?;
     let mut left = READINGS_MAX;
-    columns.column.into_iter().map(|column| series(column, &times, &mut left)).collect()
+    let mut device = String::new();
+    let named = columns.column.into_iter().map(|mut column| {
+        if column.device.is_empty() {
+            column.device.clone_from(&device);
+        } else {
+            device.clone_from(&column.device);
+        }
+        series(column, &times, &mut left)
+    });
+    named.collect()
 }
 
 /// Whether a reading of this quality has a value.
@@ -70,7 +80,8 @@ fn has_value(quality: i32) -> bool {
 }
 
 fn columns<'a>(all: impl IntoIterator<Item = &'a Series>) -> Columns {
-    let all: Vec<_> = all.into_iter().map(|series| (series, at(series))).collect();
+    let told = all.into_iter().filter(|series| !series.value.is_empty());
+    let all: Vec<_> = told.map(|series| (series, at(series))).collect();
     let mut columns = Columns::default();
     // The points of one device are read together: they share the moments of all of them.
     let mut shared = BTreeMap::<&str, Vec<i64>>::new();
@@ -86,12 +97,18 @@ fn columns<'a>(all: impl IntoIterator<Item = &'a Series>) -> Columns {
         number.insert(*device, columns.times.len());
         columns.times.push(times(moments));
     }
+    let mut before = "";
     for (series, at) in &all {
+        let device = if series.device == before { String::new() } else { series.device.clone() };
+        before = &series.device;
         let mut column = Column {
-            device: series.device.clone(),
+            device,
             point: series.point.clone(),
             unit: series.unit.clone(),
-            quality: series.quality.clone(),
+            quality: match series.quality.as_slice() {
+                [run] if run.quality() == Quality::Good => Vec::new(),
+                runs => runs.to_vec(),
+            },
             ..Column::default()
         };
         let place = match number.get(series.device.as_str()) {
@@ -113,16 +130,12 @@ fn columns<'a>(all: impl IntoIterator<Item = &'a Series>) -> Columns {
 }
 
 fn at(series: &Series) -> Vec<i64> {
-    let mut at = Vec::with_capacity(series.value.len());
-    if !series.value.is_empty() {
-        let mut moment = series.first_ms;
-        at.push(moment);
-        at.extend(series.step_ms.iter().map(|step| {
-            moment = moment.wrapping_add(*step);
-            moment
-        }));
-    }
-    at
+    let mut moment = series.first_ms;
+    let later = series.step_ms.iter().map(|step| {
+        moment = moment.wrapping_add(*step);
+        moment
+    });
+    std::iter::once(series.first_ms).chain(later).collect()
 }
 
 fn times(at: &[i64]) -> Times {
@@ -198,20 +211,25 @@ fn whole(value: f64, decimals: u32) -> Option<i64> {
     (exact && !(whole == 0.0 && value.is_sign_negative())).then_some(whole as i64)
 }
 
-fn series(column: Column, times: &[Vec<i64>], left: &mut usize) -> Result<Series, UnpackError> {
+fn series(mut column: Column, times: &[Vec<i64>], left: &mut usize) -> Result<Series, UnpackError> {
     let wrong = UnpackError::Inconsistent;
     let shared = usize::try_from(column.times)
         .ok()
         .and_then(|place| times.get(place))
         .ok_or(wrong("a column names times that are not there"))?;
+    if column.quality.is_empty() {
+        let count = if column.passed.is_empty() { shared.len() } else { column.passed.len() };
+        let count = u32::try_from(count).map_err(|_| UnpackError::TooLarge)?;
+        column.quality.push(QualityRun { quality: Quality::Good.into(), count, exception: 0 });
+    }
     let count: u64 = column.quality.iter().map(|run| u64::from(run.count)).sum();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     *left = left.checked_sub(count).ok_or(UnpackError::TooLarge)?;
     let at: Vec<i64> = if column.passed.is_empty() {
-        if count != 0 && count != shared.len() {
+        if count != shared.len() {
             return Err(wrong("the qualities of a column do not count up to its readings"));
         }
-        shared[..count].to_vec()
+        shared.clone()
     } else {
         let mut next = 0_usize;
         let place = |over: &u32| {
@@ -282,7 +300,6 @@ fn known(column: &Column) -> Result<Vec<f64>, UnpackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::QualityRun;
     use proptest::prelude::*;
 
     fn value() -> impl Strategy<Value = f64> {
@@ -329,6 +346,7 @@ mod tests {
         #[test]
         fn what_was_packed_is_unpacked(all in prop::collection::vec(one(), 0..12)) {
             let back = unpack(&pack(&all)).unwrap();
+            let all: Vec<_> = all.iter().filter(|series| !series.value.is_empty()).collect();
             prop_assert_eq!(all.len(), back.len());
             for (ours, theirs) in all.iter().zip(&back) {
                 prop_assert_eq!(

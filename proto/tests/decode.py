@@ -40,14 +40,17 @@ def unpack(messages, packed):
             at.append(at[-1] + step)
         moments.append(at)
     points = []
+    device = ""
     for column in columns.column:
-        qualities = [(run.quality, run.exception) for run in column.quality for _ in range(run.count)]
-        at = moments[column.times][: len(qualities)]
+        device = column.device or device
+        at = moments[column.times]
         if column.passed:
             at, place = [], -1
             for passed in column.passed:
                 place += passed + 1
                 at.append(moments[column.times][place])
+        qualities = [(run.quality, run.exception) for run in column.quality for _ in range(run.count)]
+        qualities = qualities or [(messages.QUALITY_GOOD, 0)] * len(at)
         values = list(column.single) or list(column.full)
         whole = 0
         for change in column.change:
@@ -61,7 +64,7 @@ def unpack(messages, packed):
         ]
         assert next(values, None) is None, "values are left over"
         points.append(
-            {"device": column.device, "point": column.point, "unit": column.unit, "readings": readings}
+            {"device": device, "point": column.point, "unit": column.unit, "readings": readings}
         )
     return points
 

@@ -243,7 +243,6 @@ fn a_quarter_of_an_hour() -> Vec<v1::Series> {
         point("power", &all, (0..15_u8).map(|n| f64::from(231.5_f32 / f32::from(n + 1))).collect(), good(15)),
         point("energy", &all, (0..15).map(|n| f64::from(n) / 7.0).collect(), good(15)),
         v1::Series { device: "meter".into(), ..set_back },
-        v1::Series { device: "silent".into(), ..v1::Series::default() },
     ]
 }
 

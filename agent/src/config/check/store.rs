@@ -107,7 +107,7 @@ impl Check {
         };
         let telemetry_every = self.span_of_time(
             hq.telemetry_every.as_ref(),
-            Millis::from_secs(10),
+            Millis::from_mins(5),
             Millis(1000),
             Millis::from_mins(15),
         );
