@@ -123,7 +123,9 @@ impl Bench {
         let rows = outbox::rows_after(&db, Stream::Telemetry, 0, 100).unwrap();
         let series = rows.into_iter().flat_map(|row| {
             match Envelope::decode(row.payload.as_slice()).unwrap().body.unwrap() {
-                Body::Telemetry(telemetry) => telemetry.series,
+                Body::Telemetry(telemetry) => {
+                    storewarden_proto::telemetry::unpack(&telemetry.packed).unwrap()
+                }
                 other => panic!("{other:?}"),
             }
         });
