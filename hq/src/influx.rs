@@ -1,19 +1,34 @@
 //! Good readings onward to an InfluxDB-compatible store (its v2 write API).
 //!
-//! The cursor, kept in the database, moves only when a batch was taken; so after any failure the same
-//! readings are written again, which the store takes for the same points.
+//! The cursor, kept in the database, moves only when a batch was taken, or its one line recorded in
+//! `export_refused`; so after any failure the same readings are written again, which the store takes
+//! for the same points.
 
-use crate::database::OpenError;
-use crate::pause::Pause;
-use reqwest::{Url, redirect};
+mod delivery;
+
+use crate::database::{OpenError, now_ms};
+use chrono::{DateTime, Utc};
+use delivery::{Answer, Delivery, Next};
+use influxdb2::models::{DataPoint, WriteDataPoint as _};
+use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url, redirect};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_proto::v1::Quality;
 use thiserror::Error;
 
-/// Readings looked at in one batch at most.
-const BATCH_MAX: i64 = 5_000;
+/// Readings looked at for one batch at most.
+const BATCH_MAX: usize = 5_000;
+
+/// Bytes after which no line is added to a batch. One line is less than 1 KiB.
+const BYTES_MAX: usize = 1 << 20;
+
+/// Rows kept in `export_refused`; older ones are dropped.
+const REFUSED_MAX: i64 = 1_000;
+
+/// Characters of an answer that are kept as the reason.
+const REASON_MAX: usize = 300;
 
 /// How long to wait when there is nothing new.
 const IDLE: Duration = Duration::from_secs(1);
@@ -25,6 +40,8 @@ pub(crate) struct Target {
     pub(crate) org: String,
     pub(crate) bucket: String,
     pub(crate) token: String,
+    /// How long an answer is waited for.
+    pub(crate) timeout: Duration,
 }
 
 /// What is wrong with a target.
@@ -40,69 +57,161 @@ pub(crate) enum TargetError {
     Client(String),
 }
 
-/// Why a round of writing failed.
-#[derive(Debug, Error)]
-enum RoundError {
-    #[error("the database: {0}")]
-    Database(#[from] rusqlite::Error),
-    #[error("the time-series store: {0}")]
-    Write(#[from] influxdb2::RequestError),
-}
-
 /// Writes the readings of one chain onward.
 pub(crate) struct Exporter {
     connection: Connection,
-    client: influxdb2::Client,
+    client: reqwest::Client,
     target: Target,
+    /// The row of the cursor.
+    name: String,
     chain: String,
+    delivery: Delivery,
 }
 
 impl Exporter {
     /// An exporter with its own connection to the database.
     pub(crate) fn new(connection: Connection, target: Target, chain: &str) -> Result<Self, TargetError> {
         let client = client(&target)?;
-        Ok(Self { connection, client, target, chain: chain.to_owned() })
+        let name = format!("{chain} {} {} {}", target.url, target.org, target.bucket);
+        Ok(Self { connection, client, target, name, chain: chain.to_owned(), delivery: Delivery::new() })
     }
 
     /// Writes whatever is new, until dropped.
     pub(crate) async fn run(mut self) {
-        let mut pause = Pause::new(Duration::from_secs(1), Duration::from_secs(60));
         loop {
-            match self.round().await {
-                Ok(more) => {
-                    pause.reset();
-                    if !more {
-                        tokio::time::sleep(IDLE).await;
-                    }
-                }
-                Err(error) => {
-                    let wait = pause.after_failure(fastrand::f64());
-                    tracing::warn!(%error, wait_ms = wait.as_millis(), "readings not written; the same are tried again");
-                    tokio::time::sleep(wait).await;
-                }
-            }
+            let wait = self.round().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "readings not written: the database; tried again");
+                IDLE
+            });
+            tokio::time::sleep(wait).await;
         }
     }
 
-    /// One batch; whether there may be more at once.
-    async fn round(&mut self) -> Result<bool, RoundError> {
-        let name = format!("{} {} {} {}", self.chain, self.target.url, self.target.org, self.target.bucket);
-        let cursor = cursor(&self.connection, &name)?;
-        let batch = batch_after(&self.connection, &self.chain, cursor)?;
+    /// One write; how long to wait before the next.
+    async fn round(&mut self) -> rusqlite::Result<Duration> {
+        let cursor = cursor(&self.connection, &self.name)?;
+        let batch = batch_after(&self.connection, &self.chain, cursor, self.delivery.lines())?;
         if batch.last == cursor {
-            return Ok(false);
+            return Ok(IDLE);
         }
-        if !batch.lines.is_empty() {
-            self.client.write_line_protocol(&self.target.org, &self.target.bucket, batch.lines).await?;
+        if batch.count == 0 {
+            self.advance(&batch, None)?;
+            return Ok(Duration::ZERO);
         }
-        self.connection
-            .execute("INSERT OR REPLACE INTO influx_cursor VALUES (?, ?)", params![name, batch.last])?;
-        Ok(batch.full)
+        let (answer, said) = send(&self.client, &self.target, batch.lines.clone()).await;
+        match self.delivery.answered(batch.count, &answer, fastrand::f64()) {
+            Next::Advance => self.advance(&batch, None)?,
+            Next::Refuse => {
+                tracing::warn!(
+                    reason = said,
+                    line = batch.lines.trim_end(),
+                    "a reading was refused; see export_refused"
+                );
+                self.advance(&batch, Some(&said))?;
+            }
+            Next::Again(wait) => {
+                let wait_ms = wait.as_millis();
+                match answer {
+                    Answer::Mend => tracing::error!(
+                        answer = said,
+                        wait_ms,
+                        "readings not written: check --influx-url, --influx-org, --influx-bucket and the token; tried again"
+                    ),
+                    _ => tracing::warn!(
+                        answer = said,
+                        wait_ms,
+                        lines = batch.count,
+                        "readings not written; tried again"
+                    ),
+                }
+                return Ok(wait);
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// Moves the cursor behind `batch`, and records what of it is not in the store; `refused` says why
+    /// its only line is not.
+    fn advance(&mut self, batch: &Batch, refused: Option<&str>) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        let alone = refused.map(|reason| (batch.last_line, batch.lines.trim_end(), reason));
+        let unsayable = batch.unsayable.iter().map(|(sample, what)| {
+            (
+                *sample,
+                what.as_str(),
+                "line protocol has times of the years 1677 to 2262 and finite values only",
+            )
+        });
+        for (sample, line, reason) in unsayable.chain(alone) {
+            transaction.execute(
+                "INSERT INTO export_refused (target, sample, refused_ms, line, reason) VALUES (?, ?, ?, ?, ?)",
+                params![self.name, sample, now_ms(), line, reason],
+            )?;
+            let newest = transaction.last_insert_rowid();
+            transaction.execute("DELETE FROM export_refused WHERE id <= ?", [newest - REFUSED_MAX])?;
+        }
+        transaction
+            .execute("INSERT OR REPLACE INTO influx_cursor VALUES (?, ?)", params![self.name, batch.last])?;
+        transaction.commit()
     }
 }
 
-/// Checked first: the client's own constructor panics on a bad address.
-fn client(target: &Target) -> Result<influxdb2::Client, TargetError> {
+/// Sends `lines`: what became of it, and the same in words.
+async fn send(client: &reqwest::Client, target: &Target, lines: String) -> (Answer, String) {
+    let Target { url, org, bucket, token, .. } = target;
+    let mut request = client
+        .post(format!("{}/api/v2/write", url.trim_end_matches('/')))
+        .query(&[("bucket", bucket.as_str()), ("org", org), ("precision", "ns")])
+        .body(lines);
+    if !token.is_empty() {
+        request = request.header(AUTHORIZATION, format!("Token {token}"));
+    }
+    match request.send().await {
+        Ok(response) => {
+            let status = response.status();
+            let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let answer = answer(status, after.and_then(|text| retry_after(text, Utc::now())));
+            (answer, format!("{status} {}", beginning(response).await))
+        }
+        Err(error) => (Answer::Lost, error.without_url().to_string()),
+    }
+}
+
+/// The first [`REASON_MAX`] characters of the body; what comes after is not waited for.
+async fn beginning(mut response: Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= REASON_MAX {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).trim().chars().take(REASON_MAX).collect()
+}
+
+/// What `status` means for the batch.
+fn answer(status: StatusCode, after: Option<Duration>) -> Answer {
+    match status.as_u16() {
+        200..=299 => Answer::Taken,
+        400 | 422 => Answer::Wrong,
+        413 => Answer::TooLarge,
+        408 => Answer::Lost,
+        429 | 500.. => Answer::Busy(after),
+        _ => Answer::Mend,
+    }
+}
+
+/// `Retry-After`: seconds, or a date; none if it is neither.
+fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    Some((until.to_utc() - now).to_std().unwrap_or_default())
+}
+
+/// The HTTP client that `influxdb2` uses too, without the wrapping that hides `Retry-After`.
+fn client(target: &Target) -> Result<reqwest::Client, TargetError> {
     let url_error = |reason: String| TargetError::Url { url: target.url.clone(), reason };
     let url = Url::parse(&target.url).map_err(|error| url_error(error.to_string()))?;
     match url.scheme() {
@@ -113,13 +222,12 @@ fn client(target: &Target) -> Result<influxdb2::Client, TargetError> {
     if !matches!(url.path(), "" | "/") {
         return Err(url_error("it must not have a path, which the write API sets".to_owned()));
     }
-    let builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(30));
-    influxdb2::ClientBuilder::with_builder(builder, &target.url, &target.org, &target.token)
+        .timeout(target.timeout)
         .build()
         .map_err(|error| TargetError::Client(error.to_string()))
 }
@@ -134,23 +242,34 @@ fn cursor(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 
 struct Batch {
     lines: String,
+    /// How many lines there are.
+    count: usize,
+    /// The reading of the last line.
+    last_line: i64,
     /// The last reading looked at.
     last: i64,
-    /// Whether it holds as many as it may.
-    full: bool,
+    /// Good readings that line protocol cannot say, in words.
+    unsayable: Vec<(i64, String)>,
 }
 
-/// The good readings among the next [`BATCH_MAX`]; the others are a gap there as they are here.
-fn batch_after(connection: &Connection, chain: &str, cursor: i64) -> rusqlite::Result<Batch> {
+/// The good readings among the next [`BATCH_MAX`], up to `lines_max`; the others are a gap there as
+/// they are here.
+fn batch_after(
+    connection: &Connection,
+    chain: &str,
+    cursor: i64,
+    lines_max: usize,
+) -> rusqlite::Result<Batch> {
     let mut query = connection.prepare_cached(
         "SELECT sample.id, chain, store, device, point.point, unit, at_ms, value, quality
          FROM sample JOIN point ON point.id = sample.point
-         WHERE sample.id > ? ORDER BY sample.id LIMIT ?",
+         WHERE sample.id > ? ORDER BY sample.id",
     )?;
-    let mut rows = query.query([cursor, BATCH_MAX])?;
-    let mut batch = Batch { lines: String::new(), last: cursor, full: false };
+    let mut rows = query.query([cursor])?;
+    let mut batch = Batch { lines: String::new(), count: 0, last_line: 0, last: cursor, unsayable: vec![] };
     let mut seen = 0;
-    while let Some(row) = rows.next()? {
+    while seen < BATCH_MAX && batch.count < lines_max && batch.lines.len() < BYTES_MAX {
+        let Some(row) = rows.next()? else { break };
         seen += 1;
         batch.last = row.get(0)?;
         let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
@@ -166,43 +285,32 @@ fn batch_after(connection: &Connection, chain: &str, cursor: i64) -> rusqlite::R
             ("store", text(2)?),
             ("unit", text(5)?),
         ];
-        push_line(&mut batch.lines, &tags, value, at_ms);
+        match line(&tags, value, at_ms) {
+            Some(line) => {
+                batch.lines.push_str(&line);
+                batch.count += 1;
+                batch.last_line = batch.last;
+            }
+            None => batch.unsayable.push((batch.last, format!("{tags:?} {value} at {at_ms} ms"))),
+        }
     }
-    batch.full = seen == BATCH_MAX;
     Ok(batch)
 }
 
-/// Appends one line of line protocol, with the time in nanoseconds. What the protocol cannot say (a
-/// value that is not finite, a time outside the years 1677 to 2262) is left out.
-fn push_line(lines: &mut String, tags: &[(&str, &str)], value: f64, at_ms: i64) {
-    let Some(at_ns) = at_ms.checked_mul(1_000_000).filter(|_| value.is_finite()) else { return };
-    lines.push_str("reading");
+/// One line of line protocol, with the time in nanoseconds; none for a value that is not finite or a
+/// time outside the years 1677 to 2262, which the protocol cannot say.
+fn line(tags: &[(&str, &str)], value: f64, at_ms: i64) -> Option<String> {
+    let at_ns = at_ms.checked_mul(1_000_000).filter(|_| value.is_finite())?;
+    let mut point = DataPoint::builder("reading").field("value", value).timestamp(at_ns);
     // A tag without a value is not allowed, and means the same as none.
     for (key, tag) in tags.iter().filter(|(_, tag)| !tag.is_empty()) {
-        lines.push(',');
-        lines.push_str(key);
-        lines.push('=');
-        push_tag_value(lines, tag);
+        // A backslash is not escaped by the protocol, so that one at the end would escape what
+        // follows: it becomes a slash. A line break, which it has no escape for, becomes a space.
+        point = point.tag(*key, tag.replace('\\', "/").replace(['\n', '\r'], " "));
     }
-    lines.push_str(" value=");
-    lines.push_str(&value.to_string());
-    lines.push(' ');
-    lines.push_str(&at_ns.to_string());
-    lines.push('\n');
-}
-
-/// Comma, equals sign and space are escaped with a backslash. A backslash itself is not, so that one
-/// at the end would escape what follows: it becomes a slash, and a line break, which the protocol
-/// has no escape for, a space.
-fn push_tag_value(lines: &mut String, tag: &str) {
-    for character in tag.chars() {
-        match character {
-            ',' | '=' | ' ' => lines.extend(['\\', character]),
-            '\n' | '\r' => lines.push_str("\\ "),
-            '\\' => lines.push('/'),
-            other => lines.push(other),
-        }
-    }
+    let mut line = Vec::new();
+    point.build().ok()?.write_data_point_to(&mut line).ok()?;
+    String::from_utf8(line).ok()
 }
 
 /// What `serve` was told about the time-series store.
@@ -220,6 +328,9 @@ pub(crate) struct InfluxArgs {
     /// File with its access token
     #[arg(long, value_name = "FILE", requires = "influx_url")]
     influx_token_file: Option<PathBuf>,
+    /// Seconds that its answer is waited for
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    influx_timeout: u64,
 }
 
 /// Why the arguments give no exporter.
@@ -255,6 +366,7 @@ impl InfluxArgs {
             org: org.clone(),
             bucket: bucket.clone(),
             token: token.trim().to_owned(),
+            timeout: Duration::from_secs(self.influx_timeout),
         };
         Ok(Some(Exporter::new(open()?, target, chain)?))
     }
@@ -266,21 +378,37 @@ mod tests {
 
     #[test]
     fn line_protocol_is_escaped() {
-        let mut lines = String::new();
-        push_line(&mut lines, &[("device", "a,b=c d\\"), ("unit", "")], -18.5, 1_790_000_000_123);
-        push_line(&mut lines, &[("device", "冷柜\n2")], 3.0, 0);
-        push_line(&mut lines, &[], f64::NAN, 0);
-        push_line(&mut lines, &[], 1.0, i64::MAX);
+        // Written by hand from the line protocol reference.
+        let of = |tags: &[(&str, &str)], value, at_ms| line(tags, value, at_ms);
         assert_eq!(
-            lines,
-            "reading,device=a\\,b\\=c\\ d/ value=-18.5 1790000000123000000\nreading,device=冷柜\\ 2 value=3 0\n"
+            of(&[("device", "a,b=c d\\"), ("unit", "")], -18.5, 1_790_000_000_123).unwrap(),
+            "reading,device=a\\,b\\=c\\ d/ value=-18.5 1790000000123000000\n"
         );
+        assert_eq!(of(&[("device", "冷柜\n2")], 3.0, 0).unwrap(), "reading,device=冷柜\\ 2 value=3 0\n");
+        assert_eq!(of(&[], f64::NAN, 0), None);
+        assert_eq!(of(&[], 1.0, i64::MAX), None);
+    }
+
+    #[test]
+    fn a_wait_is_said_in_seconds_or_as_a_date() {
+        let now = DateTime::parse_from_rfc3339("2026-09-21T14:13:20Z").unwrap().to_utc();
+        assert_eq!(retry_after(" 17 ", now), Some(Duration::from_secs(17)));
+        assert_eq!(retry_after("Mon, 21 Sep 2026 14:14:00 GMT", now), Some(Duration::from_secs(40)));
+        assert_eq!(retry_after("Mon, 21 Sep 2026 14:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
     }
 
     #[test]
     fn a_bad_address_is_an_error_and_not_a_panic() {
         let with = |url: &str| {
-            client(&Target { url: url.into(), org: "o".into(), bucket: "b".into(), token: "t".into() })
+            client(&Target {
+                url: url.into(),
+                org: "o".into(),
+                bucket: "b".into(),
+                token: "t".into(),
+                timeout: IDLE,
+            })
+            .map(|_| ())
         };
         assert!(with("http://127.0.0.1:8086").is_ok());
         for bad in ["", "127.0.0.1:8086", "/3242/23", "ftp://host", "http://", "http://h/api"] {

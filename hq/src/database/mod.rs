@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
 
-/// Raised with every change of `schema.sql`.
-const SCHEMA_VERSION: i64 = 2;
+/// The schema is `schema.sql`, which is version 2, and the file of each version after it.
+const SCHEMA_VERSION: i64 = 3;
 
 /// Why the database cannot be used.
 #[derive(Debug, Error)]
@@ -36,7 +36,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Sets the connection up and makes the tables if there are none; the schema version found.
+/// Sets the connection up and makes the tables that are missing; the schema version then.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -44,11 +44,15 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    if version(connection)? == 0 {
+    if matches!(version(connection)?, 0 | 2) {
         // Immediate, so that of two processes that both find an empty file one makes the tables.
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        if version(&transaction)? == 0 {
+        let found = version(&transaction)?;
+        if found == 0 {
             transaction.execute_batch(include_str!("schema.sql"))?;
+        }
+        if matches!(found, 0 | 2) {
+            transaction.execute_batch(include_str!("3.sql"))?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         transaction.commit()?;
@@ -64,6 +68,20 @@ pub(crate) fn now_ms() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_of_the_version_before_is_brought_up_and_keeps_its_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hq.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(include_str!("schema.sql")).unwrap();
+        old.pragma_update(None, "user_version", 2).unwrap();
+        old.execute("INSERT INTO influx_cursor VALUES ('there', 7)", []).unwrap();
+        let new = open(&path).unwrap();
+        let count = |sql| new.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT sample FROM influx_cursor"), 7);
+        assert_eq!(count("SELECT count(*) FROM export_refused"), 0);
+    }
 
     #[test]
     fn a_database_of_another_version_is_refused_in_words() {

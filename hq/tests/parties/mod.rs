@@ -20,6 +20,12 @@ pub const SOON: Duration = Duration::from_secs(30);
 /// A process that does not outlive the test.
 pub struct Process(Child);
 
+impl Process {
+    pub fn new(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // SIGKILL: no chance to tidy up, which is what the tests are about.
