@@ -1,12 +1,13 @@
 //! The command line.
 
-use crate::{config, physics::recording::SOLARPLUS, replay, run, score};
+use crate::{chaos, config, physics::recording::SOLARPLUS, replay, run, score};
 use clap::{Parser, Subcommand};
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 /// A simulated store that can be broken on demand.
@@ -69,6 +70,28 @@ enum Command {
         #[arg(long, conflicts_with_all = ["json", "show"])]
         list: bool,
     },
+    /// Run the real agent, headquarters and broker through random faults, and compare what they told
+    /// with what happened. Fails if anything is lost, doubled, out of order or wrong.
+    Chaos {
+        /// How long faults happen, minutes.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Decides every fault and its moment; drawn if left out.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// What came of it as one line of JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print what would happen, and do nothing.
+        #[arg(long)]
+        plan: bool,
+        /// Where storewarden, storewarden-hq and storesim are; beside this program if left out.
+        #[arg(long, value_name = "DIR")]
+        programs: Option<PathBuf>,
+        /// Keep logs, journal and database in this folder.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
 }
 
 fn column(text: &str) -> Result<(String, String), String> {
@@ -110,6 +133,9 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Score { seed, runs, healthy, json, show, list } => {
             print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
+        Command::Chaos { minutes, seed, json, plan, programs, keep } => {
+            torment(minutes, seed, json, plan, programs, keep).await
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,4 +175,48 @@ fn print_score(
         table.text()
     };
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))
+}
+
+async fn torment(
+    minutes: f64,
+    seed: Option<u64>,
+    json: bool,
+    plan: bool,
+    programs: Option<PathBuf>,
+    keep: Option<PathBuf>,
+) -> Result<(), String> {
+    let length = Duration::try_from_secs_f64(minutes * 60.0)
+        .map_err(|_| format!("--minutes {minutes}: write a number of minutes, as 10 or 0.5"))?;
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    if plan {
+        let length_ms = u64::try_from(length.as_millis()).map_err(|error| error.to_string())?;
+        for step in chaos::plan::plan(seed, length_ms) {
+            println!("{step}");
+        }
+        return Ok(());
+    }
+    let programs = match programs {
+        Some(programs) => programs,
+        None => std::env::current_exe()
+            .map_err(|error| error.to_string())?
+            .parent()
+            .map(PathBuf::from)
+            .unwrap_or_default(),
+    };
+    eprintln!("seed {seed}");
+    let outcome = chaos::run(&chaos::Options { length, seed, programs, keep })
+        .await
+        .map_err(|error| format!("no verdict (seed {seed}): {error}"))?;
+    if json {
+        println!("{}", serde_json::to_string(&outcome).map_err(|error| error.to_string())?);
+    } else {
+        println!("{}", serde_json::to_string_pretty(&outcome).map_err(|error| error.to_string())?);
+    }
+    if outcome.account.is_clean() {
+        Ok(())
+    } else {
+        Err(format!(
+            "not every alarm is at headquarters once and in order: repeat it with --minutes {minutes} --seed {seed} --keep DIR"
+        ))
+    }
 }
