@@ -88,6 +88,9 @@ enum Command {
         /// Where storewarden, storewarden-hq and storesim are; beside this program if left out.
         #[arg(long, value_name = "DIR")]
         programs: Option<PathBuf>,
+        /// Who says that a message is safe: hq, or broker, whose weaker promise this rig breaks.
+        #[arg(long, default_value = "hq", value_parser = ["hq", "broker"])]
+        ack: String,
         /// Keep logs, journal and database in this folder.
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
@@ -133,8 +136,12 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Score { seed, runs, healthy, json, show, list } => {
             print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
-        Command::Chaos { minutes, seed, json, plan, programs, keep } => {
-            torment(minutes, seed, json, plan, programs, keep).await
+        Command::Chaos { minutes, seed, json, plan, programs, ack, keep } => {
+            match chaos_options(minutes, seed, programs, ack, keep) {
+                Ok(options) if plan => print_plan(&options),
+                Ok(options) => torment(options, json).await,
+                Err(error) => Err(error),
+            }
         }
     };
     match done {
@@ -177,46 +184,45 @@ fn print_score(
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))
 }
 
-async fn torment(
+fn chaos_options(
     minutes: f64,
     seed: Option<u64>,
-    json: bool,
-    plan: bool,
     programs: Option<PathBuf>,
+    ack: String,
     keep: Option<PathBuf>,
-) -> Result<(), String> {
+) -> Result<chaos::Options, String> {
     let length = Duration::try_from_secs_f64(minutes * 60.0)
         .map_err(|_| format!("--minutes {minutes}: write a number of minutes, as 10 or 0.5"))?;
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    if plan {
-        let length_ms = u64::try_from(length.as_millis()).map_err(|error| error.to_string())?;
-        for step in chaos::plan::plan(seed, length_ms) {
-            println!("{step}");
-        }
+    let beside = || std::env::current_exe().ok()?.parent().map(PathBuf::from);
+    let programs =
+        programs.or_else(beside).ok_or("say --programs DIR: where this program is cannot be told")?;
+    Ok(chaos::Options {
+        length,
+        seed: seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+        programs,
+        ack,
+        keep,
+    })
+}
+
+fn print_plan(options: &chaos::Options) -> Result<(), String> {
+    for step in options.plan() {
+        writeln!(std::io::stdout(), "{step}").map_err(|error| format!("standard output: {error}"))?;
+    }
+    Ok(())
+}
+
+async fn torment(options: chaos::Options, json: bool) -> Result<(), String> {
+    let (minutes, seed) = (options.length.as_secs_f64() / 60.0, options.seed);
+    eprintln!("seed {seed}");
+    let outcome = chaos::run(&options).await.map_err(|error| format!("no verdict (seed {seed}): {error}"))?;
+    let text = if json { serde_json::to_string(&outcome) } else { serde_json::to_string_pretty(&outcome) };
+    let text = text.map_err(|error| error.to_string())?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?;
+    if outcome.account.is_clean() {
         return Ok(());
     }
-    let programs = match programs {
-        Some(programs) => programs,
-        None => std::env::current_exe()
-            .map_err(|error| error.to_string())?
-            .parent()
-            .map(PathBuf::from)
-            .unwrap_or_default(),
-    };
-    eprintln!("seed {seed}");
-    let outcome = chaos::run(&chaos::Options { length, seed, programs, keep })
-        .await
-        .map_err(|error| format!("no verdict (seed {seed}): {error}"))?;
-    if json {
-        println!("{}", serde_json::to_string(&outcome).map_err(|error| error.to_string())?);
-    } else {
-        println!("{}", serde_json::to_string_pretty(&outcome).map_err(|error| error.to_string())?);
-    }
-    if outcome.account.is_clean() {
-        Ok(())
-    } else {
-        Err(format!(
-            "not every alarm is at headquarters once and in order: repeat it with --minutes {minutes} --seed {seed} --keep DIR"
-        ))
-    }
+    Err(format!(
+        "not every alarm is at headquarters once, in order and true; repeat it with --minutes {minutes} --seed {seed} --keep DIR"
+    ))
 }

@@ -94,8 +94,8 @@ pub struct Account {
     pub doubled: usize,
     /// Changes whose numbers are not in the journal's order.
     pub out_of_order: usize,
-    /// Changes that are not word for word those of the journal, alarms without an excursion, and
-    /// journals beyond the first.
+    /// Changes that are not word for word those of the journal, alarms without an excursion, messages that
+    /// headquarters refused, and journals beyond the first.
     pub wrong: usize,
     /// Each fault found, for people; the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -276,18 +276,31 @@ pub fn read_journal(path: &Path) -> io::Result<Vec<Change>> {
     Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
 
-/// Every alarm change at headquarters with its number, in the order of their arrival; and how many
-/// journals spoke.
-pub fn read_hq(path: &Path) -> io::Result<(Vec<(i64, Change)>, usize)> {
+/// What headquarters has.
+#[derive(Clone, Debug)]
+pub struct Headquarters {
+    /// Every alarm change with its number, in the order of their arrival.
+    pub changes: Vec<(i64, Change)>,
+    /// How many journals spoke.
+    pub journals: usize,
+    /// Messages that it could not take in.
+    pub refused: usize,
+}
+
+/// Reads the database of headquarters at `path`.
+pub fn read_hq(path: &Path) -> io::Result<Headquarters> {
     let db = open(path)?;
     let changes = changes(
         &db,
         "SELECT seq, alarm, device, condition, state, at_ms, since_ms, cause, by FROM alert ORDER BY id",
     )?;
-    let journals: i64 = db
-        .query_row("SELECT count(DISTINCT journal) FROM message", [], |row| row.get(0))
-        .map_err(io::Error::other)?;
-    Ok((changes, usize::try_from(journals).unwrap_or(0)))
+    let count = |sql: &str| {
+        let count = db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(io::Error::other)?;
+        usize::try_from(count).map_err(io::Error::other)
+    };
+    let journals = count("SELECT count(DISTINCT journal) FROM message")?;
+    let refused = count("SELECT count(*) FROM refused")?;
+    Ok(Headquarters { changes, journals, refused })
 }
 
 /// Last number of the alert stream that the journal gave out, and up to which headquarters has all.
@@ -373,6 +386,8 @@ fn changes(db: &Connection, sql: &str) -> io::Result<Vec<(i64, Change)>> {
 mod tests {
     use super::*;
 
+    type Rows = Vec<(i64, Change)>;
+
     fn change(device: &str, state: &str, at_ms: i64) -> Change {
         Change {
             alarm: 1,
@@ -394,9 +409,9 @@ mod tests {
     fn every_way_in_which_headquarters_can_be_wrong_is_counted() {
         let journal: Vec<_> = (0..4).map(|n| change("a", "active_unacknowledged", n)).collect();
         let right: Vec<_> = (1..).zip(journal.iter().cloned()).collect();
-        let judge = |change: &dyn Fn(&mut Vec<(i64, Change)>)| {
-            let mut hq: Vec<_> = right.clone();
-            change(&mut hq);
+        let judge = |spoil: &dyn Fn(&mut Rows)| {
+            let mut hq = right.clone();
+            spoil(&mut hq);
             let mut account = Account::default();
             account.compare(&journal, &hq);
             counts(&account)
@@ -408,7 +423,7 @@ mod tests {
         assert_eq!(judge(&|hq| hq[0].1.cause = "door_open".into()), (0, 0, 0, 1, 0));
         assert_eq!(judge(&|hq| hq.push((5, hq[0].1.clone()))), (0, 0, 1, 1, 0));
         // The numbers of two are exchanged: two are wrong, and one goes back.
-        let exchange = |hq: &mut Vec<(i64, Change)>| (hq[1].0, hq[2].0) = (3, 2);
+        let exchange = |hq: &mut Rows| (hq[1].0, hq[2].0) = (3, 2);
         assert_eq!(judge(&exchange), (0, 0, 1, 2, 1));
     }
 

@@ -46,8 +46,17 @@ pub struct Options {
     pub seed: u64,
     /// Where `storewarden`, `storewarden-hq` and `storesim` are.
     pub programs: PathBuf,
+    /// Who says that a message is safe, as the agent's configuration has it: `hq` or `broker`.
+    pub ack: String,
     /// Where files are kept; a folder that goes with the run if none.
     pub keep: Option<PathBuf>,
+}
+
+impl Options {
+    /// Everything that will go wrong.
+    pub fn plan(&self) -> Vec<Step> {
+        plan::plan(self.seed, u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// What came of it.
@@ -77,8 +86,7 @@ pub async fn run(options: &Options) -> io::Result<Outcome> {
     if dir.join("hq.sqlite").exists() {
         return Err(io::Error::other(format!("{} holds an earlier run; say another folder", dir.display())));
     }
-    let length_ms = u64::try_from(options.length.as_millis()).unwrap_or(u64::MAX);
-    let steps = plan::plan(options.seed, length_ms);
+    let steps = options.plan();
     let mut rig = Rig::build(&dir, options).await?;
     let began = Instant::now();
     for step in &steps {
@@ -155,7 +163,8 @@ impl Rig {
         })
         .await?;
 
-        let places = Places { broker: store_line.port(), console: free_port(), bus };
+        let places =
+            Places { broker: store_line.port(), console: free_port(), bus, ack: options.ack.clone() };
         store::write_agent(dir, &places, DELAYS_MS[0])?;
         write_offset(dir, 0)?;
         let arguments: [OsString; 6] = [
@@ -345,12 +354,13 @@ impl Rig {
     fn outcome(self, seed: u64) -> io::Result<Outcome> {
         let path = |name: &str| self.dir.join(name);
         let journal = account::read_journal(&path("disk/journal.sqlite"))?;
-        let (hq, journals) = account::read_hq(&path("hq.sqlite"))?;
+        let hq = account::read_hq(&path("hq.sqlite"))?;
         let excursions = account::read_excursions(&path("truth.jsonl"), self.trials.run.1)?;
         let mut account = Account::default();
-        account.compare(&journal, &hq);
-        account.compare_truth(&excursions, &self.trials, &hq);
-        account.add_wrong(journals.saturating_sub(1), "journals were put aside for a new one");
+        account.compare(&journal, &hq.changes);
+        account.compare_truth(&excursions, &self.trials, &hq.changes);
+        account.add_wrong(hq.journals.saturating_sub(1), "journals were put aside for a new one");
+        account.add_wrong(hq.refused, "messages were refused by headquarters");
         // What is on the small disk goes with it.
         if self.disk.is_some() {
             for entry in std::fs::read_dir(path("disk"))? {

@@ -47,6 +47,8 @@ pub struct Places {
     pub console: u16,
     /// Where the simulated equipment listens.
     pub bus: String,
+    /// Who says that a message is safe: `hq` or `broker`.
+    pub ack: String,
 }
 
 /// Writes the agent's configuration, `store.toml` and `policy.toml`, whole or not at all, with the delay
@@ -55,7 +57,7 @@ pub fn write_agent(dir: &Path, places: &Places, delay_ms: u64) -> io::Result<()>
     // More goes wrong here in ten minutes than people could act on, and each of it is to be told.
     let policy = "[alarms]\nflood = false\nchatter_quiet = \"never\"\n";
     std::fs::write(dir.join("policy.toml"), policy)?;
-    let Places { broker, console, bus } = places;
+    let Places { broker, console, bus, ack } = places;
     let mut text = format!(
         r#"[store]
 chain = "{CHAIN}"
@@ -68,6 +70,7 @@ path = "disk/journal.sqlite"
 [hq]
 broker = "mqtt://127.0.0.1:{broker}"
 telemetry_every = "1s"
+ack = "{ack}"
 
 [console]
 listen = "127.0.0.1:{console}"
