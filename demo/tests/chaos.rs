@@ -14,6 +14,31 @@ const SEED: u64 = 7;
 
 #[test]
 fn nothing_is_lost_doubled_out_of_order_or_wrong() {
+    let seed = std::env::var("STOREWARDEN_SEED").unwrap_or_else(|_| SEED.to_string());
+    let (is_clean, outcome, said) = chaos(&seed, "hq");
+    for what in ["lost", "doubled", "out_of_order", "wrong"] {
+        assert_eq!(outcome[what], 0, "{what}: {outcome} {said}");
+    }
+    assert!(is_clean, "{said}");
+    // Else the zeros would say nothing.
+    for what in ["kills", "raised", "at_hq", "excursions_due"] {
+        assert!(outcome[what].as_u64().unwrap() >= 5, "{what}: {outcome}");
+    }
+    assert_eq!(outcome["raised"], outcome["at_hq"]);
+    assert_eq!(outcome["seed"].to_string(), seed);
+}
+
+/// A store that forgets a message as soon as the broker has it loses what the broker forgets in turn,
+/// as docs/configuration.md says. A rig that did not see this would see nothing.
+#[test]
+fn the_rig_sees_what_the_weaker_promise_loses() {
+    let (is_clean, outcome, said) = chaos("11", "broker");
+    assert!(!is_clean && outcome["lost"].as_u64().unwrap() > 0, "{outcome} {said}");
+    assert!(said.contains("--seed 11"), "{said}");
+}
+
+/// Runs the rig: whether it found nothing, its line of JSON, and what it said beside.
+fn chaos(seed: &str, ack: &str) -> (bool, serde_json::Value, String) {
     let dir = tempfile::tempdir().unwrap();
     // The rig finds programs by name; the demonstration carries them all. A shell that becomes the
     // program keeps its process id, so that a kill strikes the program.
@@ -23,22 +48,11 @@ fn nothing_is_lost_doubled_out_of_order_or_wrong() {
         std::fs::write(&file, format!("#!/bin/sh\nexec '{carrier}' {name} \"$@\"\n")).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let seed = std::env::var("STOREWARDEN_SEED").unwrap_or_else(|_| SEED.to_string());
     let mut rig = Command::new(dir.path().join("storesim"));
-    rig.args(["chaos", "--minutes", MINUTES, "--seed", &seed, "--json", "--programs"]).arg(dir.path());
-    let output = rig.env("STORESIM_LOG", "storesim=warn").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let line = String::from_utf8_lossy(&output.stdout);
+    rig.args(["chaos", "--minutes", MINUTES, "--seed", seed, "--ack", ack, "--json", "--programs"]);
+    let output = rig.arg(dir.path()).env("STORESIM_LOG", "storesim=warn").output().unwrap();
+    let (said, line) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     println!("{line}");
-    assert!(output.status.success(), "{said}");
-    let outcome: serde_json::Value = serde_json::from_str(&line).unwrap();
-    for what in ["lost", "doubled", "out_of_order", "wrong"] {
-        assert_eq!(outcome[what], 0, "{what}: {line}");
-    }
-    // Else the zeros would say nothing.
-    for what in ["kills", "raised", "at_hq", "excursions_due"] {
-        assert!(outcome[what].as_u64().unwrap() >= 5, "{what}: {line}");
-    }
-    assert_eq!(outcome["raised"], outcome["at_hq"]);
-    assert_eq!(outcome["seed"].to_string(), seed);
+    let outcome = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line} {said}"));
+    (output.status.success(), outcome, said.into_owned())
 }
