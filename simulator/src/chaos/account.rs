@@ -18,6 +18,8 @@ const CONDITION: &str = "temperature_high";
 const SEEN_MS: i64 = 4000;
 /// A raise may lie so far outside its excursion, ms: polls, the delay, the simulator's step.
 const SLACK_MS: i64 = 2000;
+/// An alarm is not escalated before it has waited so long, ms: the shortest of the default policy.
+const ESCALATE_MS: i64 = 900_000;
 /// States by their number in the contract (`AlarmState`).
 const STATES: [&str; 9] = [
     "unspecified",
@@ -50,6 +52,8 @@ pub struct Change {
     pub cause: String,
     /// Who did it.
     pub by: String,
+    /// How often it was said that nobody acknowledges it.
+    pub escalation: i64,
 }
 
 /// The air of a device was above its limit in the register from `from_ms` to `to_ms`, ms since 1970.
@@ -74,7 +78,7 @@ pub struct Trials {
     pub run: (i64, i64),
 }
 
-/// The verdict; every count but the first five must be 0.
+/// The verdict; the last four counts must be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Alarm changes in the journal.
@@ -88,6 +92,10 @@ pub struct Account {
     /// Changes that came to headquarters after one with a higher number. No fault: a broker that dies
     /// forgets for whom it held messages, so they are sent again, and the number tells the order.
     pub late: usize,
+    /// Changes that say an alarm has waited for long, while in true time it has not: an agent that
+    /// starts under a clock that is ahead takes that for waiting. Not counted as wrong yet, as what a
+    /// store makes of a clock it cannot trust is not decided.
+    pub escalated_early: usize,
     /// Numbers that headquarters has not, and excursions of which it was not told.
     pub lost: usize,
     /// Rows beyond one for each number.
@@ -174,6 +182,8 @@ impl Account {
             };
             let times = active.entry(&change.device).or_default();
             let is_open = times.last().is_some_and(|(_, end)| *end == i64::MAX);
+            let waited = times.last().is_some_and(|(begin, _)| at_ms - begin >= ESCALATE_MS);
+            self.escalated_early += usize::from(change.escalation > 0 && !waited);
             match (change.state.starts_with("active"), is_open) {
                 (true, false) => times.push((at_ms, i64::MAX)),
                 (false, true) => {
@@ -271,7 +281,7 @@ pub fn read_journal(path: &Path) -> io::Result<Vec<Change>> {
     }
     let changes = changes(
         &db,
-        "SELECT id, alarm, device, condition, state, at_ms, since_ms, cause, by FROM alarm_history ORDER BY id",
+        "SELECT id, alarm, device, condition, state, at_ms, since_ms, cause, by, escalation FROM alarm_history ORDER BY id",
     )?;
     Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
@@ -292,7 +302,7 @@ pub fn read_hq(path: &Path) -> io::Result<Headquarters> {
     let db = open(path)?;
     let changes = changes(
         &db,
-        "SELECT seq, alarm, device, condition, state, at_ms, since_ms, cause, by FROM alert ORDER BY id",
+        "SELECT seq, alarm, device, condition, state, at_ms, since_ms, cause, by, escalation FROM alert ORDER BY id",
     )?;
     let count = |sql: &str| {
         let count = db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(io::Error::other)?;
@@ -374,6 +384,7 @@ fn changes(db: &Connection, sql: &str) -> io::Result<Vec<(i64, Change)>> {
                 since_ms: row.get(6)?,
                 cause: row.get(7)?,
                 by: row.get(8)?,
+                escalation: row.get(9)?,
             };
             Ok((row.get(0)?, change))
         })?;
@@ -398,6 +409,7 @@ mod tests {
             since_ms: at_ms,
             cause: "unknown".into(),
             by: String::new(),
+            escalation: 0,
         }
     }
 
@@ -457,5 +469,18 @@ mod tests {
         assert_eq!(judge(&[], &late), (2, 0, 1));
         assert_eq!(judge(&[(19_900, 29_000)], &late), (2, 0, 0));
         assert_eq!(judge(&[], &[&both[..], &[raise(7_000_000)]].concat()), (2, 0, 1));
+    }
+
+    #[test]
+    fn an_alarm_that_has_not_waited_is_escalated_early() {
+        let judge = |at_ms, escalation| {
+            let raised = change("a", "active_unacknowledged", 10_000);
+            let later = Change { escalation, ..change("a", "active_unacknowledged", at_ms) };
+            let trials = Trials { outages: vec![], offsets: BTreeSet::from([0]), run: (0, 2_000_000) };
+            let mut account = Account::default();
+            account.compare_truth(&[], &trials, &[(1, raised), (2, later)]);
+            account.escalated_early
+        };
+        assert_eq!([judge(20_000, 1), judge(20_000, 0), judge(920_000, 1)], [1, 0, 0]);
     }
 }
