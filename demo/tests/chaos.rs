@@ -24,6 +24,11 @@ fn nothing_is_lost_doubled_out_of_order_or_wrong() {
     for what in ["kills", "raised", "at_hq", "excursions_due"] {
         assert!(outcome[what].as_u64().unwrap() >= 5, "{what}: {outcome}");
     }
+    let steps = outcome["faults"]["clock_step"].as_u64().unwrap_or(0);
+    assert!(
+        seed != SEED.to_string() || steps > 0 && outcome["by_wrong_clock"].as_u64().unwrap() > 0,
+        "{outcome}"
+    );
     assert_eq!(outcome["raised"], outcome["at_hq"]);
     assert_eq!(outcome["seed"].to_string(), seed);
 }

@@ -92,6 +92,8 @@ pub struct Account {
     /// Changes that came to headquarters after one with a higher number. No fault: a broker that dies
     /// forgets for whom it held messages, so they are sent again, and the number tells the order.
     pub late: usize,
+    /// Changes that carry the stamp of a stepped clock.
+    pub by_wrong_clock: usize,
     /// Changes that say an alarm has waited for long, while in true time it has not: an agent that
     /// starts under a clock that is ahead takes that for waiting. Not counted as wrong yet, as what a
     /// store makes of a clock it cannot trust is not decided.
@@ -180,6 +182,7 @@ impl Account {
                 self.complain(format!("number {number} is of no time of the run: {change:?}"));
                 continue;
             };
+            self.by_wrong_clock += usize::from(at_ms != change.at_ms);
             let times = active.entry(&change.device).or_default();
             let is_open = times.last().is_some_and(|(_, end)| *end == i64::MAX);
             let waited = times.last().is_some_and(|(begin, _)| at_ms - begin >= ESCALATE_MS);
@@ -450,6 +453,7 @@ mod tests {
             let mut account = Account::default();
             let hq: Vec<_> = (1..).zip(hq.iter().cloned()).collect();
             account.compare_truth(&excursions, &trials, &hq);
+            assert_eq!(account.by_wrong_clock, hq.iter().filter(|(_, it)| it.at_ms == 3_610_300).count());
             (account.excursions_due, account.lost, account.wrong)
         };
         let (raise, clear) =
