@@ -1,12 +1,13 @@
 //! The command line.
 
-use crate::{config, physics::recording::SOLARPLUS, replay, run, score};
+use crate::{chaos, config, physics::recording::SOLARPLUS, replay, run, score};
 use clap::{Parser, Subcommand};
 use std::{
     ffi::OsString,
     io::{IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 /// A simulated store that can be broken on demand.
@@ -69,6 +70,31 @@ enum Command {
         #[arg(long, conflicts_with_all = ["json", "show"])]
         list: bool,
     },
+    /// Run the real agent, headquarters and broker through random faults, and compare what they told
+    /// with what happened. Fails if anything is lost, doubled, out of order or wrong.
+    Chaos {
+        /// How long faults happen, minutes.
+        #[arg(long, default_value_t = 10.0)]
+        minutes: f64,
+        /// Decides every fault and its moment; drawn if left out.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// What came of it as one line of JSON.
+        #[arg(long)]
+        json: bool,
+        /// Print what would happen, and do nothing.
+        #[arg(long)]
+        plan: bool,
+        /// Where storewarden, storewarden-hq and storesim are; beside this program if left out.
+        #[arg(long, value_name = "DIR")]
+        programs: Option<PathBuf>,
+        /// Who says that a message is safe: hq, or broker, whose weaker promise this rig breaks.
+        #[arg(long, default_value = "hq", value_parser = ["hq", "broker"])]
+        ack: String,
+        /// Keep logs, journal and database in this folder.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
 }
 
 fn column(text: &str) -> Result<(String, String), String> {
@@ -110,6 +136,13 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Score { seed, runs, healthy, json, show, list } => {
             print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
+        Command::Chaos { minutes, seed, json, plan, programs, ack, keep } => {
+            match chaos_options(minutes, seed, programs, ack, keep) {
+                Ok(options) if plan => print_plan(&options),
+                Ok(options) => torment(options, json).await,
+                Err(error) => Err(error),
+            }
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,4 +182,47 @@ fn print_score(
         table.text()
     };
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| format!("standard output: {error}"))
+}
+
+fn chaos_options(
+    minutes: f64,
+    seed: Option<u64>,
+    programs: Option<PathBuf>,
+    ack: String,
+    keep: Option<PathBuf>,
+) -> Result<chaos::Options, String> {
+    let length = Duration::try_from_secs_f64(minutes * 60.0)
+        .map_err(|_| format!("--minutes {minutes}: write a number of minutes, as 10 or 0.5"))?;
+    let beside = || std::env::current_exe().ok()?.parent().map(PathBuf::from);
+    let programs =
+        programs.or_else(beside).ok_or("say --programs DIR: where this program is cannot be told")?;
+    Ok(chaos::Options {
+        length,
+        seed: seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+        programs,
+        ack,
+        keep,
+    })
+}
+
+fn print_plan(options: &chaos::Options) -> Result<(), String> {
+    for step in options.plan() {
+        writeln!(std::io::stdout(), "{step}").map_err(|error| format!("standard output: {error}"))?;
+    }
+    Ok(())
+}
+
+async fn torment(options: chaos::Options, json: bool) -> Result<(), String> {
+    let (minutes, seed) = (options.length.as_secs_f64() / 60.0, options.seed);
+    eprintln!("seed {seed}");
+    let outcome = chaos::run(&options).await.map_err(|error| format!("no verdict (seed {seed}): {error}"))?;
+    let text = if json { serde_json::to_string(&outcome) } else { serde_json::to_string_pretty(&outcome) };
+    let text = text.map_err(|error| error.to_string())?;
+    writeln!(std::io::stdout(), "{text}").map_err(|error| format!("standard output: {error}"))?;
+    if outcome.account.is_clean() {
+        return Ok(());
+    }
+    Err(format!(
+        "not every alarm is at headquarters once, in order and true; repeat it with --minutes {minutes} --seed {seed} --keep DIR"
+    ))
 }

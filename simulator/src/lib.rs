@@ -9,6 +9,7 @@
 //! Start reading at [`world::World`]; [`cli`] is the program.
 #![forbid(unsafe_code)]
 
+pub mod chaos;
 mod cli;
 pub mod config;
 pub mod estation;

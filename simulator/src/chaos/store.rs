@@ -1,0 +1,97 @@
+//! The store that is tormented: freezers whose air jumps between right and wrong, each at its own pace,
+//! and the configuration of the agent that watches them.
+
+use fastrand::Rng;
+use std::{fmt::Write as _, io, path::Path};
+
+/// Chain and store.
+pub const CHAIN: &str = "chaos";
+/// The store's id.
+pub const STORE: &str = "0001";
+/// How many freezers.
+const FREEZERS: u32 = 24;
+/// How long each stays right, and then wrong, ms: long enough that an agent that is killed again and
+/// again sees some of it.
+const HALF_MS: std::ops::Range<u64> = 6_000..14_000;
+/// Simulated seconds per real second: the simulator moves in whole simulated seconds, and 50 ms is how
+/// often it looks.
+const ACCELERATION: u64 = 20;
+
+/// Writes the simulated store, `sim.toml` and its recordings; `seed` decides the paces.
+pub fn write_simulator(dir: &Path, seed: u64) -> io::Result<()> {
+    let mut dice = Rng::with_seed(seed ^ 0x5_707e);
+    let mut text = format!("acceleration = {ACCELERATION}.0\n[[bus]]\nlisten = \"127.0.0.1:0\"\n");
+    for unit in 1..=FREEZERS {
+        let half_ms = i64::try_from(dice.u64(HALF_MS) * ACCELERATION).unwrap_or(i64::MAX);
+        let time = |ms| {
+            let time = chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default();
+            time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+        };
+        let wave = format!("time,air\n{},-22\n{},-12\n", time(0), time(half_ms));
+        std::fs::write(dir.join(format!("wave-{unit}.csv")), wave)?;
+        let _ = writeln!(
+            text,
+            "[[bus.unit]]\nunit = {unit}\nprofile = \"danfoss-ekc-202d\"\nid = \"freezer-{unit}\"\nwatch_limit = -18.0\n\
+             model = {{ recording = \"wave-{unit}.csv\", column = \"air\", point = \"air_temperature\" }}"
+        );
+    }
+    std::fs::write(dir.join("sim.toml"), text)
+}
+
+/// Where the agent finds the others.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Port of its line to headquarters' broker.
+    pub broker: u16,
+    /// Port of its console.
+    pub console: u16,
+    /// Where the simulated equipment listens.
+    pub bus: String,
+    /// Who says that a message is safe: `hq` or `broker`.
+    pub ack: String,
+}
+
+/// Writes the agent's configuration, `store.toml` and `policy.toml`, whole or not at all, with the delay
+/// of the temperature alarm in ms.
+pub fn write_agent(dir: &Path, places: &Places, delay_ms: u64) -> io::Result<()> {
+    // More goes wrong here in ten minutes than people could act on, and each of it is to be told.
+    let policy = "[alarms]\nflood = false\nchatter_quiet = \"never\"\n";
+    std::fs::write(dir.join("policy.toml"), policy)?;
+    let Places { broker, console, bus, ack } = places;
+    let mut text = format!(
+        r#"[store]
+chain = "{CHAIN}"
+id = "{STORE}"
+timezone = "Asia/Shanghai"
+
+[journal]
+path = "disk/journal.sqlite"
+
+[hq]
+broker = "mqtt://127.0.0.1:{broker}"
+telemetry_every = "1s"
+ack = "{ack}"
+
+[console]
+listen = "127.0.0.1:{console}"
+
+[policy]
+file = "policy.toml"
+
+[[bus]]
+id = "equipment"
+tcp = "{bus}"
+"#
+    );
+    for unit in 1..=FREEZERS {
+        let _ = writeln!(
+            text,
+            "[[device]]\nid = \"freezer-{unit}\"\nclass = \"freezer\"\nprofile = \"danfoss-ekc-202d\"\nbus = \"equipment\"\n\
+             unit = {unit}\npoll = \"200ms\"\npoints = [\"air_temperature\"]\n\
+             temperature_high = {{ limit = -18.0, delay = \"{delay_ms}ms\", delay_hold_off = \"{delay_ms}ms\" }}"
+        );
+    }
+    let part = dir.join("store.toml.part");
+    std::fs::write(&part, text)?;
+    std::fs::rename(part, dir.join("store.toml"))
+}
