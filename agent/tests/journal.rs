@@ -83,3 +83,58 @@ async fn a_journal_of_another_version_is_not_touched() {
     assert!(told.contains("version 99"), "{told}");
     assert!(!dir.path().join("journal.sqlite.damaged-1").exists());
 }
+
+/// What the schema of a journal says, without comments, spaces and defaults that only a migration needs.
+fn columns(path: &Path) -> Vec<(String, String, String, bool, i64)> {
+    let db = rusqlite::Connection::open(path).unwrap();
+    let mut statement = db
+        .prepare(
+            "SELECT m.name, c.name, c.type, c.\"notnull\", c.pk FROM sqlite_schema m, pragma_table_info(m.name) c
+             WHERE m.type = 'table' ORDER BY m.name, c.cid",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn count(path: &Path, sql: &str) -> i64 {
+    rusqlite::Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let fresh = dir.path().join("fresh.sqlite");
+    drop(open(&fresh).unwrap());
+    let of_alarm = [
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li')",
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
+          NULL, NULL, 0, NULL)",
+    ];
+    let schemas = [include_str!("journal_schemas/1.sql"), include_str!("journal_schemas/2.sql")];
+    for (version, (schema, alarm)) in (1..).zip(schemas.iter().zip(of_alarm)) {
+        let path = dir.path().join(format!("{version}.sqlite"));
+        let old = rusqlite::Connection::open(&path).unwrap();
+        old.execute_batch(schema).unwrap();
+        old.execute_batch(&format!(
+            "INSERT INTO identity VALUES ({version}, 77);
+             INSERT INTO stream VALUES (1, 9, 7);
+             INSERT INTO outbox VALUES (1, 8, 5, x'0102'), (1, 9, 5, x'030405');
+             INSERT INTO alarm VALUES {alarm};"
+        ))
+        .unwrap();
+        drop(old);
+        let journal = open(&path).unwrap();
+        assert_eq!(journal.identity().journal, 77);
+        assert_eq!(append(&journal).await, 10, "numbers go on");
+        assert_eq!(journal.run(|db| outbox::pending(db)).await.unwrap(), 3);
+        let alarms = journal.run(|db| storewarden::journal::alarms::load(db)).await.unwrap();
+        assert_eq!(alarms.iter().map(|alarm| (alarm.alarm, alarm.by.as_str())).collect::<Vec<_>>(), [(4, "li")]);
+        assert_eq!(columns(&path), columns(&fresh));
+        let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
+        assert_eq!(count(&path, held), 0, "bytes are counted from the first");
+        assert_eq!(count(&path, "SELECT version FROM identity"), 3);
+    }
+}

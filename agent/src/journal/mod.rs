@@ -21,7 +21,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
+/// What leads from each older version to the next, the oldest first. A step that was released is never
+/// changed.
+const MIGRATIONS: [&str; 2] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
 /// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
 const JOBS_MAX: usize = 256;
 /// Jobs committed in one transaction at most.
@@ -191,17 +194,32 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
             .execute("INSERT INTO identity VALUES (?1, ?2)", [SCHEMA_VERSION, random_id().cast_signed()])?;
         transaction.commit()?;
     }
-    let version: i64 = connection.query_row("SELECT version FROM identity", [], |row| row.get(0))?;
-    if version != SCHEMA_VERSION {
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Brings an older journal to [`SCHEMA_VERSION`], all steps in one transaction: a crash leaves the old one.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let version: i64 = transaction.query_row("SELECT version FROM identity", [], |row| row.get(0))?;
+    let known = usize::try_from(version - 1).ok().and_then(|done| MIGRATIONS.get(done..));
+    let Some(steps) = known else {
         let what = format!(
-            "is of version {version}, this program of {SCHEMA_VERSION}: use the program that made it"
+            "is of version {version}, this program of {SCHEMA_VERSION}: use the program that made it or a newer one"
         );
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
             Some(what),
         ));
+    };
+    if steps.is_empty() {
+        return Ok(());
     }
-    Ok(connection)
+    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.execute("UPDATE identity SET version = ?1", [SCHEMA_VERSION])?;
+    transaction.commit()?;
+    tracing::info!(from = version, to = SCHEMA_VERSION, "journal is brought to this program's version");
+    Ok(())
 }
 
 /// A random id that is not 0.
