@@ -129,7 +129,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         commands: buses.commands,
         heartbeat: config.heartbeat,
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
-        telemetry_messages_max: config.journal.telemetry_messages_max,
+        telemetry_budget: config.journal.telemetry,
         view,
         hq_online,
         labels: labels_shown,

@@ -93,9 +93,8 @@ fn columns(path: &Path) -> Vec<(String, String, String, bool, i64)> {
              WHERE m.type = 'table' ORDER BY m.name, c.cid",
         )
         .unwrap();
-    let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    });
+    let rows =
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)));
     rows.unwrap().map(Result::unwrap).collect()
 }
 
@@ -131,10 +130,99 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(append(&journal).await, 10, "numbers go on");
         assert_eq!(journal.run(|db| outbox::pending(db)).await.unwrap(), 3);
         let alarms = journal.run(|db| storewarden::journal::alarms::load(db)).await.unwrap();
-        assert_eq!(alarms.iter().map(|alarm| (alarm.alarm, alarm.by.as_str())).collect::<Vec<_>>(), [(4, "li")]);
+        assert_eq!(
+            alarms.iter().map(|alarm| (alarm.alarm, alarm.by.as_str())).collect::<Vec<_>>(),
+            [(4, "li")]
+        );
         assert_eq!(columns(&path), columns(&fresh));
         let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
         assert_eq!(count(&path, "SELECT version FROM identity"), 3);
     }
+}
+
+/// Runs `program` on the file and returns what it printed.
+fn python(program: &str, path: &Path) -> String {
+    let python = std::env::var("STOREWARDEN_PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = std::process::Command::new(python).arg("-c").arg(program).arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_while_the_agent_writes_and_never_takes_the_place_of_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let journal = open(&path).unwrap();
+    for _ in 0..50 {
+        append(&journal).await;
+    }
+    let writing = {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            for _ in 0..200 {
+                append(&journal).await;
+            }
+        })
+    };
+    let copy = dir.path().join("copy.sqlite");
+    let (from, to) = (path.clone(), copy.clone());
+    let bytes =
+        tokio::task::spawn_blocking(move || storewarden::journal::backup(&from, &to)).await.unwrap().unwrap();
+    writing.await.unwrap();
+    assert_eq!(bytes, std::fs::metadata(&copy).unwrap().len());
+    let judged = python(
+        "import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+check = db.execute('PRAGMA integrity_check').fetchone()[0]
+count, last = db.execute('SELECT count(*), max(seq) FROM outbox').fetchone()
+print(check, count == last == db.execute('SELECT last FROM stream').fetchone()[0], 50 <= count <= 250)",
+        &copy,
+    );
+    assert_eq!(judged, "ok True True");
+    let before = std::fs::read(&copy).unwrap();
+    let told = storewarden::journal::backup(&path, &copy).unwrap_err().to_string();
+    assert!(told.contains("exists") && told.contains("name a new file"), "{told}");
+    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    let restored = open(&copy).unwrap();
+    assert_eq!(restored.identity().journal, journal.identity().journal);
+}
+
+#[tokio::test]
+async fn the_file_stops_growing_at_the_budget_and_shrinks_when_headquarters_has_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let journal = open(&path).unwrap();
+    let budget = outbox::Budget { bytes: 20_000_000, messages: u64::MAX };
+    let mut lengths = Vec::new();
+    for round in 0..6 {
+        for _ in 0..10 {
+            let identity = journal.identity().clone();
+            journal
+                .run(move |db| {
+                    for _ in 0..100 {
+                        outbox::append_encoded(
+                            db,
+                            &identity,
+                            Utc(round),
+                            Stream::Telemetry,
+                            &vec![7; 10_000],
+                        )?;
+                        outbox::bound_telemetry(db, &identity, Utc(round), budget)?;
+                    }
+                    Ok(())
+                })
+                .await
+                .unwrap();
+        }
+        lengths.push(count(&path, "PRAGMA page_count") * 4096);
+    }
+    // A message of 10,000 bytes takes three pages of 4,096.
+    assert!(lengths[5] <= 26_000_000 && lengths[5] == lengths[2], "{lengths:?}");
+    journal.run(|db| outbox::acknowledge(db, Stream::Telemetry, 6000)).await.unwrap();
+    for _ in 0..40 {
+        append(&journal).await;
+    }
+    let free = count(&path, "PRAGMA freelist_count");
+    assert!(count(&path, "PRAGMA page_count") <= 2 * 1024 && free <= 1024, "{free}");
 }

@@ -32,6 +32,14 @@ const JOBS_PER_COMMIT_MAX: usize = 128;
 /// Pause after a failed commit (disk full, I/O error) before the same jobs are tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// Bytes of the write-ahead log kept for the next writes; as many as SQLite's own checkpoint leaves.
+const WAL_KEPT_MAX: i64 = 4 << 20;
+/// Free pages (of 4 KiB) that stay for what comes; beyond, and when more than half of the file is free,
+/// pages are given back. Less would write the same pages again and again.
+const FREE_PAGES_KEPT: i64 = 1024;
+/// Pages given back after one commit, so that nobody waits long for the next.
+const PAGES_GIVEN_BACK: u32 = 256;
+
 type Job = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
 /// What a job answers with, once it is committed.
@@ -65,6 +73,14 @@ pub enum JournalError {
         /// Which file.
         path: PathBuf,
         /// SQLite's word.
+        what: String,
+    },
+    /// A backup was not written.
+    #[error("backup {path}: {what}; name a new file on a disk with room")]
+    Backup {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
         what: String,
     },
     /// One job failed; nothing of it was stored.
@@ -170,12 +186,37 @@ pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
         .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })
 }
 
+/// Writes the journal at `path` as it is now into the new file `to`, beside a running agent: one moment's
+/// state, complete and compact, readable by whoever may read the journal. Returns its length in bytes.
+pub fn backup(path: &Path, to: &Path) -> Result<u64, JournalError> {
+    let fault = |what: String| JournalError::Backup { path: to.into(), what };
+    let db = open_read_only(path)?;
+    // Taken here, so that nothing is written over; an empty file SQLite fills.
+    std::fs::File::create_new(to).map_err(|error| fault(error.to_string()))?;
+    let write = || -> std::io::Result<u64> {
+        db.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(std::io::Error::other)?;
+        std::fs::set_permissions(to, std::fs::metadata(path)?.permissions())?;
+        let file = std::fs::File::open(to)?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    };
+    write().map_err(|error| {
+        // What was begun is of no use to anybody.
+        let _ = std::fs::remove_file(to);
+        fault(error.to_string())
+    })
+}
+
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    // Takes effect on a new file; in an older one what is free is used again but not given back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: an acknowledged commit survives a power cut (docs/decisions/0003).
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A write-ahead log that grew in a burst is cut back at the next checkpoint.
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_MAX)?;
     connection.pragma_update(None, "cache_size", -2000)?;
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
@@ -287,7 +328,27 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
         for (queued, outcome) in batch.drain(..).zip(outcomes) {
             let _ = queued.committed.send(outcome);
         }
+        if let Err(error) = give_back(&connection) {
+            tracing::debug!(%error, "journal: free pages are not given back yet");
+        }
     }
+}
+
+/// Gives free pages back to the file system, if there are many.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let number = |pragma: &str| -> rusqlite::Result<i64> {
+        connection.prepare_cached(pragma)?.query_row([], |row| row.get(0))
+    };
+    let free = number("PRAGMA freelist_count")?;
+    if free <= FREE_PAGES_KEPT || 2 * free <= number("PRAGMA page_count")? {
+        return Ok(());
+    }
+    // Each row frees one page: they have to be stepped.
+    let mut statement =
+        connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// Runs the jobs in one transaction; the outer error is the commit's, the inner ones are each job's.

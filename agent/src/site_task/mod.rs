@@ -64,8 +64,8 @@ pub struct SiteTask {
     pub heartbeat: Millis,
     /// How often a telemetry message is closed.
     pub telemetry_every: Millis,
-    /// Telemetry messages kept at most while headquarters is away.
-    pub telemetry_messages_max: u64,
+    /// Telemetry kept at most while headquarters is away.
+    pub telemetry_budget: outbox::Budget,
     /// The snapshot for the console; ids and name are filled in by whoever made it.
     pub view: watch::Sender<Arc<StoreView>>,
     /// Whether the link to headquarters is up.
@@ -564,10 +564,10 @@ impl Running {
         let Some(telemetry) = self.gathering.take() else { return Ok(()) };
         self.telemetry_committed(COMMITTING_MAX - 1).await?;
         let (identity, now) = (self.task.journal.identity().clone(), self.gathered_since.utc);
-        let max = self.task.telemetry_messages_max;
+        let budget = self.task.telemetry_budget;
         let stored = self.task.journal.begin(move |db| {
             outbox::append_encoded(db, &identity, now, Stream::Telemetry, &telemetry)?;
-            outbox::bound_telemetry(db, &identity, now, max)
+            outbox::bound_telemetry(db, &identity, now, budget)
         });
         self.committing.push_back(Box::pin(stored.await?));
         Ok(())

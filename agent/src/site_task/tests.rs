@@ -65,7 +65,7 @@ impl Bench {
             commands: HashMap::new(),
             heartbeat: config.heartbeat,
             telemetry_every: Millis::from_secs(10),
-            telemetry_messages_max: 100,
+            telemetry_budget: outbox::Budget { bytes: 1_000_000, messages: 100 },
             view: watch::channel(Arc::default()).0,
             hq_online: watch::channel(false).1,
             labels: watch::channel(Vec::new()).1,
