@@ -81,7 +81,9 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
     };
     let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
     let started = clock.now().utc;
-    journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
+    // Not waited for: a full disk must not keep the store from being watched.
+    let _started =
+        journal.begin(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
     let assembled =
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),

@@ -25,8 +25,10 @@ const SCHEMA_VERSION: i64 = 3;
 /// What leads from each older version to the next, the oldest first. A step that was released is never
 /// changed.
 const MIGRATIONS: [&str; 2] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
-/// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
-const JOBS_MAX: usize = 256;
+/// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
+/// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some
+/// 4 KB for an alarm with its curve, 8 MB in all.
+const JOBS_MAX: usize = 2048;
 /// Jobs committed in one transaction at most.
 const JOBS_PER_COMMIT_MAX: usize = 128;
 /// Pause after a failed commit (disk full, I/O error) before the same jobs are tried again.
@@ -45,6 +47,8 @@ type Job = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 /// What a job answers with, once it is committed.
 struct Queued {
     job: Job,
+    /// Given up when the disk does not take it, so that what is worth more need not wait behind it.
+    is_expendable: bool,
     committed: oneshot::Sender<Result<(), JournalError>>,
 }
 
@@ -86,6 +90,12 @@ pub enum JournalError {
     /// One job failed; nothing of it was stored.
     #[error("journal: {0}")]
     Job(String),
+    /// As many jobs wait as may; this one was not taken.
+    #[error("the journal does not keep up: {JOBS_MAX} facts wait for the disk; free it")]
+    Full,
+    /// The disk did not take it, and it may be lost.
+    #[error("the journal's disk takes no telemetry; free it")]
+    Refused,
     /// The journal's thread has ended, as it does when the agent stops.
     #[error("the journal is closed")]
     Closed,
@@ -94,6 +104,8 @@ pub enum JournalError {
 /// A handle to the journal's thread. Cheap to clone; the thread ends when the last is dropped.
 #[derive(Clone)]
 pub struct Journal {
+    path: Arc<Path>,
+    was_damaged: bool,
     jobs: mpsc::Sender<Queued>,
     identity: Arc<Identity>,
     outbox_grew: watch::Receiver<u64>,
@@ -106,8 +118,8 @@ impl Journal {
     pub fn open(path: &Path, names: Identity) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
-        let connection = match prepare(path) {
-            Ok(connection) => connection,
+        let (connection, was_damaged) = match prepare(path) {
+            Ok(connection) => (connection, false),
             Err(error) if is_damage(&error) => {
                 let aside = put_aside(path).map_err(|error| JournalError::Open {
                     path: path.into(),
@@ -115,7 +127,7 @@ impl Journal {
                 })?;
                 tracing::error!(journal = %path.display(), aside = %aside.display(), %error,
                     "journal is damaged: put aside, starting a new one");
-                prepare(path).map_err(fault)?
+                (prepare(path).map_err(fault)?, true)
             }
             Err(error) => return Err(fault(error)),
         };
@@ -130,7 +142,12 @@ impl Journal {
             .name("journal".into())
             .spawn(move || run(connection, queue, &grew))
             .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
-        Ok(Self { jobs, identity, outbox_grew })
+        Ok(Self { path: path.into(), was_damaged, jobs, identity, outbox_grew })
+    }
+
+    /// Whether the file was found damaged when it was opened.
+    pub fn was_damaged(&self) -> bool {
+        self.was_damaged
     }
 
     /// The names every message carries.
@@ -157,27 +174,93 @@ impl Journal {
     /// run in the order in which they were begun.
     pub async fn begin<T, F>(
         &self,
-        mut job: F,
+        job: F,
     ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let answer = Arc::new(Mutex::new(None));
-        let slot = answer.clone();
-        let job = Box::new(move |connection: &Connection| {
-            let value = job(connection)?;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-            Ok(())
-        });
-        let (committed, done) = oneshot::channel();
-        self.jobs.send(Queued { job, committed }).await.map_err(|_| JournalError::Closed)?;
-        Ok(async move {
-            done.await.map_err(|_| JournalError::Closed)??;
-            let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            value.ok_or(JournalError::Closed)
-        })
+        let (queued, answer) = queued(job, false);
+        self.jobs.send(queued).await.map_err(|_| JournalError::Closed)?;
+        Ok(answer)
     }
+
+    /// As [`Journal::begin`] for those who must never wait: refuses with [`JournalError::Full`] instead.
+    pub fn hand_over<T, F>(
+        &self,
+        job: F,
+    ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (queued, answer) = queued(job, false);
+        self.jobs.try_send(queued).map_err(JournalError::from)?;
+        Ok(answer)
+    }
+
+    /// As [`Journal::hand_over`] for what may be lost: a disk that does not take it is not asked again, and
+    /// the answer is [`JournalError::Refused`].
+    pub fn offer<T, F>(
+        &self,
+        job: F,
+    ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (queued, answer) = queued(job, true);
+        self.jobs.try_send(queued).map_err(JournalError::from)?;
+        Ok(answer)
+    }
+
+    /// Reads what is committed, also while the disk takes nothing.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let connection = open_read_only(&path)?;
+            read(&connection).map_err(|error| JournalError::Job(error.to_string()))
+        });
+        reading.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+impl<T> From<mpsc::error::TrySendError<T>> for JournalError {
+    fn from(error: mpsc::error::TrySendError<T>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => Self::Full,
+            mpsc::error::TrySendError::Closed(_) => Self::Closed,
+        }
+    }
+}
+
+/// A job for the queue, and its answer to come.
+fn queued<T, F>(
+    mut job: F,
+    is_expendable: bool,
+) -> (Queued, impl Future<Output = Result<T, JournalError>> + Send + use<T, F>)
+where
+    T: Send + 'static,
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let answer = Arc::new(Mutex::new(None));
+    let slot = answer.clone();
+    let job = Box::new(move |connection: &Connection| {
+        let value = job(connection)?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    });
+    let (committed, done) = oneshot::channel();
+    let answer = async move {
+        done.await.map_err(|_| JournalError::Closed)??;
+        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or(JournalError::Closed)
+    };
+    (Queued { job, is_expendable, committed }, answer)
 }
 
 /// Opens a connection for reading only, as the command line does beside a running agent.
@@ -276,7 +359,13 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 fn is_disk(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy)
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
     )
 }
 
@@ -299,15 +388,15 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
     let mut batch = Vec::new();
     while let Some(first) = queue.blocking_recv() {
         batch.push(first);
-        while batch.len() < JOBS_PER_COMMIT_MAX {
-            match queue.try_recv() {
-                Ok(next) => batch.push(next),
-                Err(_) => break,
-            }
-        }
         let mut complained = false;
         let changes = connection.total_changes();
         let outcomes = loop {
+            while batch.len() < JOBS_PER_COMMIT_MAX {
+                match queue.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
             match commit(&mut connection, &mut batch) {
                 Ok(outcomes) => break outcomes,
                 Err(error) => {
@@ -315,7 +404,13 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
                         tracing::error!(%error, jobs = batch.len(), "journal cannot commit; trying again");
                         complained = true;
                     }
-                    std::thread::sleep(RETRY_PAUSE);
+                    let refused: Vec<_> = batch.extract_if(.., |queued| queued.is_expendable).collect();
+                    if refused.is_empty() {
+                        std::thread::sleep(RETRY_PAUSE);
+                    }
+                    for queued in refused {
+                        let _ = queued.committed.send(Err(JournalError::Refused));
+                    }
                 }
             }
         };

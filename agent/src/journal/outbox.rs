@@ -61,6 +61,23 @@ pub fn append_encoded(
     Ok(seq.cast_unsigned())
 }
 
+/// Tells headquarters that telemetry of that time was never given a number.
+pub fn append_loss(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    (from, to): (Utc, Utc),
+) -> rusqlite::Result<()> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT last FROM stream WHERE stream = ?1")?
+        .query_row([i32::from(Stream::Telemetry)], |row| row.get(0))
+        .optional()?;
+    // The gap is its own number alone.
+    let first_seq = last.unwrap_or(0).cast_unsigned() + 1;
+    let gap = Gap { first_seq, from_ms: from.0, to_ms: to.0 };
+    append(connection, identity, now, Body::Gap(gap)).map(drop)
+}
+
 fn encoded(body: &Body) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.encoded_len());
     body.encode(&mut bytes);

@@ -47,7 +47,8 @@ impl Bench {
 
     /// The agent dies and another goes on from the journal.
     async fn restart(self) -> Self {
-        let Self { running, directory } = self;
+        let Self { mut running, directory } = self;
+        running.settle().await.unwrap();
         drop(running);
         Self::start(directory).await
     }
@@ -116,8 +117,8 @@ impl Bench {
 
     /// The readings on their way to headquarters: value and time.
     async fn reported(&mut self) -> Vec<(f64, i64)> {
-        self.running.close_telemetry().await.unwrap();
-        self.running.telemetry_committed(0).await.unwrap();
+        self.running.close_telemetry().unwrap();
+        self.running.settle().await.unwrap();
         let db = open_read_only(&self.directory.path().join("journal.sqlite")).unwrap();
         let rows = outbox::rows_after(&db, Stream::Telemetry, 0, 100).unwrap();
         let series = rows.into_iter().flat_map(|row| {
@@ -287,7 +288,7 @@ async fn a_check_by_hand_is_recorded_whether_it_was_due_or_not() {
 async fn what_was_learnt_is_kept_over_a_restart() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Good(-22.0)).await;
-    bench.running.keep_learnt().await.unwrap();
+    bench.running.keep_learnt().unwrap();
     let kept =
         bench.rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
     assert_eq!(kept.await, [i64::try_from(4 * LEARNT).unwrap()]);
@@ -357,4 +358,81 @@ async fn a_delay_that_runs_an_alarm_and_what_was_learnt_go_on_over_a_reload() {
     );
     assert!(bench.state().iter().all(|(_, state)| *state == AlarmState::Normal));
     assert_eq!(bench.pending().await, before);
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_when_there_is_room() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-21.0)).await;
+    bench.running.settle().await.unwrap();
+    let is_full = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let still = is_full.clone();
+    let disk = move |_: &rusqlite::Connection| {
+        use rusqlite::ffi::{Error, SQLITE_FULL};
+        if still.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(rusqlite::Error::SqliteFailure(Error::new(SQLITE_FULL), None));
+        }
+        Ok(())
+    };
+    let waiting = bench.running.task.journal.begin(disk).await.unwrap();
+    bench.judge(2, Sample::Good(-10.0)).await;
+    let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
+    assert_eq!(bench.state(), [high]);
+    bench.running.close_telemetry().unwrap();
+    let refused = first_committed(&mut bench.running.committing).await.unwrap();
+    assert!(matches!(refused, Err(JournalError::Refused)), "{refused:?}");
+    bench.running.telemetry_stored(refused).unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.tick().await.unwrap();
+    let stopped = (Condition::JournalStopped, AlarmState::ActiveUnacknowledged);
+    assert_eq!(bench.state(), [high, stopped]);
+    let shown: Vec<_> = bench.running.task.view.borrow().alarms.iter().map(|a| a.condition.clone()).collect();
+    assert_eq!(shown, ["temperature_high", "journal_stopped"]);
+    // Far more than the journal's queue holds: of each alarm the last is.
+    let (mut answers, mut told) = (Vec::new(), 0);
+    while let Ok(answer) = bench.running.task.journal.hand_over(|_| Ok(())) {
+        answers.push(answer);
+    }
+    assert!(answers.len() > 1000);
+    for (at, celsius) in (3..).zip([-25.0, -10.0, -25.0, -10.0, -25.0]) {
+        bench.judge(at, Sample::Good(celsius)).await;
+        told += 1;
+    }
+    assert!(told > 1 && bench.running.held.len() == 1 && bench.running.lost > 0);
+    // So far from the last reported that it is telemetry too.
+    bench.judge(9, Sample::Good(25.0)).await;
+
+    is_full.store(false, std::sync::atomic::Ordering::SeqCst);
+    waiting.await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    bench.running.close_telemetry().unwrap();
+    bench.running.settle().await.unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.settle().await.unwrap();
+    let alerts: Vec<_> =
+        bench.alerts().await.into_iter().map(|alert| (alert.condition.clone(), alert.state())).collect();
+    let ended = bench.state().into_iter().find(|(condition, _)| *condition == Condition::TemperatureHigh);
+    assert_eq!(ended, Some(high));
+    use storewarden_proto::v1::AlarmState as Wire;
+    let of = |name: &str| alerts.iter().filter(|(c, _)| c == name).map(|(_, s)| *s).collect::<Vec<_>>();
+    assert_eq!(of("temperature_high").first(), Some(&Wire::ActiveUnacknowledged));
+    assert_eq!(of("temperature_high").last(), Some(&Wire::ActiveUnacknowledged), "the last of each is told");
+    assert_eq!(of("journal_stopped"), [Wire::ActiveUnacknowledged, Wire::ReturnedUnacknowledged]);
+    assert!(bench.running.held.is_empty() && bench.running.lost == 0);
+    let audit = bench.rows("SELECT detail FROM audit", |row| row.get::<_, String>(0)).await;
+    assert!(audit.iter().any(|detail| detail.contains("facts were not recorded")), "{audit:?}");
+    let telemetry = bench.rows("SELECT payload FROM outbox WHERE stream = 4 ORDER BY seq", |row| row.get(0));
+    let bodies = telemetry.await.into_iter().map(|payload: Vec<u8>| {
+        let envelope = Envelope::decode(payload.as_slice()).unwrap();
+        match envelope.body.unwrap() {
+            Body::Gap(gap) => (envelope.seq, Some(gap.first_seq)),
+            _ => (envelope.seq, None),
+        }
+    });
+    let bodies: Vec<_> = bodies.collect();
+    let gaps: Vec<_> = bodies.iter().filter(|(_, gap)| gap.is_some()).collect();
+    assert_eq!(gaps.len(), 1, "{bodies:?}");
+    assert!(gaps.iter().all(|(seq, first)| *first == Some(*seq)), "the gap is its own number alone");
 }
