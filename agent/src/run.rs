@@ -79,7 +79,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         journal: 0,
         reports: config.hq.is_some(),
     };
-    let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
+    let journal = Journal::open(&config.journal.path, names, clock.now().utc).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     // Not waited for: a full disk must not keep the store from being watched.
     let _started =

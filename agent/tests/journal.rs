@@ -4,13 +4,14 @@
 
 use std::path::Path;
 use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox};
+use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{Alert, Stream};
+use storewarden_proto::v1::{Alert, Envelope, Stream};
 use storewarden_rules::Utc;
 
 fn open(path: &Path) -> Result<Journal, JournalError> {
     let names = Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 0, reports: true };
-    Journal::open(path, names)
+    Journal::open(path, names, Utc(9))
 }
 
 async fn append(journal: &Journal) -> u64 {
@@ -225,4 +226,125 @@ async fn the_file_stops_growing_at_the_budget_and_shrinks_when_headquarters_has_
     }
     let free = count(&path, "PRAGMA freelist_count");
     assert!(count(&path, "PRAGMA page_count") <= 2 * 1024 && free <= 1024, "{free}");
+}
+
+/// Lets the thread close the file, so that all is in the one.
+async fn close(journal: Journal, path: &Path) {
+    drop(journal);
+    while std::fs::metadata(format!("{}-wal", path.display())).is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Fills the page with nonsense that holds row `row` of `table`, by its place in the file.
+fn damage(path: &Path, mark: &[u8]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap();
+    let page = at / 4096 * 4096;
+    bytes[page..page + 4096].fill(0x5A);
+    std::fs::write(path, bytes).unwrap();
+}
+
+async fn fill(journal: &Journal, stream: Stream, mark: &'static str, messages: usize) {
+    let identity = journal.identity().clone();
+    let write = move |db: &rusqlite::Connection| {
+        for n in 0..messages {
+            // An unknown field of an envelope, long enough that each page holds few.
+            let body = [&[0xBA, 0x3E, 0xC8, 0x01][..], format!("{mark}{n:0>195}").as_bytes()].concat();
+            outbox::append_encoded(db, &identity, Utc(3), stream, &body)?;
+        }
+        storewarden::journal::audit::append(db, Utc(3), "li", "test", mark)
+    };
+    journal.run(write).await.unwrap();
+}
+
+fn number(n: usize) -> String {
+    format!("TELEM{n:0>195}")
+}
+
+#[tokio::test]
+async fn damaged_telemetry_becomes_a_gap_under_the_old_name_and_nothing_else_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let journal = open(&path).unwrap();
+    let name = journal.identity().journal;
+    fill(&journal, Stream::Alert, "ALERT", 300).await;
+    fill(&journal, Stream::Telemetry, "TELEM", 300).await;
+    journal.run(|db| outbox::acknowledge(db, Stream::Alert, 100)).await.unwrap();
+    let alerts = journal.run(|db| outbox::rows_after(db, Stream::Alert, 0, 1000)).await.unwrap();
+    close(journal, &path).await;
+    damage(&path, number(150).as_bytes());
+
+    let journal = open(&path).unwrap();
+    assert!(journal.was_damaged());
+    assert_eq!(journal.identity().journal, name);
+    let after = journal.run(|db| outbox::rows_after(db, Stream::Alert, 0, 1000)).await.unwrap();
+    assert_eq!(after.len(), 200);
+    assert_eq!(
+        after.iter().map(|row| row.seq).collect::<Vec<_>>(),
+        alerts.iter().map(|row| row.seq).collect::<Vec<_>>()
+    );
+    let telemetry = journal.run(|db| outbox::rows_after(db, Stream::Telemetry, 0, 1000)).await.unwrap();
+    let mut next = 1;
+    let mut gaps = 0;
+    for row in &telemetry {
+        let first = match Envelope::decode(row.payload.as_slice()).unwrap().body {
+            Some(Body::Gap(gap)) => {
+                gaps += 1;
+                gap.first_seq
+            }
+            _ => row.seq,
+        };
+        assert_eq!(first, next);
+        next = row.seq + 1;
+    }
+    assert_eq!((next, gaps), (301, 1));
+    assert!(telemetry.len() > 250, "one page is lost: {}", telemetry.len());
+    assert_eq!(append(&journal).await, 301, "numbers go on");
+    let audit = journal
+        .run(|db| db.query_row("SELECT group_concat(what) FROM audit", [], |row| row.get::<_, String>(0)));
+    assert_eq!(audit.await.unwrap(), "test,test,journal-damaged");
+    assert_eq!(journal.run(storewarden::journal::audit::first_break).await.unwrap(), None);
+    let held = journal.run(|db| outbox::bytes(db, Stream::Telemetry)).await.unwrap();
+    assert_eq!(held, telemetry.iter().map(|row| row.payload.len() as u64).sum::<u64>());
+    assert!(dir.path().join("journal.sqlite.damaged-1").exists());
+}
+
+#[tokio::test]
+async fn with_an_alert_lost_the_rest_goes_on_under_another_name_numbered_without_a_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let journal = open(&path).unwrap();
+    let name = journal.identity().journal;
+    fill(&journal, Stream::Alert, "TELEM", 300).await;
+    close(journal, &path).await;
+    damage(&path, number(150).as_bytes());
+    let journal = open(&path).unwrap();
+    let new = journal.identity().journal;
+    assert_ne!(new, name);
+    let rows = journal.run(|db| outbox::rows_after(db, Stream::Alert, 0, 1000)).await.unwrap();
+    assert!((250..300).contains(&rows.len()), "{}", rows.len());
+    for (seq, row) in (1..).zip(&rows) {
+        let envelope = Envelope::decode(row.payload.as_slice()).unwrap();
+        assert_eq!((row.seq, envelope.seq, envelope.journal), (seq, seq, new));
+    }
+    assert_eq!(append(&journal).await, rows.len() as u64 + 1);
+}
+
+#[tokio::test]
+async fn a_recovery_that_was_cut_off_is_finished_or_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.sqlite");
+    let recovered = dir.path().join("journal.sqlite.recovered");
+    let journal = open(&path).unwrap();
+    let name = journal.identity().journal;
+    close(journal, &path).await;
+    // Cut off before the damaged one was out of the way: half a file counts for nothing.
+    std::fs::write(&recovered, b"half").unwrap();
+    let journal = open(&path).unwrap();
+    assert_eq!((journal.identity().journal, recovered.exists()), (name, false));
+    close(journal, &path).await;
+    // And after: the new one is taken into use.
+    std::fs::rename(&path, &recovered).unwrap();
+    assert_eq!(open(&path).unwrap().identity().journal, name);
 }

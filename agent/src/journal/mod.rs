@@ -12,12 +12,14 @@ pub mod boot;
 pub mod care;
 pub mod outbox;
 pub mod prices;
+pub mod recover;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
@@ -112,20 +114,44 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens or creates the journal at `path`. A damaged file is put aside under another name, so
-    /// that the agent always starts; what was in its outbox is then lost to headquarters and the
-    /// new journal's id says so. `names` is taken over but for the journal's id, which is the file's.
-    pub fn open(path: &Path, names: Identity) -> Result<Self, JournalError> {
+    /// Opens or creates the journal at `path`. A damaged file is put aside under another name, and what can
+    /// be read of it is taken over ([`recover`]), so that the agent always starts. `names` is taken over but
+    /// for the journal's id, which is the file's; `now` is told of what was damaged.
+    pub fn open(path: &Path, names: Identity, now: Utc) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
+        finish_recovery(path).map_err(|error| JournalError::Open {
+            path: path.into(),
+            what: format!("the recovery that was begun cannot be finished: {error}"),
+        })?;
         let (connection, was_damaged) = match prepare(path) {
             Ok(connection) => (connection, false),
             Err(error) if is_damage(&error) => {
-                let aside = put_aside(path).map_err(|error| JournalError::Open {
+                tracing::error!(journal = %path.display(), %error, "journal is damaged");
+                // The new one first: a crash anywhere here leaves one of the two to go on with.
+                let recovered = recover::recover(path, &recovery_of(path), &names, now);
+                match &recovered {
+                    Ok(of) => tracing::warn!(
+                        rows = of.rows,
+                        messages_lost = of.messages_lost,
+                        damaged = of.damaged.join(", "),
+                        old_id = of.has_old_id,
+                        "what could be read of the damaged journal is taken over"
+                    ),
+                    Err(error) => {
+                        tracing::error!(%error, "nothing of the damaged journal can be taken over");
+                        remove(&recovery_of(path)).map_err(|error| JournalError::Open {
+                            path: path.into(),
+                            what: format!("what was begun of a new one cannot be removed: {error}"),
+                        })?;
+                    }
+                }
+                let aside = put_aside(path).and_then(|aside| finish_recovery(path).map(|()| aside));
+                let aside = aside.map_err(|error| JournalError::Open {
                     path: path.into(),
                     what: format!("is damaged and cannot be put aside: {error}"),
                 })?;
-                tracing::error!(journal = %path.display(), aside = %aside.display(), %error,
+                tracing::error!(journal = %path.display(), aside = %aside.display(),
                     "journal is damaged: put aside, starting a new one");
                 (prepare(path).map_err(fault)?, true)
             }
@@ -351,8 +377,17 @@ pub fn random_id() -> u64 {
     getrandom::u64().expect("the operating system has random numbers").max(1)
 }
 
+/// The file is not what was written; a disk that cannot read it is no better.
 fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ,
+    };
+    let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || code.is_some_and(|code| {
+            [SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ, SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA]
+                .contains(&code)
+        })
 }
 
 /// The file system's fault rather than the job's: worth trying again.
@@ -367,6 +402,28 @@ fn is_disk(error: &rusqlite::Error) -> bool {
                 | ErrorCode::CannotOpen
         )
     )
+}
+
+/// Where the new journal is made of a damaged one.
+fn recovery_of(path: &Path) -> PathBuf {
+    format!("{}.recovered", path.display()).into()
+}
+
+/// Takes the new journal into use if the damaged one is out of its way; one that was not finished is removed.
+fn finish_recovery(path: &Path) -> std::io::Result<()> {
+    let fresh = recovery_of(path);
+    if fresh.exists() && !path.exists() { std::fs::rename(fresh, path) } else { remove(&fresh) }
+}
+
+/// Removes a database and its logs, if they are there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    for suffix in ["-wal", "-shm", ""] {
+        let file = PathBuf::from(format!("{}{suffix}", path.display()));
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
 }
 
 fn put_aside(path: &Path) -> std::io::Result<PathBuf> {

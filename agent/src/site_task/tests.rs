@@ -57,7 +57,7 @@ impl Bench {
         let config = Config::parse(Path::new("store.toml"), STORE).unwrap();
         let identity =
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 0, reports: true };
-        let journal = Journal::open(&directory.path().join("journal.sqlite"), identity).unwrap();
+        let journal = Journal::open(&directory.path().join("journal.sqlite"), identity, Utc(0)).unwrap();
         let task = SiteTask {
             assembled: assemble(&config, |device, pace| Some(device.interval(pace))).unwrap(),
             journal,
