@@ -280,10 +280,7 @@ async fn damaged_telemetry_becomes_a_gap_under_the_old_name_and_nothing_else_is_
     assert_eq!(journal.identity().journal, name);
     let after = journal.run(|db| outbox::rows_after(db, Stream::Alert, 0, 1000)).await.unwrap();
     assert_eq!(after.len(), 200);
-    assert_eq!(
-        after.iter().map(|row| row.seq).collect::<Vec<_>>(),
-        alerts.iter().map(|row| row.seq).collect::<Vec<_>>()
-    );
+    assert_eq!(after, alerts, "byte for byte");
     let telemetry = journal.run(|db| outbox::rows_after(db, Stream::Telemetry, 0, 1000)).await.unwrap();
     let mut next = 1;
     let mut gaps = 0;
@@ -328,6 +325,8 @@ async fn with_an_alert_lost_the_rest_goes_on_under_another_name_numbered_without
         let envelope = Envelope::decode(row.payload.as_slice()).unwrap();
         assert_eq!((row.seq, envelope.seq, envelope.journal), (seq, seq, new));
     }
+    let held = journal.run(|db| outbox::bytes(db, Stream::Alert)).await.unwrap();
+    assert_eq!(held, rows.iter().map(|row| row.payload.len() as u64).sum::<u64>());
     assert_eq!(append(&journal).await, rows.len() as u64 + 1);
 }
 
@@ -347,4 +346,50 @@ async fn a_recovery_that_was_cut_off_is_finished_or_begun_anew() {
     // And after: the new one is taken into use.
     std::fs::rename(&path, &recovered).unwrap();
     assert_eq!(open(&path).unwrap().identity().journal, name);
+}
+
+/// Unmounts what was mounted there.
+struct Unmount(std::path::PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A disk of 2 MB that is full, then free again. Needs to be root; elsewhere it says so.
+#[tokio::test]
+async fn on_a_disk_that_is_really_full_facts_wait_and_telemetry_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=2m", "journal-test"]).arg(dir.path());
+    if !mount.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success()) {
+        eprintln!("not root: no small disk to fill, the test is left out");
+        return;
+    }
+    let _unmount = Unmount(dir.path().to_path_buf());
+    let path = dir.path().join("journal.sqlite");
+    let journal = open(&path).unwrap();
+    assert_eq!(append(&journal).await, 1);
+    let ballast = dir.path().join("ballast");
+    assert!(std::fs::write(&ballast, vec![1; 2 << 20]).is_err(), "the disk is smaller than that");
+    let telemetry = || {
+        let identity = journal.identity().clone();
+        let body = [&[0xBA, 0x3E, 0xD0, 0x86, 0x03][..], &[7; 50_000]].concat();
+        journal
+            .offer(move |db| outbox::append_encoded(db, &identity, Utc(1), Stream::Telemetry, &body))
+            .unwrap()
+    };
+    assert!(matches!(telemetry().await, Err(JournalError::Refused)));
+    let identity = journal.identity().clone();
+    // More than what is left of the last page, so that it waits for the disk.
+    let alert = Body::Alert(Alert { device: "x".repeat(50_000), ..Alert::default() });
+    let waiting = journal.hand_over(move |db| outbox::append(db, &identity, Utc(1), alert.clone())).unwrap();
+    assert!(matches!(telemetry().await, Err(JournalError::Refused)), "also behind a fact that waits");
+    let pending = journal.read(outbox::pending).await.unwrap();
+    assert_eq!(pending, 1, "what is committed is read meanwhile");
+    std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(waiting.await.unwrap(), 2);
+    assert_eq!(telemetry().await.unwrap(), 1);
+    assert_eq!(append(&journal).await, 3);
 }

@@ -8,7 +8,6 @@
 use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use std::collections::BTreeMap;
 use std::path::Path;
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::envelope::Body;
@@ -100,12 +99,13 @@ fn take_over(
     }
     // Counted anew by the triggers.
     to.execute("UPDATE stream SET bytes = 0", [])?;
-    let mut messages: BTreeMap<(i32, u64), Envelope> = BTreeMap::new();
+    let mut insert = to.prepare("INSERT OR IGNORE INTO outbox VALUES (?1, ?2, ?3, ?4)")?;
     let is_whole = read_from_both_ends(from, "outbox", &["stream", "seq"], |row| {
-        let (stream, seq, payload): (i32, i64, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        let (stream, seq): (i32, i64) = (row.get(0)?, row.get(1)?);
+        let (committed_ms, payload): (i64, Vec<u8>) = (row.get(2)?, row.get(3)?);
         let of_row = |envelope: &Envelope| envelope.stream == stream && envelope.seq == seq.cast_unsigned();
-        if let Some(envelope) = Envelope::decode(payload.as_slice()).ok().filter(of_row) {
-            messages.insert((stream, seq.cast_unsigned()), envelope);
+        if Envelope::decode(payload.as_slice()).is_ok_and(|envelope| of_row(&envelope)) {
+            recovered.rows += insert.execute(params![stream, seq, committed_ms, payload])? as u64;
         }
         Ok(())
     });
@@ -115,7 +115,7 @@ fn take_over(
     let numbers_are_whole = !recovered.damaged.contains(&"stream") && !recovered.damaged.contains(&"alarm");
     let mut missing = Vec::new();
     for stream in outbox::STREAMS {
-        missing.extend(holes(to, &messages, stream)?.into_iter().map(|hole| (stream, hole)));
+        missing.extend(holes(to, stream)?.into_iter().map(|hole| (stream, hole)));
     }
     recovered.messages_lost = missing.iter().map(|(_, (first, last))| last + 1 - first).sum();
     recovered.has_old_id =
@@ -123,35 +123,14 @@ fn take_over(
     let journal = if recovered.has_old_id { id.cast_unsigned() } else { random_id() };
     let identity = Identity { journal, ..names.clone() };
     to.execute("UPDATE identity SET journal = ?1", [journal.cast_signed()])?;
-    recovered.rows += messages.len() as u64;
     if recovered.has_old_id {
-        for ((stream, seq), envelope) in messages {
-            put(to, stream, seq, &envelope)?;
-        }
         for (stream, (first_seq, last)) in missing {
             let body = Some(Body::Gap(Gap { first_seq, from_ms: 0, to_ms: now.0 }));
             let (stream, committed_ms) = (i32::from(stream), now.0);
-            let envelope = Envelope { seq: last, committed_ms, body, ..envelope(&identity, stream) };
-            put(to, stream, last, &envelope)?;
+            put(to, &Envelope { seq: last, committed_ms, body, ..envelope(&identity, stream) })?;
         }
     } else {
-        to.execute("DELETE FROM stream", [])?;
-        let mut last = BTreeMap::<i32, u64>::new();
-        for ((stream, _), mut envelope) in messages {
-            let seq = last.entry(stream).or_default();
-            *seq += 1;
-            (envelope.seq, envelope.journal) = (*seq, journal);
-            // What it stood for has no numbers here: it is its own alone.
-            if let Some(Body::Gap(gap)) = &mut envelope.body {
-                gap.first_seq = *seq;
-            }
-            to.execute(
-                "INSERT INTO stream (stream, last, acked) VALUES (?1, ?2, 0)
-                 ON CONFLICT (stream) DO UPDATE SET last = ?2",
-                params![stream, seq.cast_signed()],
-            )?;
-            put(to, stream, *seq, &envelope)?;
-        }
+        number_anew(to, journal)?;
     }
     let Recovered { rows, messages_lost, damaged, .. } = &*recovered;
     let detail =
@@ -170,36 +149,74 @@ fn envelope(identity: &Identity, stream: i32) -> Envelope {
     }
 }
 
-fn put(to: &Connection, stream: i32, seq: u64, envelope: &Envelope) -> rusqlite::Result<()> {
+fn put(to: &Connection, envelope: &Envelope) -> rusqlite::Result<()> {
     to.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        stream,
-        seq.cast_signed(),
+        envelope.stream,
+        envelope.seq.cast_signed(),
         envelope.committed_ms,
         envelope.encode_to_vec()
     ])?;
     Ok(())
 }
 
+/// Numbers the messages of each stream from 1, in their order, as those of `journal`.
+fn number_anew(to: &Connection, journal: u64) -> rusqlite::Result<()> {
+    for stream in outbox::STREAMS {
+        let lane = i32::from(stream);
+        let mut last = 0;
+        // The stream may be unknown where its numbers could not be read; its bytes are counted from here.
+        to.execute("INSERT OR REPLACE INTO stream (stream, last, acked) VALUES (?1, 0, 0)", [lane])?;
+        for old in numbers(to, stream)? {
+            let payload: Vec<u8> = to
+                .prepare_cached("SELECT payload FROM outbox WHERE stream = ?1 AND seq = ?2")?
+                .query_row(params![lane, old], |row| row.get(0))?;
+            to.prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq = ?2")?
+                .execute(params![lane, old])?;
+            let Ok(mut envelope) = Envelope::decode(payload.as_slice()) else { continue };
+            last += 1;
+            (envelope.seq, envelope.journal) = (last, journal);
+            // What a gap stood for has no numbers here: it is its own alone.
+            if let Some(Body::Gap(gap)) = &mut envelope.body {
+                gap.first_seq = last;
+            }
+            put(to, &envelope)?;
+        }
+        to.execute(
+            "UPDATE stream SET last = ?2, bytes =
+             coalesce((SELECT sum(length(payload)) FROM outbox WHERE stream = ?1), 0) WHERE stream = ?1",
+            params![lane, last.cast_signed()],
+        )?;
+    }
+    Ok(())
+}
+
+/// The numbers of `stream` in the outbox, in order.
+fn numbers(to: &Connection, stream: Stream) -> rusqlite::Result<Vec<i64>> {
+    to.prepare_cached("SELECT seq FROM outbox WHERE stream = ?1 ORDER BY seq")?
+        .query_map([i32::from(stream)], |row| row.get(0))?
+        .collect()
+}
+
 /// Numbers of `stream` that were given out, are not acknowledged, and are neither here nor in a gap: first
 /// and last of each run.
-fn holes(
-    to: &Connection,
-    messages: &BTreeMap<(i32, u64), Envelope>,
-    stream: Stream,
-) -> rusqlite::Result<Vec<(u64, u64)>> {
-    let lane = i32::from(stream);
+fn holes(to: &Connection, stream: Stream) -> rusqlite::Result<Vec<(u64, u64)>> {
     let known: Option<(i64, i64)> = to
-        .query_row("SELECT acked, last FROM stream WHERE stream = ?1", [lane], |row| {
+        .query_row("SELECT acked, last FROM stream WHERE stream = ?1", [i32::from(stream)], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
     let Some((acked, last)) = known else { return Ok(Vec::new()) };
     let (mut next, last) = (acked.cast_unsigned() + 1, last.cast_unsigned());
     let mut holes = Vec::new();
-    for ((_, seq), envelope) in messages.range((lane, next)..=(lane, last)) {
-        let first = match &envelope.body {
-            Some(Body::Gap(gap)) => gap.first_seq.min(*seq),
-            _ => *seq,
+    let mut statement =
+        to.prepare("SELECT seq, payload FROM outbox WHERE stream = ?1 AND seq > ?2 ORDER BY seq")?;
+    let mut rows = statement.query([i64::from(i32::from(stream)), acked])?;
+    while let Some(row) = rows.next()? {
+        let (seq, payload): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let seq = seq.cast_unsigned();
+        let first = match Envelope::decode(payload.as_slice()).ok().and_then(|envelope| envelope.body) {
+            Some(Body::Gap(gap)) => gap.first_seq.min(seq),
+            _ => seq,
         };
         if first > next {
             holes.push((next, first - 1));
