@@ -129,8 +129,8 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         let journal = open(&path).unwrap();
         assert_eq!(journal.identity().journal, 77);
         assert_eq!(append(&journal).await, 10, "numbers go on");
-        assert_eq!(journal.run(|db| outbox::pending(db)).await.unwrap(), 3);
-        let alarms = journal.run(|db| storewarden::journal::alarms::load(db)).await.unwrap();
+        assert_eq!(journal.run(outbox::pending).await.unwrap(), 3);
+        let alarms = journal.run(storewarden::journal::alarms::load).await.unwrap();
         assert_eq!(
             alarms.iter().map(|alarm| (alarm.alarm, alarm.by.as_str())).collect::<Vec<_>>(),
             [(4, "li")]
