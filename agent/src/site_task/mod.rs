@@ -718,7 +718,11 @@ impl Running {
         let from = self.gathered_since.utc;
         let now = self.task.clock.now();
         self.gathered_since = now;
-        let Some(telemetry) = self.gathering.take() else { return Ok(()) };
+        let telemetry = self.gathering.take();
+        // Where nothing else is told, the gap is: so it shows that the disk takes telemetry again.
+        if telemetry.is_none() && self.refused.is_none() {
+            return Ok(());
+        }
         // A clock that was set back does not turn the span around.
         let before = self.refused.take();
         let span = (before.map_or(from, |(first, _)| first).min(now.utc), now.utc);
@@ -731,7 +735,9 @@ impl Running {
             if let Some(lost) = before {
                 outbox::append_loss(db, &identity, now.utc, lost)?;
             }
-            outbox::append_encoded(db, &identity, now.utc, Stream::Telemetry, &telemetry)?;
+            if let Some(telemetry) = &telemetry {
+                outbox::append_encoded(db, &identity, now.utc, Stream::Telemetry, telemetry)?;
+            }
             outbox::bound_telemetry(db, &identity, now.utc, budget)
         });
         match offered {
