@@ -319,8 +319,11 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, JournalError> {
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
-    // Takes effect on a new file; in an older one what is free is used again but not given back.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // Only a new file takes it; of an old one it would write the first page, which a full disk refuses. In a
+    // journal that was made without it what is free is used again but not given back.
+    if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: an acknowledged commit survives a power cut (docs/decisions/0003).
     connection.pragma_update(None, "synchronous", "FULL")?;

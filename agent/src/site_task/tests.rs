@@ -435,3 +435,38 @@ async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_wh
     assert_eq!((gaps.len(), bodies.len()), (1, 1), "{bodies:?}");
     assert!(gaps.iter().all(|(seq, first)| *first == Some(*seq)), "the gap is its own number alone");
 }
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_an_alarm_says_so() {
+    let mut bench = Bench::new().await;
+    let (answer, hung) = std::sync::mpsc::channel::<()>();
+    let hang = move |_: &rusqlite::Connection| {
+        let _ = hung.recv();
+        Ok(())
+    };
+    let waiting = bench.running.task.journal.begin(hang).await.unwrap();
+    bench.judge(1, Sample::Good(-10.0)).await;
+    let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [high]);
+    // As if the oldest fact had waited that long.
+    let oldest = bench.running.keeping.front_mut().unwrap();
+    oldest.since = Mono(oldest.since.0 - STOPPED_AFTER.0);
+    bench.running.tick().await.unwrap();
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [high, (Condition::JournalStopped, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(bench.running.task.view.borrow().alarms.len(), 2, "and it is shown");
+    let (reply, mut told) = oneshot::channel();
+    let act = Act::Inspected { note: String::new() };
+    bench.running.request(SiteRequest { act, by: "Li".into(), reply }).await.unwrap();
+    assert_eq!(told.try_recv().unwrap(), Ok(()), "a person does not wait for it either");
+    drop(answer);
+    waiting.await.unwrap();
+    bench.running.settle().await.unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.settle().await.unwrap();
+    let states: Vec<_> =
+        bench.alerts().await.iter().map(|alert| (alert.condition.clone(), alert.at_ms)).collect();
+    let names: Vec<_> = states.iter().map(|(condition, _)| condition.as_str()).collect();
+    assert_eq!(names, ["temperature_high", "journal_stopped", "journal_stopped"], "in their order");
+}
