@@ -54,6 +54,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write the journal as it is now into a new file; works beside a running agent and without one. An
+    /// existing file is never written over.
+    Backup {
+        /// The new file.
+        file: PathBuf,
+        /// The store's configuration.
+        #[arg(long, default_value = "store.toml")]
+        config: PathBuf,
+    },
     /// Acknowledge an alarm: say that somebody knows and takes care.
     Ack(OnAlarm),
     /// Put an alarm aside for some time; it comes back by itself.
@@ -183,6 +192,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alarms { config, history, json } => {
             load(&config).and_then(|config| print_alarms(&config, history, json))
         }
+        Command::Backup { file, config } => load(&config).and_then(|config| backup(&config, &file)),
         Command::Ack(on) => on.ask("ack", None, ""),
         Command::Shelve { on, span } => on.ask("shelve", Some(span), ""),
         Command::Unshelve(on) => on.ask("unshelve", None, ""),
@@ -246,6 +256,12 @@ fn print_summary(config: &Config) {
             .as_ref()
             .map_or_else(|| "none".into(), |hq| format!("{}:{}", hq.broker.host, hq.broker.port)),
     );
+}
+
+fn backup(config: &Config, to: &Path) -> Result<(), Failure> {
+    let bytes = journal::backup(&config.journal.path, to).map_err(Failure::outcome)?;
+    println!("{}: {bytes} bytes", to.display());
+    Ok(())
 }
 
 fn print_alarms(config: &Config, history: bool, json: bool) -> Result<(), Failure> {

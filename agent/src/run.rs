@@ -81,9 +81,11 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         journal: 0,
         reports: config.hq.is_some(),
     };
-    let journal = Journal::open(&config.journal.path, names).map_err(Failure::outcome)?;
+    let journal = Journal::open(&config.journal.path, names, clock.now().utc).map_err(Failure::outcome)?;
     let started = clock.now().utc;
-    journal.run(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
+    // Not waited for: a full disk must not keep the store from being watched.
+    let _started =
+        journal.begin(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
     let assembled =
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
@@ -132,7 +134,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         commands: buses.commands,
         heartbeat: config.heartbeat,
         telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
-        telemetry_messages_max: config.journal.telemetry_messages_max,
+        telemetry_budget: config.journal.telemetry,
         view,
         hq_link,
         clock_trust: clock_trusted,

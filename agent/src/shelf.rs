@@ -56,7 +56,7 @@ impl Shelf {
     ) -> Result<Self, JournalError> {
         let now = clock.now();
         let (book, last_numbers, stored) = journal
-            .run(move |db| {
+            .read(move |db| {
                 Ok((prices::load_book(db, now.utc)?, prices::last_numbers(db)?, prices::load_labels(db)?))
             })
             .await?;

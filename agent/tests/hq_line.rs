@@ -156,7 +156,7 @@ impl Store {
         let dir = tempfile::tempdir().unwrap();
         let names =
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 0, reports: true };
-        let journal = Journal::open(&dir.path().join("journal.sqlite"), names).unwrap();
+        let journal = Journal::open(&dir.path().join("journal.sqlite"), names, Utc(1)).unwrap();
         let identity = journal.identity().clone();
         journal
             .run(move |db| {

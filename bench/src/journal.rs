@@ -25,7 +25,8 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let names =
         Identity { chain: "figures".into(), store: "0001".into(), boot: 1, journal: 0, reports: true };
-    let journal = Journal::open(&dir.path().join("journal.sqlite"), names).map_err(io::Error::other)?;
+    let journal =
+        Journal::open(&dir.path().join("journal.sqlite"), names, Utc(0)).map_err(io::Error::other)?;
     let mut bare = open_bare(&dir.path().join("bare.sqlite")).map_err(io::Error::other)?;
     let message = message_bytes(&journal).await?;
     let (mut rates, mut ratios) = ([const { Vec::new() }; 4], [const { Vec::new() }; 2]);

@@ -45,13 +45,17 @@ pub enum Condition {
     AlarmFlood,
     /// The equipment has not been checked by hand for too long.
     InspectionDue,
+    /// What happens in the store cannot be written down: its disk is full, read-only or does not answer.
+    JournalStopped,
+    /// What was written down was damaged, and began anew with what could be read of it.
+    JournalDamaged,
     /// The user's rule of that number is true. Its name is the configuration's.
     User(u8),
 }
 
 impl Condition {
     /// All that have a name of their own, for tables of texts; those of the user are not among them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::TemperatureHigh,
         Self::TemperatureLow,
         Self::TemperaturePreAlarm,
@@ -70,6 +74,8 @@ impl Condition {
         Self::LightDark,
         Self::AlarmFlood,
         Self::InspectionDue,
+        Self::JournalStopped,
+        Self::JournalDamaged,
     ];
 
     /// As written in files, on the wire and in logs. A rule of the user is `user_rule` here: whoever
@@ -94,6 +100,8 @@ impl Condition {
             Self::LightDark => "light_dark",
             Self::AlarmFlood => "alarm_flood",
             Self::InspectionDue => "inspection_due",
+            Self::JournalStopped => "journal_stopped",
+            Self::JournalDamaged => "journal_damaged",
             Self::User(_) => "user_rule",
         }
     }
@@ -117,12 +125,14 @@ impl Condition {
             | Self::LineDead
             | Self::DemandHigh
             | Self::AlarmFlood
+            | Self::JournalStopped
             | Self::User(_) => Priority::Medium,
             Self::TemperaturePreAlarm
             | Self::DefrostAbnormal
             | Self::CapacityLoss
             | Self::LightDark
-            | Self::InspectionDue => Priority::Low,
+            | Self::InspectionDue
+            | Self::JournalDamaged => Priority::Low,
         }
     }
 }

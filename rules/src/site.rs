@@ -37,8 +37,9 @@ const RULES_MAX: usize = 512;
 const CABINETS_MAX: usize = 64;
 /// Alarms: those of every cabinet, one of each other rule, and those of the store itself.
 const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX + STORE_CONDITIONS.len();
-/// What is found about the store by its alarms and its people, without a rule.
-const STORE_CONDITIONS: [Condition; 2] = [Condition::AlarmFlood, Condition::InspectionDue];
+/// What is found about the store by its alarms, its people and its journal, without a rule.
+const STORE_CONDITIONS: [Condition; 4] =
+    [Condition::AlarmFlood, Condition::InspectionDue, Condition::JournalStopped, Condition::JournalDamaged];
 /// In place of a rule's number, where none is.
 const NO_RULE: u16 = u16::MAX;
 /// Changes of one rule in one step.
@@ -215,7 +216,7 @@ impl Site {
     }
 
     /// Adds a device that is polled every `poll`; ids count from 0. The first store brings its alarms with
-    /// it: [`Condition::AlarmFlood`] and [`Condition::InspectionDue`].
+    /// it: [`Condition::AlarmFlood`], [`Condition::InspectionDue`] and those of the journal.
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
         let watch = Watch::InUse;
@@ -431,6 +432,9 @@ impl Site {
             Input::Inspected => {
                 self.inspected = Some(now.mono);
                 self.look_at_store(now, out);
+            }
+            Input::Journal { is_stopped, is_damaged } => {
+                self.look_at_journal(now, [is_stopped, is_damaged], out);
             }
         }
     }

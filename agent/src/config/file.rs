@@ -64,6 +64,7 @@ pub struct Store {
 #[serde(deny_unknown_fields)]
 pub struct Journal {
     pub path: Option<String>,
+    pub telemetry_max_mb: Option<At<u64>>,
     pub telemetry_messages_max: Option<At<u64>>,
 }
 

@@ -8,6 +8,7 @@ pub mod settings;
 pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
+use crate::journal::outbox::Budget;
 use crate::price::PriceKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -85,8 +86,8 @@ pub struct Store {
 pub struct Journal {
     /// The SQLite file.
     pub path: PathBuf,
-    /// Telemetry messages kept while headquarters is away; the oldest give way beyond.
-    pub telemetry_messages_max: u64,
+    /// Telemetry kept while headquarters is away; the oldest gives way beyond.
+    pub telemetry: Budget,
 }
 
 /// Who says that a message is safe.

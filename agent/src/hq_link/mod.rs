@@ -78,7 +78,7 @@ impl Link {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), JournalError> {
         let acked = self
             .journal
-            .run(|db| {
+            .read(|db| {
                 outbox::STREAMS
                     .iter()
                     .map(|s| Ok((*s, outbox::acked(db, *s)?)))

@@ -12,28 +12,45 @@ pub mod boot;
 pub mod care;
 pub mod outbox;
 pub mod prices;
+pub mod recover;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 2;
-/// Jobs that may wait for the journal; a sender beyond that waits in turn. Nothing is dropped here.
-const JOBS_MAX: usize = 256;
+const SCHEMA_VERSION: i64 = 3;
+/// What leads from each older version to the next, the oldest first. A step that was released is never
+/// changed.
+const MIGRATIONS: [&str; 2] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+/// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
+/// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some
+/// 4 KB for an alarm with its curve, 8 MB in all.
+const JOBS_MAX: usize = 2048;
 /// Jobs committed in one transaction at most.
 const JOBS_PER_COMMIT_MAX: usize = 128;
 /// Pause after a failed commit (disk full, I/O error) before the same jobs are tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes of the write-ahead log kept for the next writes; as many as SQLite's own checkpoint leaves.
+const WAL_KEPT_MAX: i64 = 4 << 20;
+/// Free pages (of 4 KiB) that stay for what comes; beyond, and when more than half of the file is free,
+/// pages are given back. Less would write the same pages again and again.
+const FREE_PAGES_KEPT: i64 = 1024;
+/// Pages given back after one commit, so that nobody waits long for the next.
+const PAGES_GIVEN_BACK: u32 = 256;
 
 type Job = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
 /// What a job answers with, once it is committed.
 struct Queued {
     job: Job,
+    /// Given up when the disk does not take it, so that what is worth more need not wait behind it.
+    is_expendable: bool,
     committed: oneshot::Sender<Result<(), JournalError>>,
 }
 
@@ -64,9 +81,23 @@ pub enum JournalError {
         /// SQLite's word.
         what: String,
     },
+    /// A backup was not written.
+    #[error("backup {path}: {what}; name a new file on a disk with room")]
+    Backup {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
     /// One job failed; nothing of it was stored.
     #[error("journal: {0}")]
     Job(String),
+    /// As many jobs wait as may; this one was not taken.
+    #[error("the journal does not keep up: {JOBS_MAX} facts wait for the disk; free it")]
+    Full,
+    /// The disk did not take it, and it may be lost.
+    #[error("the journal's disk takes no telemetry; free it")]
+    Refused,
     /// The journal's thread has ended, as it does when the agent stops.
     #[error("the journal is closed")]
     Closed,
@@ -75,28 +106,54 @@ pub enum JournalError {
 /// A handle to the journal's thread. Cheap to clone; the thread ends when the last is dropped.
 #[derive(Clone)]
 pub struct Journal {
+    path: Arc<Path>,
+    was_damaged: bool,
     jobs: mpsc::Sender<Queued>,
     identity: Arc<Identity>,
     outbox_grew: watch::Receiver<u64>,
 }
 
 impl Journal {
-    /// Opens or creates the journal at `path`. A damaged file is put aside under another name, so
-    /// that the agent always starts; what was in its outbox is then lost to headquarters and the
-    /// new journal's id says so. `names` is taken over but for the journal's id, which is the file's.
-    pub fn open(path: &Path, names: Identity) -> Result<Self, JournalError> {
+    /// Opens or creates the journal at `path`. A damaged file is put aside under another name, and what can
+    /// be read of it is taken over ([`recover`]), so that the agent always starts. `names` is taken over but
+    /// for the journal's id, which is the file's; `now` is told of what was damaged.
+    pub fn open(path: &Path, names: Identity, now: Utc) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
-        let connection = match prepare(path) {
-            Ok(connection) => connection,
+        finish_recovery(path).map_err(|error| JournalError::Open {
+            path: path.into(),
+            what: format!("the recovery that was begun cannot be finished: {error}"),
+        })?;
+        let (connection, was_damaged) = match prepare(path) {
+            Ok(connection) => (connection, false),
             Err(error) if is_damage(&error) => {
-                let aside = put_aside(path).map_err(|error| JournalError::Open {
+                tracing::error!(journal = %path.display(), %error, "journal is damaged");
+                // The new one first: a crash anywhere here leaves one of the two to go on with.
+                let recovered = recover::recover(path, &recovery_of(path), &names, now);
+                match &recovered {
+                    Ok(of) => tracing::warn!(
+                        rows = of.rows,
+                        messages_lost = of.messages_lost,
+                        damaged = of.damaged.join(", "),
+                        old_id = of.has_old_id,
+                        "what could be read of the damaged journal is taken over"
+                    ),
+                    Err(error) => {
+                        tracing::error!(%error, "nothing of the damaged journal can be taken over");
+                        remove(&recovery_of(path)).map_err(|error| JournalError::Open {
+                            path: path.into(),
+                            what: format!("what was begun of a new one cannot be removed: {error}"),
+                        })?;
+                    }
+                }
+                let aside = put_aside(path).and_then(|aside| finish_recovery(path).map(|()| aside));
+                let aside = aside.map_err(|error| JournalError::Open {
                     path: path.into(),
                     what: format!("is damaged and cannot be put aside: {error}"),
                 })?;
-                tracing::error!(journal = %path.display(), aside = %aside.display(), %error,
+                tracing::error!(journal = %path.display(), aside = %aside.display(),
                     "journal is damaged: put aside, starting a new one");
-                prepare(path).map_err(fault)?
+                (prepare(path).map_err(fault)?, true)
             }
             Err(error) => return Err(fault(error)),
         };
@@ -111,7 +168,12 @@ impl Journal {
             .name("journal".into())
             .spawn(move || run(connection, queue, &grew))
             .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
-        Ok(Self { jobs, identity, outbox_grew })
+        Ok(Self { path: path.into(), was_damaged, jobs, identity, outbox_grew })
+    }
+
+    /// Whether the file was found damaged when it was opened.
+    pub fn was_damaged(&self) -> bool {
+        self.was_damaged
     }
 
     /// The names every message carries.
@@ -138,27 +200,93 @@ impl Journal {
     /// run in the order in which they were begun.
     pub async fn begin<T, F>(
         &self,
-        mut job: F,
+        job: F,
     ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let answer = Arc::new(Mutex::new(None));
-        let slot = answer.clone();
-        let job = Box::new(move |connection: &Connection| {
-            let value = job(connection)?;
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-            Ok(())
-        });
-        let (committed, done) = oneshot::channel();
-        self.jobs.send(Queued { job, committed }).await.map_err(|_| JournalError::Closed)?;
-        Ok(async move {
-            done.await.map_err(|_| JournalError::Closed)??;
-            let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            value.ok_or(JournalError::Closed)
-        })
+        let (queued, answer) = queued(job, false);
+        self.jobs.send(queued).await.map_err(|_| JournalError::Closed)?;
+        Ok(answer)
     }
+
+    /// As [`Journal::begin`] for those who must never wait: refuses with [`JournalError::Full`] instead.
+    pub fn hand_over<T, F>(
+        &self,
+        job: F,
+    ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (queued, answer) = queued(job, false);
+        self.jobs.try_send(queued).map_err(JournalError::from)?;
+        Ok(answer)
+    }
+
+    /// As [`Journal::hand_over`] for what may be lost: a disk that does not take it is not asked again, and
+    /// the answer is [`JournalError::Refused`].
+    pub fn offer<T, F>(
+        &self,
+        job: F,
+    ) -> Result<impl Future<Output = Result<T, JournalError>> + Send + use<T, F>, JournalError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (queued, answer) = queued(job, true);
+        self.jobs.try_send(queued).map_err(JournalError::from)?;
+        Ok(answer)
+    }
+
+    /// Reads what is committed, also while the disk takes nothing.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let connection = open_read_only(&path)?;
+            read(&connection).map_err(|error| JournalError::Job(error.to_string()))
+        });
+        reading.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+impl<T> From<mpsc::error::TrySendError<T>> for JournalError {
+    fn from(error: mpsc::error::TrySendError<T>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => Self::Full,
+            mpsc::error::TrySendError::Closed(_) => Self::Closed,
+        }
+    }
+}
+
+/// A job for the queue, and its answer to come.
+fn queued<T, F>(
+    mut job: F,
+    is_expendable: bool,
+) -> (Queued, impl Future<Output = Result<T, JournalError>> + Send + use<T, F>)
+where
+    T: Send + 'static,
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let answer = Arc::new(Mutex::new(None));
+    let slot = answer.clone();
+    let job = Box::new(move |connection: &Connection| {
+        let value = job(connection)?;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        Ok(())
+    });
+    let (committed, done) = oneshot::channel();
+    let answer = async move {
+        done.await.map_err(|_| JournalError::Closed)??;
+        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or(JournalError::Closed)
+    };
+    (Queued { job, is_expendable, committed }, answer)
 }
 
 /// Opens a connection for reading only, as the command line does beside a running agent.
@@ -167,12 +295,40 @@ pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
         .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })
 }
 
+/// Writes the journal at `path` as it is now into the new file `to`, beside a running agent: one moment's
+/// state, complete and compact, readable by whoever may read the journal. Returns its length in bytes.
+pub fn backup(path: &Path, to: &Path) -> Result<u64, JournalError> {
+    let fault = |what: String| JournalError::Backup { path: to.into(), what };
+    let db = open_read_only(path)?;
+    // Taken here, so that nothing is written over; an empty file SQLite fills.
+    std::fs::File::create_new(to).map_err(|error| fault(error.to_string()))?;
+    let write = || -> std::io::Result<u64> {
+        db.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(std::io::Error::other)?;
+        std::fs::set_permissions(to, std::fs::metadata(path)?.permissions())?;
+        let file = std::fs::File::open(to)?;
+        file.sync_all()?;
+        Ok(file.metadata()?.len())
+    };
+    write().map_err(|error| {
+        // What was begun is of no use to anybody.
+        let _ = std::fs::remove_file(to);
+        fault(error.to_string())
+    })
+}
+
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    // Only a new file takes it; of an old one it would write the first page, which a full disk refuses. In a
+    // journal that was made without it what is free is used again but not given back.
+    if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0 {
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: an acknowledged commit survives a power cut (docs/decisions/0003).
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A write-ahead log that grew in a burst is cut back at the next checkpoint.
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_MAX)?;
     connection.pragma_update(None, "cache_size", -2000)?;
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
@@ -191,17 +347,32 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
             .execute("INSERT INTO identity VALUES (?1, ?2)", [SCHEMA_VERSION, random_id().cast_signed()])?;
         transaction.commit()?;
     }
-    let version: i64 = connection.query_row("SELECT version FROM identity", [], |row| row.get(0))?;
-    if version != SCHEMA_VERSION {
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Brings an older journal to [`SCHEMA_VERSION`], all steps in one transaction: a crash leaves the old one.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let version: i64 = transaction.query_row("SELECT version FROM identity", [], |row| row.get(0))?;
+    let known = usize::try_from(version - 1).ok().and_then(|done| MIGRATIONS.get(done..));
+    let Some(steps) = known else {
         let what = format!(
-            "is of version {version}, this program of {SCHEMA_VERSION}: use the program that made it"
+            "is of version {version}, this program of {SCHEMA_VERSION}: use the program that made it or a newer one"
         );
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA),
             Some(what),
         ));
+    };
+    if steps.is_empty() {
+        return Ok(());
     }
-    Ok(connection)
+    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    transaction.execute("UPDATE identity SET version = ?1", [SCHEMA_VERSION])?;
+    transaction.commit()?;
+    tracing::info!(from = version, to = SCHEMA_VERSION, "journal is brought to this program's version");
+    Ok(())
 }
 
 /// A random id that is not 0.
@@ -209,16 +380,53 @@ pub fn random_id() -> u64 {
     getrandom::u64().expect("the operating system has random numbers").max(1)
 }
 
+/// The file is not what was written; a disk that cannot read it is no better.
 fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ,
+    };
+    let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || code.is_some_and(|code| {
+            [SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ, SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA]
+                .contains(&code)
+        })
 }
 
 /// The file system's fault rather than the job's: worth trying again.
 fn is_disk(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::DatabaseBusy)
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+        )
     )
+}
+
+/// Where the new journal is made of a damaged one.
+fn recovery_of(path: &Path) -> PathBuf {
+    format!("{}.recovered", path.display()).into()
+}
+
+/// Takes the new journal into use if the damaged one is out of its way; one that was not finished is removed.
+fn finish_recovery(path: &Path) -> std::io::Result<()> {
+    let fresh = recovery_of(path);
+    if fresh.exists() && !path.exists() { std::fs::rename(fresh, path) } else { remove(&fresh) }
+}
+
+/// Removes a database and its logs, if they are there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    for suffix in ["-wal", "-shm", ""] {
+        let file = PathBuf::from(format!("{}{suffix}", path.display()));
+        if file.exists() {
+            std::fs::remove_file(file)?;
+        }
+    }
+    Ok(())
 }
 
 fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
@@ -240,15 +448,15 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
     let mut batch = Vec::new();
     while let Some(first) = queue.blocking_recv() {
         batch.push(first);
-        while batch.len() < JOBS_PER_COMMIT_MAX {
-            match queue.try_recv() {
-                Ok(next) => batch.push(next),
-                Err(_) => break,
-            }
-        }
         let mut complained = false;
         let changes = connection.total_changes();
         let outcomes = loop {
+            while batch.len() < JOBS_PER_COMMIT_MAX {
+                match queue.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
             match commit(&mut connection, &mut batch) {
                 Ok(outcomes) => break outcomes,
                 Err(error) => {
@@ -256,7 +464,13 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
                         tracing::error!(%error, jobs = batch.len(), "journal cannot commit; trying again");
                         complained = true;
                     }
-                    std::thread::sleep(RETRY_PAUSE);
+                    let refused: Vec<_> = batch.extract_if(.., |queued| queued.is_expendable).collect();
+                    if refused.is_empty() {
+                        std::thread::sleep(RETRY_PAUSE);
+                    }
+                    for queued in refused {
+                        let _ = queued.committed.send(Err(JournalError::Refused));
+                    }
                 }
             }
         };
@@ -269,7 +483,27 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
         for (queued, outcome) in batch.drain(..).zip(outcomes) {
             let _ = queued.committed.send(outcome);
         }
+        if let Err(error) = give_back(&connection) {
+            tracing::debug!(%error, "journal: free pages are not given back yet");
+        }
     }
+}
+
+/// Gives free pages back to the file system, if there are many.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let number = |pragma: &str| -> rusqlite::Result<i64> {
+        connection.prepare_cached(pragma)?.query_row([], |row| row.get(0))
+    };
+    let free = number("PRAGMA freelist_count")?;
+    if free <= FREE_PAGES_KEPT || 2 * free <= number("PRAGMA page_count")? {
+        return Ok(());
+    }
+    // Each row frees one page: they have to be stepped.
+    let mut statement =
+        connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// Runs the jobs in one transaction; the outer error is the commit's, the inner ones are each job's.

@@ -61,6 +61,23 @@ pub fn append_encoded(
     Ok(seq.cast_unsigned())
 }
 
+/// Tells headquarters that telemetry of that time was never given a number.
+pub fn append_loss(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    (from, to): (Utc, Utc),
+) -> rusqlite::Result<()> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT last FROM stream WHERE stream = ?1")?
+        .query_row([i32::from(Stream::Telemetry)], |row| row.get(0))
+        .optional()?;
+    // The gap is its own number alone.
+    let first_seq = last.unwrap_or(0).cast_unsigned() + 1;
+    let gap = Gap { first_seq, from_ms: from.0, to_ms: to.0 };
+    append(connection, identity, now, Body::Gap(gap)).map(drop)
+}
+
 fn encoded(body: &Body) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.encoded_len());
     body.encode(&mut bytes);
@@ -87,7 +104,7 @@ fn write(
     };
     // A message is its fields in any order, one after the other.
     let payload = [envelope.encode_to_vec().as_slice(), body].concat();
-    connection.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+    connection.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         i32::from(stream),
         seq,
         now.0,
@@ -147,6 +164,15 @@ pub fn pending(connection: &Connection) -> rusqlite::Result<u64> {
         .sum()
 }
 
+/// Bytes of the messages of `stream` in the outbox.
+pub fn bytes(connection: &Connection, stream: Stream) -> rusqlite::Result<u64> {
+    let bytes: Option<i64> = connection
+        .prepare_cached("SELECT bytes FROM stream WHERE stream = ?1")?
+        .query_row([i32::from(stream)], |row| row.get(0))
+        .optional()?;
+    Ok(bytes.unwrap_or(0).cast_unsigned())
+}
+
 /// First and last number of `stream` in the outbox.
 fn held(connection: &Connection, stream: Stream) -> rusqlite::Result<Option<(u64, u64)>> {
     let bounds = |end: &str| -> rusqlite::Result<Option<i64>> {
@@ -158,21 +184,30 @@ fn held(connection: &Connection, stream: Stream) -> rusqlite::Result<Option<(u64
     Ok(first.zip(last).map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())))
 }
 
-/// Keeps telemetry within `max` messages: when there are more, the oldest quarter gives way to one
-/// message that says so. Other streams are never dropped. Returns how many were dropped.
+/// What telemetry may take while headquarters is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of its messages.
+    pub bytes: u64,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// Keeps telemetry within its budget: when there is more, the oldest quarter gives way to one message that
+/// says so. Other streams are never dropped. Returns how many were dropped.
 pub fn bound_telemetry(
     connection: &Connection,
     identity: &Identity,
     now: Utc,
-    max: u64,
+    budget: Budget,
 ) -> rusqlite::Result<u64> {
     let Some((first, newest)) = held(connection, Stream::Telemetry)? else { return Ok(0) };
     let count = newest + 1 - first;
-    if count <= max {
+    if count <= budget.messages && (bytes(connection, Stream::Telemetry)? <= budget.bytes || count <= 1) {
         return Ok(0);
     }
     let stream = i64::from(i32::from(Stream::Telemetry));
-    let last = (first + (count / 4).max(1)).cast_signed();
+    let last = (first + (count / 4).max(1)).min(newest).cast_signed();
     // An earlier gap at the front is swallowed: it began after the last acknowledged number.
     let acked = acked(connection, Stream::Telemetry)?.cast_signed();
     let (from_ms, to_ms): (i64, i64) = connection
@@ -236,7 +271,7 @@ mod tests {
         for n in 0..100 {
             append(&db, &identity(), Utc(n), Body::Telemetry(Telemetry::default())).unwrap();
             append(&db, &identity(), Utc(n), alert()).unwrap();
-            bound_telemetry(&db, &identity(), Utc(n), 20).unwrap();
+            bound_telemetry(&db, &identity(), Utc(n), Budget { messages: 20, bytes: u64::MAX }).unwrap();
         }
         let telemetry = rows_after(&db, Stream::Telemetry, 0, 1000).unwrap();
         assert!(telemetry.len() <= 20 && telemetry.len() >= 15, "{}", telemetry.len());
@@ -253,5 +288,23 @@ mod tests {
             expected_next = row.seq + 1;
         }
         assert_eq!(expected_next, 101);
+    }
+
+    #[test]
+    fn telemetry_stays_within_its_bytes_whatever_the_size_of_a_message() {
+        let db = database();
+        let budget = Budget { messages: u64::MAX, bytes: 100_000 };
+        let sizes = [10, 4_000, 100, 90_000, 20_000, 200_000, 1_000];
+        for n in 0..200_i64 {
+            let body = vec![0; sizes[usize::try_from(n).unwrap() % sizes.len()]];
+            append_encoded(&db, &identity(), Utc(n), Stream::Telemetry, &body).unwrap();
+            append(&db, &identity(), Utc(n), alert()).unwrap();
+            while bound_telemetry(&db, &identity(), Utc(n), budget).unwrap() > 0 {}
+            let sum = "SELECT sum(length(payload)) FROM outbox WHERE stream = ?1";
+            let held: i64 = db.query_row(sum, [i32::from(Stream::Telemetry)], |row| row.get(0)).unwrap();
+            assert_eq!(held.cast_unsigned(), bytes(&db, Stream::Telemetry).unwrap());
+            assert!(held <= 100_000, "{held}");
+        }
+        assert_eq!(rows_after(&db, Stream::Alert, 0, 1000).unwrap().len(), 200);
     }
 }

@@ -1,4 +1,4 @@
--- The journal of one store. Version 2.
+-- The journal of one store. Version 3.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -15,7 +15,8 @@ CREATE TABLE boot (
 CREATE TABLE stream (
     stream INTEGER PRIMARY KEY,
     last   INTEGER NOT NULL,
-    acked  INTEGER NOT NULL
+    acked  INTEGER NOT NULL,
+    bytes  INTEGER NOT NULL DEFAULT 0 -- of its messages in the outbox, kept by the triggers below
 ) STRICT;
 
 -- Messages headquarters has not acknowledged yet, as they will travel.
@@ -26,6 +27,13 @@ CREATE TABLE outbox (
     payload      BLOB NOT NULL,
     PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER outbox_grows AFTER INSERT ON outbox BEGIN
+    UPDATE stream SET bytes = bytes + length(NEW.payload) WHERE stream = NEW.stream;
+END;
+CREATE TRIGGER outbox_shrinks AFTER DELETE ON outbox BEGIN
+    UPDATE stream SET bytes = bytes - length(OLD.payload) WHERE stream = OLD.stream;
+END;
 
 -- One row per device and condition that ever was not normal.
 CREATE TABLE alarm (

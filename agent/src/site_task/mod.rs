@@ -27,8 +27,8 @@ use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{CommandOutcome, Stream};
 use storewarden_rules::cabinet::LEARNT;
 use storewarden_rules::{
-    AlarmEvent, AlarmState, Chatter, Condition, DeviceId, Event, Input, Millis, Now, OpenRepair, PointId,
-    Priority, Reading, Restored, Service, Utc,
+    AlarmEvent, AlarmState, Chatter, Condition, DeviceId, Event, Input, Millis, Mono, Now, OpenRepair,
+    PointId, Priority, Reading, Restored, Service, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -43,12 +43,37 @@ const LEARNT_EVERY: Millis = Millis::from_mins(60);
 /// Blocks judged in one go at most; then the others of the task have their turn.
 const BLOCKS_AT_ONCE: usize = 64;
 
-/// Telemetry messages that may wait for the journal's disk; beyond, the site waits, and the buses with it.
-/// Together they are written with one sync.
+/// Telemetry messages that may wait for the journal's disk; beyond, the next are refused. Together they are
+/// written with one sync.
 const COMMITTING_MAX: usize = 4;
 
+/// A fact that has waited so long for the journal's disk waits for somebody to mend it.
+const STOPPED_AFTER: Millis = Millis::from_secs(10);
+
+/// How long it is shown that the journal was damaged.
+const DAMAGE_SHOWN: Millis = Millis::from_mins(24 * 60);
+
 /// The journal's answer, on its way.
-type Answer = Pin<Box<dyn Future<Output = Result<u64, JournalError>> + Send>>;
+type Answer<T = u64> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
+
+/// A fact handed to the journal.
+struct Fact {
+    since: Mono,
+    stored: Answer<()>,
+    /// People who are told once it is stored.
+    replies: Vec<(Reply, Result<(), RequestError>)>,
+}
+
+type Reply = oneshot::Sender<Result<(), RequestError>>;
+
+/// A telemetry message handed to the journal.
+struct Message {
+    since: Mono,
+    /// The time it tells of, and of what was refused before it.
+    span: (Utc, Utc),
+    /// How many others it dropped.
+    stored: Answer,
+}
 
 /// What the task is made of.
 pub struct SiteTask {
@@ -66,8 +91,8 @@ pub struct SiteTask {
     pub heartbeat: Millis,
     /// How often a telemetry message is closed.
     pub telemetry_every: Millis,
-    /// Telemetry messages kept at most while headquarters is away.
-    pub telemetry_messages_max: u64,
+    /// Telemetry kept at most while headquarters is away.
+    pub telemetry_budget: outbox::Budget,
     /// The snapshot for the console; ids and name are filled in by whoever made it.
     pub view: watch::Sender<Arc<StoreView>>,
     /// Whether the link to headquarters is up.
@@ -108,8 +133,21 @@ struct Running {
     reports: Reports,
     gathering: Gathering,
     gathered_since: Now,
-    /// Telemetry messages handed to the journal, oldest first; the answer is how many others it dropped.
-    committing: VecDeque<Answer>,
+    /// Facts handed to the journal, oldest first.
+    keeping: VecDeque<Fact>,
+    /// The latest change of each alarm, from when the journal took no more on.
+    held: HashMap<(DeviceId, Condition), AlarmChange>,
+    /// Facts that are lost, because the journal took no more.
+    lost: u64,
+    /// Telemetry messages handed to the journal, oldest first.
+    committing: VecDeque<Message>,
+    /// Of which time telemetry was refused, until a message carries that to the journal.
+    refused: Option<(Utc, Utc)>,
+    /// Whether the newest telemetry was refused.
+    is_refusing: bool,
+    /// Messages that waited for headquarters when they were last counted.
+    outbox_pending: u64,
+    started: Now,
     /// How many messages wait for headquarters, for the next view.
     counting: Option<Answer>,
     readings: u64,
@@ -139,10 +177,16 @@ impl SiteTask {
                 _ = tick.tick() => running.tick().await?,
                 Some(outbox_pending) = answered(&mut running.counting) => {
                     running.counting = None;
-                    running.publish(outbox_pending?);
+                    running.outbox_pending = outbox_pending?;
+                    running.publish(running.outbox_pending);
                 }
+                Some(stored) = first_kept(&mut running.keeping) => running.kept(stored)?,
+                Some(stored) = first_committed(&mut running.committing) => running.telemetry_stored(stored)?,
                 Some(request) = requests.recv() => running.request(request).await?,
-                Some(assembled) = reloads.recv() => running = running.reload(assembled).await?,
+                // Rules begin from what the journal holds: they wait until it holds all.
+                Some(assembled) = reloads.recv(), if !running.is_stopped() => {
+                    running = running.reload(assembled).await?;
+                }
                 Some(Ok((outcome, result))) = running.outcomes.join_next() => {
                     running.command_done(outcome, result).await?;
                 }
@@ -154,9 +198,9 @@ impl SiteTask {
                 running.command_done(outcome, result).await?;
             }
         }
-        running.keep_learnt().await?;
-        running.close_telemetry().await?;
-        running.telemetry_committed(0).await?;
+        running.keep_learnt()?;
+        running.close_telemetry()?;
+        running.settle().await?;
         Ok(running.readings)
     }
 }
@@ -168,7 +212,7 @@ impl Running {
         let ids: Vec<String> = names.devices().map(|(_, device)| device.id.clone()).collect();
         let (stored, last_number, known) = task
             .journal
-            .run(move |db| {
+            .read(move |db| {
                 let known = ids.iter().map(|id| alarms::knows_device(db, id));
                 let known: Vec<bool> = known.collect::<Result<_, _>>()?;
                 Ok((alarms::load(db)?, alarms::last_number(db)?, known))
@@ -179,12 +223,12 @@ impl Running {
             task.assembled.site.resume(device);
         }
         let service_by = restore_care(&mut task, now).await?;
-        let mut occurrences = HashMap::new();
+        let (mut occurrences, mut keeping) = (HashMap::new(), VecDeque::new());
         for alarm in stored {
             let rule = Option::zip(names.find_device(&alarm.device), names.find_condition(&alarm.condition))
                 .filter(|(device, condition)| task.assembled.site.watches(*device, *condition));
             let Some((device, condition)) = rule else {
-                retire(&task.journal, now.utc, alarm).await?;
+                keeping.extend(retire(&task.journal, now, alarm).await?);
                 continue;
             };
             let occurrence = Occurrence { number: alarm.alarm, by: alarm.by.clone(), repair: None };
@@ -196,7 +240,7 @@ impl Running {
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
-        for (device, condition, repair) in task.journal.run(care::open_repairs).await? {
+        for (device, condition, repair) in task.journal.read(care::open_repairs).await? {
             let known = Option::zip(names.find_device(&device), names.find_condition(&condition));
             let Some((device, condition)) = known else { continue };
             let open = OpenRepair { since: repair.since, escalation: repair.escalation };
@@ -216,7 +260,14 @@ impl Running {
             known,
             gathering,
             gathered_since: now,
+            keeping,
+            held: HashMap::new(),
+            lost: 0,
             committing: VecDeque::new(),
+            refused: None,
+            is_refusing: false,
+            outbox_pending: 0,
+            started: now,
             counting: None,
             readings: 0,
             events: Vec::new(),
@@ -228,14 +279,19 @@ impl Running {
     /// after a restart, so that a delay that runs, an alarm and what was learnt go on; an alarm whose rule
     /// is gone is over. What lasts seconds to minutes (the last readings, the shape of the air) comes anew.
     async fn reload(mut self, assembled: Assembled) -> Result<Self, JournalError> {
-        self.keep_learnt().await?;
+        self.keep_learnt()?;
+        self.settle().await?;
         let fresh = Self::restore(SiteTask { assembled, ..self.task }).await?;
         Ok(Self {
+            lost: self.lost,
+            refused: self.refused,
+            is_refusing: self.is_refusing,
+            outbox_pending: self.outbox_pending,
+            started: self.started,
             read_at: self.read_at,
             reports: self.reports,
             gathering: self.gathering,
             gathered_since: self.gathered_since,
-            committing: self.committing,
             counting: self.counting,
             readings: self.readings,
             outcomes: self.outcomes,
@@ -252,7 +308,7 @@ impl Running {
                 if reading.sample.good().is_some() {
                     let device = self.names.point(reading.point).device;
                     if !self.known[usize::from(device.0)] {
-                        self.remember(device).await?;
+                        self.remember(device)?;
                     }
                 }
                 self.read_at[usize::from(reading.point.0)] = reading.at;
@@ -263,17 +319,17 @@ impl Running {
                 self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
             }
             if self.gathering.is_full() {
-                self.close_telemetry().await?;
+                self.close_telemetry()?;
             }
         }
         self.carry_out(now, None).await
     }
 
     /// The first answer of a device ever is worth a row: after a restart it gets no start-up hold-off.
-    async fn remember(&mut self, device: DeviceId) -> Result<(), JournalError> {
+    fn remember(&mut self, device: DeviceId) -> Result<(), JournalError> {
         self.known[usize::from(device.0)] = true;
         let id = self.names.device(device).id.clone();
-        self.task.journal.run(move |db| alarms::record_device(db, &id)).await.map(drop)
+        self.keep(move |db| alarms::record_device(db, &id).map(drop))
     }
 
     async fn tick(&mut self) -> Result<(), JournalError> {
@@ -283,15 +339,17 @@ impl Running {
         self.task.assembled.site.step(now, Input::Tick { utc_offset_s }, &mut |event| events.push(event));
         self.carry_out(now, None).await?;
         if now.mono - self.gathered_since.mono >= self.task.telemetry_every {
-            self.telemetry_committed(0).await?;
-            self.close_telemetry().await?;
+            self.close_telemetry()?;
         }
         if now.mono - self.learnt_at.mono >= LEARNT_EVERY {
-            self.keep_learnt().await?;
+            self.keep_learnt()?;
         }
-        // The count stands behind whatever is being committed: the view waits for it, the rules do not.
-        if self.counting.is_none() {
-            self.counting = Some(Box::pin(self.task.journal.begin(outbox::pending).await?));
+        self.look_at_journal(now).await?;
+        // The count stands behind whatever is being committed: the view waits for it a second at most.
+        if self.counting.is_some() {
+            self.publish(self.outbox_pending);
+        } else if let Ok(counted) = self.task.journal.hand_over(outbox::pending) {
+            self.counting = Some(Box::pin(counted));
         }
         Ok(())
     }
@@ -299,7 +357,14 @@ impl Running {
     async fn request(&mut self, request: SiteRequest) -> Result<(), JournalError> {
         let SiteRequest { act, by, reply } = request;
         let answer = self.act(act, by).await?;
-        let _ = reply.send(answer);
+        // Told once it is stored; while nothing can be, at once: the rules have taken it over.
+        match self.keeping.back_mut() {
+            Some(last) => last.replies.push((reply, answer)),
+            _ => drop(reply.send(answer)),
+        }
+        if self.is_stopped() {
+            self.reply_all();
+        }
         Ok(())
     }
 
@@ -322,7 +387,7 @@ impl Running {
                     audit::append(db, now.utc, &by, "inspection", &note)?;
                     care::record_inspection(db, now.utc, &by, &note)
                 };
-                self.task.journal.run(inspected).await?;
+                self.keep(inspected)?;
                 self.step(now, Input::Inspected);
                 self.carry_out(now, Some(&hand)).await?;
                 return Ok(Ok(()));
@@ -382,7 +447,7 @@ impl Running {
     }
 
     /// Saves what was learnt of each cabinet.
-    async fn keep_learnt(&mut self) -> Result<(), JournalError> {
+    fn keep_learnt(&mut self) -> Result<(), JournalError> {
         self.learnt_at = self.task.clock.now();
         let site = &self.task.assembled.site;
         let learnt = self
@@ -393,7 +458,7 @@ impl Running {
         let keep = move |db: &rusqlite::Connection| {
             learnt.iter().try_for_each(|(device, numbers)| care::record_learnt(db, device, numbers))
         };
-        self.task.journal.run(keep).await
+        self.keep(keep)
     }
 
     /// Commits what the rules said and sends the commands. `hand` tells what a person did to cause it.
@@ -404,17 +469,14 @@ impl Running {
                 Event::Pending { device, condition, since } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
-                    self.task
-                        .journal
-                        .run(move |db| alarms::record_pending(db, &id, &condition, since))
-                        .await?;
+                    self.keep(move |db| alarms::record_pending(db, &id, &condition, since))?;
                 }
                 Event::Chatter { device, condition, chatter } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
                     let keep =
                         move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, &condition, chatter);
-                    self.task.journal.run(keep).await?;
+                    self.keep(keep)?;
                 }
                 Event::Service { device, service } => self.service(now, device, service, hand).await?,
                 Event::Command { device, point, value } => self.command(device, point, value).await?,
@@ -473,19 +535,115 @@ impl Running {
         tracing::warn!(device = %change.device, condition = change.condition, state = change.state.name(),
             cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by,
             escalation = change.escalation, "alarm");
+        // After one that is held the next is, so that they stay in order.
+        if !self.held.is_empty() || !self.hand_over_change(now, change.clone())? {
+            let replaced = self.held.insert((event.device, event.condition), change);
+            self.lost += u64::from(replaced.is_some());
+        }
+        Ok(())
+    }
+
+    /// Hands an alarm's change to the journal; false if it takes no more.
+    fn hand_over_change(&mut self, now: Now, change: AlarmChange) -> Result<bool, JournalError> {
         let identity = self.task.journal.identity().clone();
-        self.task
-            .journal
-            .run(move |db| {
-                if let Some(repair) = change.repair.as_ref().filter(|_| is_update) {
-                    care::record_repair(db, &change.device, &change.condition, repair)?;
-                }
-                if !change.by.is_empty() {
-                    audit::append(db, now.utc, &change.by, "alarm", &audit_detail(&change))?;
-                }
-                alarms::record(db, &identity, now.utc, &change)
-            })
-            .await
+        self.hand_over(move |db| {
+            let is_update = change.state == change.previous;
+            if let Some(repair) = change.repair.as_ref().filter(|_| is_update) {
+                care::record_repair(db, &change.device, &change.condition, repair)?;
+            }
+            if !change.by.is_empty() {
+                audit::append(db, now.utc, &change.by, "alarm", &audit_detail(&change))?;
+            }
+            alarms::record(db, &identity, now.utc, &change)
+        })
+    }
+
+    /// Hands a fact to the journal without waiting; false if it takes no more.
+    fn hand_over(
+        &mut self,
+        job: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<bool, JournalError> {
+        match self.task.journal.hand_over(job) {
+            Ok(stored) => {
+                let since = self.task.clock.now().mono;
+                self.keeping.push_back(Fact { since, stored: Box::pin(stored), replies: Vec::new() });
+                Ok(true)
+            }
+            Err(JournalError::Full) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands over a fact that is lost if the journal takes no more.
+    fn keep(
+        &mut self,
+        job: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+    ) -> Result<(), JournalError> {
+        if !self.hand_over(job)? {
+            self.lost += 1;
+        }
+        Ok(())
+    }
+
+    /// The oldest fact is stored, or cannot be by the journal's fault.
+    fn kept(&mut self, stored: Result<(), JournalError>) -> Result<(), JournalError> {
+        let fact = self.keeping.pop_front();
+        stored?;
+        for (reply, answer) in fact.into_iter().flat_map(|fact| fact.replies) {
+            let _ = reply.send(answer);
+        }
+        Ok(())
+    }
+
+    fn reply_all(&mut self) {
+        for (reply, answer) in self.keeping.iter_mut().flat_map(|fact| fact.replies.drain(..)) {
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// Whether the journal cannot be written: its disk is full, read-only or does not answer.
+    fn is_stopped(&self) -> bool {
+        let now = self.task.clock.now().mono;
+        let oldest = self.keeping.front().map(|fact| fact.since);
+        let oldest = oldest.into_iter().chain(self.committing.front().map(|message| message.since)).min();
+        self.is_refusing || oldest.is_some_and(|since| now - since >= STOPPED_AFTER)
+    }
+
+    /// Tells the rules how the journal is, and hands over what was held.
+    async fn look_at_journal(&mut self, now: Now) -> Result<(), JournalError> {
+        let is_stopped = self.is_stopped();
+        let is_damaged = self.task.journal.was_damaged() && now.mono - self.started.mono < DAMAGE_SHOWN;
+        self.step(now, Input::Journal { is_stopped, is_damaged });
+        self.carry_out(now, None).await?;
+        if is_stopped {
+            self.reply_all();
+        }
+        while let Some(key) = self.held.keys().next().copied()
+            && let Some(change) = self.held.get(&key).cloned()
+            && self.hand_over_change(now, change)?
+        {
+            self.held.remove(&key);
+        }
+        if self.lost > 0 && self.held.is_empty() {
+            let lost = self.lost;
+            let detail = format!("{lost} facts were not recorded: the disk took nothing for too long");
+            if self.hand_over(move |db| audit::append(db, now.utc, "agent", "journal-stopped", &detail))? {
+                tracing::error!(lost, "the journal took no more: these facts are lost to it");
+                self.lost = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the journal has all that was handed to it.
+    async fn settle(&mut self) -> Result<(), JournalError> {
+        while let Some(stored) = first_kept(&mut self.keeping).await {
+            self.kept(stored)?;
+        }
+        while let Some(stored) = first_committed(&mut self.committing).await {
+            self.telemetry_stored(stored)?;
+        }
+        Ok(())
     }
 
     /// A device is watched or no longer watched.
@@ -511,7 +669,7 @@ impl Running {
             }
             care::record_service(db, &id, service, &by)
         };
-        self.task.journal.run(keep).await
+        self.keep(keep)
     }
 
     async fn command(&mut self, device: DeviceId, point: PointId, value: f64) -> Result<(), JournalError> {
@@ -550,47 +708,94 @@ impl Running {
             tracing::warn!(device = %outcome.device, point = %outcome.point, %error, "command failed");
         }
         let identity = self.task.journal.identity().clone();
-        self.task
-            .journal
-            .run(move |db| {
-                let what = if outcome.done { "command" } else { "command-failed" };
-                let detail =
-                    format!("{}/{} = {} {}", outcome.device, outcome.point, outcome.value, outcome.reason);
-                audit::append(db, now.utc, &outcome.by, what, &detail)?;
-                outbox::append(db, &identity, now.utc, Body::CommandOutcome(outcome.clone())).map(drop)
-            })
-            .await
+        self.keep(move |db| {
+            let what = if outcome.done { "command" } else { "command-failed" };
+            let detail =
+                format!("{}/{} = {} {}", outcome.device, outcome.point, outcome.value, outcome.reason);
+            audit::append(db, now.utc, &outcome.by, what, &detail)?;
+            outbox::append(db, &identity, now.utc, Body::CommandOutcome(outcome.clone())).map(drop)
+        })
     }
 
-    /// Hands the readings gathered to the journal, and waits only if too many messages wait there.
-    async fn close_telemetry(&mut self) -> Result<(), JournalError> {
-        self.gathered_since = self.task.clock.now();
-        let Some(telemetry) = self.gathering.take() else { return Ok(()) };
-        self.telemetry_committed(COMMITTING_MAX - 1).await?;
-        let (identity, now) = (self.task.journal.identity().clone(), self.gathered_since.utc);
-        let max = self.task.telemetry_messages_max;
-        let stored = self.task.journal.begin(move |db| {
-            outbox::append_encoded(db, &identity, now, Stream::Telemetry, &telemetry)?;
-            outbox::bound_telemetry(db, &identity, now, max)
-        });
-        self.committing.push_back(Box::pin(stored.await?));
-        Ok(())
-    }
-
-    /// Waits until at most `left` telemetry messages are not committed yet.
-    async fn telemetry_committed(&mut self, left: usize) -> Result<(), JournalError> {
-        while self.committing.len() > left
-            && let Some(stored) = self.committing.pop_front()
-        {
-            let dropped = stored.await?;
-            if dropped > 0 {
-                tracing::warn!(
-                    messages = dropped,
-                    "headquarters has been away too long: the oldest telemetry was dropped"
-                );
+    /// Hands the readings gathered to the journal; if too many messages wait there, they are refused.
+    fn close_telemetry(&mut self) -> Result<(), JournalError> {
+        let from = self.gathered_since.utc;
+        let now = self.task.clock.now();
+        self.gathered_since = now;
+        let telemetry = self.gathering.take();
+        // Where nothing else is told, the gap is: so it shows that the disk takes telemetry again.
+        if telemetry.is_none() && self.refused.is_none() {
+            return Ok(());
+        }
+        // A clock that was set back does not turn the span around.
+        let before = self.refused.take();
+        let span = (before.map_or(from, |(first, _)| first).min(now.utc), now.utc);
+        if self.committing.len() >= COMMITTING_MAX {
+            self.refuse(span);
+            return Ok(());
+        }
+        let (identity, budget) = (self.task.journal.identity().clone(), self.task.telemetry_budget);
+        let offered = self.task.journal.offer(move |db| {
+            if let Some(lost) = before {
+                outbox::append_loss(db, &identity, now.utc, lost)?;
             }
+            if let Some(telemetry) = &telemetry {
+                outbox::append_encoded(db, &identity, now.utc, Stream::Telemetry, telemetry)?;
+            }
+            outbox::bound_telemetry(db, &identity, now.utc, budget)
+        });
+        match offered {
+            Ok(stored) => {
+                let since = now.mono;
+                self.committing.push_back(Message { since, span, stored: Box::pin(stored) });
+            }
+            Err(JournalError::Full) => self.refuse(span),
+            Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Telemetry of that time is lost; headquarters is told with the next that is not.
+    fn refuse(&mut self, (from, to): (Utc, Utc)) {
+        let (first, last) = self.refused.unwrap_or((from, to));
+        self.refused = Some((first.min(from), last.max(to)));
+        self.is_refusing = true;
+    }
+
+    /// The oldest telemetry message is stored, or the disk did not take it.
+    fn telemetry_stored(&mut self, stored: Result<u64, JournalError>) -> Result<(), JournalError> {
+        let message = self.committing.pop_front();
+        self.is_refusing &= stored.is_err();
+        match stored {
+            Ok(0) => {}
+            Ok(dropped) => tracing::warn!(
+                messages = dropped,
+                "headquarters has been away too long: the oldest telemetry was dropped"
+            ),
+            Err(JournalError::Refused) => {
+                if let Some(message) = message {
+                    self.refuse(message.span);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// The answer about the oldest fact, if one is on its way.
+async fn first_kept(keeping: &mut VecDeque<Fact>) -> Option<Result<(), JournalError>> {
+    match keeping.front_mut() {
+        Some(fact) => Some(fact.stored.as_mut().await),
+        None => None,
+    }
+}
+
+/// The answer about the oldest telemetry message, if one is on its way.
+async fn first_committed(committing: &mut VecDeque<Message>) -> Option<Result<u64, JournalError>> {
+    match committing.front_mut() {
+        Some(message) => Some(message.stored.as_mut().await),
+        None => None,
     }
 }
 
@@ -611,7 +816,7 @@ async fn restore_care(task: &mut SiteTask, now: Now) -> Result<HashMap<DeviceId,
         let learnt: Vec<_> = learnt.collect::<Result<_, _>>()?;
         Ok((learnt, care::services(db)?, alarms::announced(db)?, care::last_inspection(db)?))
     };
-    let (learnt, services, announced, inspected) = task.journal.run(load).await?;
+    let (learnt, services, announced, inspected) = task.journal.read(load).await?;
     let site = &mut task.assembled.site;
     for (device, numbers) in (0..).map(DeviceId).zip(learnt) {
         if let (Some(numbers), Some(cabinet)) = (numbers, site.cabinet_mut(device)) {
@@ -656,9 +861,9 @@ fn audit_detail(change: &AlarmChange) -> String {
 }
 
 /// Ends an alarm whose device or rule is no longer in the config: nobody would ever see it return.
-async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), JournalError> {
+async fn retire(journal: &Journal, now: Now, alarm: Stored) -> Result<Option<Fact>, JournalError> {
     if alarm.state == AlarmState::Normal {
-        return Ok(());
+        return Ok(None);
     }
     tracing::warn!(device = %alarm.device, condition = alarm.condition,
         "the config no longer has what this alarm was about; it is over");
@@ -671,7 +876,7 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
         condition: alarm.condition,
         state: AlarmState::Normal,
         previous: alarm.state,
-        at: now,
+        at: now.utc,
         diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
         parent: None,
@@ -683,7 +888,8 @@ async fn retire(journal: &Journal, now: Utc, alarm: Stored) -> Result<(), Journa
         by: "config".into(),
     };
     let identity = journal.identity().clone();
-    journal.run(move |db| alarms::record(db, &identity, now, &change)).await
+    let stored = journal.begin(move |db| alarms::record(db, &identity, now.utc, &change)).await?;
+    Ok(Some(Fact { since: now.mono, stored: Box::pin(stored), replies: Vec::new() }))
 }
 
 /// What the rules need to go on with an alarm that `parent` explained.

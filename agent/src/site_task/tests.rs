@@ -47,7 +47,8 @@ impl Bench {
 
     /// The agent dies and another goes on from the journal.
     async fn restart(self) -> Self {
-        let Self { running, directory } = self;
+        let Self { mut running, directory } = self;
+        running.settle().await.unwrap();
         drop(running);
         Self::start(directory).await
     }
@@ -56,7 +57,7 @@ impl Bench {
         let config = Config::parse(Path::new("store.toml"), STORE).unwrap();
         let identity =
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 0, reports: true };
-        let journal = Journal::open(&directory.path().join("journal.sqlite"), identity).unwrap();
+        let journal = Journal::open(&directory.path().join("journal.sqlite"), identity, Utc(0)).unwrap();
         let task = SiteTask {
             assembled: assemble(&config, |device, pace| Some(device.interval(pace))).unwrap(),
             journal,
@@ -65,7 +66,7 @@ impl Bench {
             commands: HashMap::new(),
             heartbeat: config.heartbeat,
             telemetry_every: Millis::from_secs(10),
-            telemetry_messages_max: 100,
+            telemetry_budget: outbox::Budget { bytes: 1_000_000, messages: 100 },
             view: watch::channel(Arc::default()).0,
             hq_link: watch::channel(LinkState::Offline).1,
             clock_trust: watch::channel(Trust::Unknown).1,
@@ -117,8 +118,8 @@ impl Bench {
 
     /// The readings on their way to headquarters: value and time.
     async fn reported(&mut self) -> Vec<(f64, i64)> {
-        self.running.close_telemetry().await.unwrap();
-        self.running.telemetry_committed(0).await.unwrap();
+        self.running.close_telemetry().unwrap();
+        self.running.settle().await.unwrap();
         let db = open_read_only(&self.directory.path().join("journal.sqlite")).unwrap();
         let rows = outbox::rows_after(&db, Stream::Telemetry, 0, 100).unwrap();
         let series = rows.into_iter().flat_map(|row| {
@@ -290,7 +291,7 @@ async fn a_check_by_hand_is_recorded_whether_it_was_due_or_not() {
 async fn what_was_learnt_is_kept_over_a_restart() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Good(-22.0)).await;
-    bench.running.keep_learnt().await.unwrap();
+    bench.running.keep_learnt().unwrap();
     let kept =
         bench.rows("SELECT length(numbers) FROM learnt WHERE device = 'freezer'", |row| row.get::<_, i64>(0));
     assert_eq!(kept.await, [i64::try_from(4 * LEARNT).unwrap()]);
@@ -360,4 +361,115 @@ async fn a_delay_that_runs_an_alarm_and_what_was_learnt_go_on_over_a_reload() {
     );
     assert!(bench.state().iter().all(|(_, state)| *state == AlarmState::Normal));
     assert_eq!(bench.pending().await, before);
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_when_there_is_room() {
+    let mut bench = Bench::new().await;
+    bench.judge(1, Sample::Good(-21.0)).await;
+    bench.running.settle().await.unwrap();
+    let is_full = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let still = is_full.clone();
+    let disk = move |_: &rusqlite::Connection| {
+        use rusqlite::ffi::{Error, SQLITE_FULL};
+        if still.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(rusqlite::Error::SqliteFailure(Error::new(SQLITE_FULL), None));
+        }
+        Ok(())
+    };
+    let waiting = bench.running.task.journal.begin(disk).await.unwrap();
+    bench.judge(2, Sample::Good(-10.0)).await;
+    let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
+    assert_eq!(bench.state(), [high]);
+    bench.running.close_telemetry().unwrap();
+    let refused = first_committed(&mut bench.running.committing).await.unwrap();
+    assert!(matches!(refused, Err(JournalError::Refused)), "{refused:?}");
+    bench.running.telemetry_stored(refused).unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.tick().await.unwrap();
+    let stopped = (Condition::JournalStopped, AlarmState::ActiveUnacknowledged);
+    assert_eq!(bench.state(), [high, stopped]);
+    let shown: Vec<_> = bench.running.task.view.borrow().alarms.iter().map(|a| a.condition.clone()).collect();
+    assert_eq!(shown, ["temperature_high", "journal_stopped"]);
+    // Far more than the journal's queue holds: of each alarm the last is.
+    let (mut answers, mut told) = (Vec::new(), 0);
+    while let Ok(answer) = bench.running.task.journal.hand_over(|_| Ok(())) {
+        answers.push(answer);
+    }
+    assert!(answers.len() > 1000);
+    for (at, celsius) in (3..).zip([-25.0, -10.0, -25.0, -10.0, -25.0]) {
+        bench.judge(at, Sample::Good(celsius)).await;
+        told += 1;
+    }
+    assert!(told > 1 && bench.running.held.len() == 1 && bench.running.lost > 0);
+    bench.judge(9, Sample::Good(-10.0)).await;
+
+    is_full.store(false, std::sync::atomic::Ordering::SeqCst);
+    waiting.await.unwrap();
+    for answer in answers {
+        answer.await.unwrap();
+    }
+    bench.running.close_telemetry().unwrap();
+    bench.running.settle().await.unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.settle().await.unwrap();
+    let alerts: Vec<_> =
+        bench.alerts().await.into_iter().map(|alert| (alert.condition.clone(), alert.state())).collect();
+    let ended = bench.state().into_iter().find(|(condition, _)| *condition == Condition::TemperatureHigh);
+    assert_eq!(ended, Some(high));
+    use storewarden_proto::v1::AlarmState as Wire;
+    let of = |name: &str| alerts.iter().filter(|(c, _)| c == name).map(|(_, s)| *s).collect::<Vec<_>>();
+    assert_eq!(of("temperature_high").first(), Some(&Wire::ActiveUnacknowledged));
+    assert_eq!(of("temperature_high").last(), Some(&Wire::ActiveUnacknowledged), "the last of each is told");
+    assert_eq!(of("journal_stopped"), [Wire::ActiveUnacknowledged, Wire::ReturnedUnacknowledged]);
+    assert!(bench.running.held.is_empty() && bench.running.lost == 0);
+    let audit = bench.rows("SELECT detail FROM audit", |row| row.get::<_, String>(0)).await;
+    assert!(audit.iter().any(|detail| detail.contains("facts were not recorded")), "{audit:?}");
+    let telemetry = bench.rows("SELECT payload FROM outbox WHERE stream = 4 ORDER BY seq", |row| row.get(0));
+    let bodies = telemetry.await.into_iter().map(|payload: Vec<u8>| {
+        let envelope = Envelope::decode(payload.as_slice()).unwrap();
+        match envelope.body.unwrap() {
+            Body::Gap(gap) => (envelope.seq, Some(gap.first_seq)),
+            _ => (envelope.seq, None),
+        }
+    });
+    let bodies: Vec<_> = bodies.collect();
+    let gaps: Vec<_> = bodies.iter().filter(|(_, gap)| gap.is_some()).collect();
+    assert_eq!((gaps.len(), bodies.len()), (1, 1), "{bodies:?}");
+    assert!(gaps.iter().all(|(seq, first)| *first == Some(*seq)), "the gap is its own number alone");
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_an_alarm_says_so() {
+    let mut bench = Bench::new().await;
+    let (answer, hung) = std::sync::mpsc::channel::<()>();
+    let hang = move |_: &rusqlite::Connection| {
+        let _ = hung.recv();
+        Ok(())
+    };
+    let waiting = bench.running.task.journal.begin(hang).await.unwrap();
+    bench.judge(1, Sample::Good(-10.0)).await;
+    let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [high]);
+    // As if the oldest fact had waited that long.
+    let oldest = bench.running.keeping.front_mut().unwrap();
+    oldest.since = Mono(oldest.since.0 - STOPPED_AFTER.0);
+    bench.running.tick().await.unwrap();
+    bench.running.tick().await.unwrap();
+    assert_eq!(bench.state(), [high, (Condition::JournalStopped, AlarmState::ActiveUnacknowledged)]);
+    assert_eq!(bench.running.task.view.borrow().alarms.len(), 2, "and it is shown");
+    let (reply, mut told) = oneshot::channel();
+    let act = Act::Inspected { note: String::new() };
+    bench.running.request(SiteRequest { act, by: "Li".into(), reply }).await.unwrap();
+    assert_eq!(told.try_recv().unwrap(), Ok(()), "a person does not wait for it either");
+    drop(answer);
+    waiting.await.unwrap();
+    bench.running.settle().await.unwrap();
+    bench.running.tick().await.unwrap();
+    bench.running.settle().await.unwrap();
+    let states: Vec<_> =
+        bench.alerts().await.iter().map(|alert| (alert.condition.clone(), alert.at_ms)).collect();
+    let names: Vec<_> = states.iter().map(|(condition, _)| condition.as_str()).collect();
+    assert_eq!(names, ["temperature_high", "journal_stopped", "journal_stopped"], "in their order");
 }

@@ -69,6 +69,17 @@ impl Site {
         }
     }
 
+    /// Takes over how the journal is: whether it is stopped, whether it was damaged.
+    pub(super) fn look_at_journal(&mut self, now: Now, found: [bool; 2], out: &mut dyn FnMut(Event)) {
+        let Some((_, first)) = self.store else { return };
+        for (place, is) in (usize::from(first) + 2..).zip(found) {
+            if is != self.alarms[place].is_true() {
+                let change = change(is, Evidence::since(now.utc));
+                self.change_alarm(now, place, change, Diagnosis::default(), out);
+            }
+        }
+    }
+
     /// Whether the device is watched.
     pub fn service(&self, now: Now, device: DeviceId) -> Service {
         match self.device(device).map_or(Watch::InUse, |device| device.watch) {

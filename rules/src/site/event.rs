@@ -70,6 +70,13 @@ pub enum Input {
     },
     /// The refrigeration of the store was checked by hand.
     Inspected,
+    /// How the journal is, as its keeper finds it; may be told again and again.
+    Journal {
+        /// Whether it cannot be written.
+        is_stopped: bool,
+        /// Whether it was found damaged.
+        is_damaged: bool,
+    },
 }
 
 /// Whether a device is watched.

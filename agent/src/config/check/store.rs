@@ -3,15 +3,15 @@
 use super::Check;
 use crate::config::file::{self, At};
 use crate::config::{AckBy, Console, Hq, Journal, Store, TlsFiles};
+use crate::journal::outbox::Budget;
 use crate::price::PriceKey;
 use crate::texts::Language;
 use ed25519_dalek::VerifyingKey;
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::Millis;
 
-/// Telemetry kept while headquarters is away, unless the file says otherwise: at one message in 10 s
-/// that is twelve days.
-const TELEMETRY_MESSAGES_MAX: u64 = 100_000;
+/// MB of telemetry kept while headquarters is away, unless the file says otherwise.
+const TELEMETRY_MAX_MB: u64 = 200;
 
 /// Unless the file says otherwise: 288 readings a day of a value that stands still, and the same time
 /// after which it is known at headquarters that one is missing.
@@ -55,9 +55,17 @@ impl Check {
         if let Some(max) = max.filter(|max| *max.get_ref() < 100) {
             self.fault(&max.span(), "journal.telemetry_messages_max must be 100 or more");
         }
+        let megabytes = journal.telemetry_max_mb.as_ref();
+        if let Some(max) = megabytes.filter(|max| !(1..=100_000).contains(max.get_ref())) {
+            self.fault(&max.span(), "journal.telemetry_max_mb must be 1 to 100000");
+        }
+        let megabytes = megabytes.filter(|max| *max.get_ref() <= 100_000);
         Journal {
             path: self.base.join(path),
-            telemetry_messages_max: max.map_or(TELEMETRY_MESSAGES_MAX, |max| *max.get_ref()),
+            telemetry: Budget {
+                bytes: megabytes.map_or(TELEMETRY_MAX_MB, |max| *max.get_ref()) * 1_000_000,
+                messages: max.map_or(u64::MAX, |max| *max.get_ref()),
+            },
         }
     }
 

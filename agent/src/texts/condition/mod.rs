@@ -43,6 +43,8 @@ pub fn staff(condition: Condition, class: Option<Class>, language: Language) -> 
         Condition::LightDark => shop::light_dark(language),
         Condition::AlarmFlood => shop::flood(language),
         Condition::InspectionDue => shop::inspection_due(language),
+        Condition::JournalStopped => shop::journal_stopped(language),
+        Condition::JournalDamaged => shop::journal_damaged(language),
         Condition::User(_) => shop::user_rule(language),
     }
 }
@@ -72,6 +74,8 @@ pub fn technical(condition: Condition) -> &'static str {
         Condition::LineDead => "no device on the line answers",
         Condition::AlarmFlood => "alarms come faster than people can act on (ISA-18.2)",
         Condition::InspectionDue => "no check by hand within the interval",
+        Condition::JournalStopped => "the journal cannot be written: disk full, read-only or not answering",
+        Condition::JournalDamaged => "the journal was damaged; it began anew with what could be read",
         Condition::User(_) => "a rule of the chain or the store is true",
     }
 }
