@@ -93,27 +93,27 @@ pub(super) fn journal_stopped(language: Language) -> StaffText {
             what: "的监控电脑存不下记录了",
             now: "现在给总部打电话。不要断电，也不要重启监控电脑。",
             steps: &[
-                "给总部打电话，告诉他们“记录存不下”。",
                 "总部处理好之前，不要给监控电脑断电，也不要重启。",
                 "设备照常监控，这里照常能看到报警。",
+                "给总部打电话，告诉他们“记录存不下”。",
             ],
         },
         StaffText {
             what: "has a monitoring computer that cannot save its records",
             now: "Call headquarters now. Do not switch the computer off.",
             steps: &[
-                "Call headquarters: tell them “records cannot be saved”.",
                 "Until they have mended it, do not switch the monitoring computer off or restart it.",
                 "Your equipment is still watched, and alarms still show here.",
+                "Call headquarters: tell them “records cannot be saved”.",
             ],
         },
         StaffText {
             what: "の監視用パソコンが記録を保存できません",
             now: "今すぐ本部に電話してください。パソコンの電源は切らないでください。",
             steps: &[
-                "本部に電話して「記録が保存できない」と伝えてください。",
                 "直るまで、監視用パソコンの電源を切ったり再起動したりしないでください。",
                 "設備の監視は続いています。警報はここに出ます。",
+                "本部に電話して「記録が保存できない」と伝えてください。",
             ],
         },
     )
@@ -124,7 +124,10 @@ pub(super) fn journal_damaged(language: Language) -> StaffText {
         StaffText {
             what: "的监控记录坏了一部分",
             now: "今天给总部打电话。设备照常监控。",
-            steps: &["给总部打电话，告诉他们“记录坏了，已重新开始”。", "看一下价签：有不对的，告诉总部。"],
+            steps: &[
+                "给总部打电话，告诉他们“记录坏了，已重新开始”。",
+                "看一下价签：有不对的，给总部打电话时一起说。",
+            ],
         },
         StaffText {
             what: "has lost part of its monitoring records",
