@@ -216,7 +216,8 @@ async fn victoria_metrics_has_every_value() {
         let Body::Telemetry(telemetry) = &mut body else { panic!("not telemetry") };
         for (n, value) in telemetry.series[0].value.iter_mut().enumerate() {
             if n % 3 != 2 {
-                *value = -18.0 - f64::from(u32::try_from(n).unwrap()) / 100.0 - f64::from(seq);
+                // Hundredths, as devices say them: VictoriaMetrics keeps about 15 digits.
+                *value = -f64::from(1_800 + u32::try_from(n).unwrap() + 100 * seq) / 100.0;
                 sent.insert(from_ms + i64::try_from(n).unwrap() * 1_000, *value);
             }
         }
@@ -246,7 +247,11 @@ async fn victoria_metrics_has_every_value() {
             }
         }
         if stored.len() >= sent.len() {
-            assert_eq!(stored, sent);
+            // Not the maps as a whole, of which nobody could read the difference.
+            let other: Vec<_> =
+                sent.iter().filter(|(at, value)| stored.get(at) != Some(value)).take(9).collect();
+            assert!(other.is_empty(), "{other:?}");
+            assert_eq!(stored.len(), sent.len());
             return;
         }
         assert!(Instant::now() < end, "{} of {} values are there", stored.len(), sent.len());
