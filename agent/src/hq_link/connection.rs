@@ -8,7 +8,7 @@ use crate::config::TlsFiles;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
-    PublishNotice, PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
+    PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -162,9 +162,14 @@ impl Drop for Connection {
 pub struct Receipt(PublishNotice);
 
 impl Receipt {
-    /// Waits until the broker has taken the message, or says why it did not.
-    pub async fn taken(self) -> Result<(), String> {
-        self.0.wait_completion_async().await.map_err(|error| error.to_string())
+    /// Waits until the broker has taken the message, or refuses it. None: the connection ended before
+    /// it said either.
+    pub async fn taken(self) -> Option<Result<(), String>> {
+        match self.0.wait_completion_async().await {
+            Ok(()) => Some(Ok(())),
+            Err(PublishNoticeError::V5PubAck(reason)) => Some(Err(format!("{reason:?}"))),
+            Err(_) => None,
+        }
     }
 }
 

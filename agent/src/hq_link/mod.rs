@@ -158,7 +158,7 @@ struct Session<'a> {
     connection: Connection,
     /// When the TLS files were written that it was opened with.
     written: Option<Vec<Option<SystemTime>>>,
-    receipts: JoinSet<(Stream, u64, Result<(), String>)>,
+    receipts: JoinSet<(Stream, u64, Option<Result<(), String>>)>,
     /// Messages the broker has not taken yet.
     under_way: BTreeSet<(i32, u64)>,
     /// Highest number the broker has taken, per stream.
@@ -194,7 +194,7 @@ impl Session<'_> {
                         self.on_message(window, &topic, payload, kept).await?;
                     }
                 },
-                Some(Ok((stream, seq, taken))) = self.receipts.join_next() => {
+                Some(Ok((stream, seq, Some(taken)))) = self.receipts.join_next() => {
                     self.on_receipt(window, stream, seq, taken).await?;
                 }
                 _ = tick.tick() => {
