@@ -158,13 +158,16 @@ impl Drop for Connection {
     }
 }
 
+/// The broker has taken a message; or its reason not to.
+pub type Taken = Result<(), String>;
+
 /// The broker's answer to one message, to come.
 pub struct Receipt(PublishNotice);
 
 impl Receipt {
     /// Waits until the broker has taken the message, or refuses it. None: the connection ended before
     /// it said either.
-    pub async fn taken(self) -> Option<Result<(), String>> {
+    pub async fn taken(self) -> Option<Taken> {
         match self.0.wait_completion_async().await {
             Ok(()) => Some(Ok(())),
             Err(PublishNoticeError::V5PubAck(reason)) => Some(Err(format!("{reason:?}"))),

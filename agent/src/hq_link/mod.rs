@@ -9,7 +9,7 @@ use crate::backoff::Backoff;
 use crate::clock_trust::{ClockTrust, Trust};
 use crate::config::AckBy;
 use crate::journal::{Journal, JournalError, outbox};
-use connection::{Connection, Endpoint, LinkEvent};
+use connection::{Connection, Endpoint, LinkEvent, Taken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
@@ -158,7 +158,7 @@ struct Session<'a> {
     connection: Connection,
     /// When the TLS files were written that it was opened with.
     written: Option<Vec<Option<SystemTime>>>,
-    receipts: JoinSet<(Stream, u64, Option<Result<(), String>>)>,
+    receipts: JoinSet<(Stream, u64, Option<Taken>)>,
     /// Messages the broker has not taken yet.
     under_way: BTreeSet<(i32, u64)>,
     /// Highest number the broker has taken, per stream.
@@ -298,7 +298,7 @@ impl Session<'_> {
         window: &mut Window,
         stream: Stream,
         seq: u64,
-        taken: Result<(), String>,
+        taken: Taken,
     ) -> Result<(), JournalError> {
         if let Err(why) = taken {
             // A denied publish stays in the outbox and is tried again; somebody must mend the broker.
