@@ -1,24 +1,31 @@
 //! Readings by column and compressed, as they travel. Pure; docs/telemetry.md is the layout.
 //!
-//! Values keep the resolution of their profile: whole numbers of 10^-d where d decimals give each value
-//! back within 10^-9 of its step, else single or double precision as they are.
+//! Values keep the resolution of their profile: whole numbers of 10^-d where that is each value but for
+//! the last bits of its product, else single or double precision as they are.
 
 use crate::v1::{Column, Columns, Quality, QualityRun, Series, Times};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 /// Unpacked, a message has at most so many bytes.
-const UNPACKED_BYTES_MAX: u64 = 4 << 20;
+const UNPACKED_BYTES_MAX: u64 = 1 << 20;
+/// So many lists of times and columns together; a store has 2,048 points.
+const PARTS_MAX: usize = 8_192;
+/// And so many bytes of a name: a column takes over that of the one before.
+const NAME_BYTES_MAX: usize = 256;
 /// And so many readings.
 const READINGS_MAX: usize = 1_000_000;
 /// More decimals no sensor of the trade has.
 const DECIMALS_MAX: u32 = 6;
 /// Whole numbers that a double holds exactly.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+/// What a register times its scale, and that times a power of ten, may be off: last places of a double.
+const LAST_PLACES: f64 = 4.0 * f64::EPSILON;
 
 /// Why a packed message cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +37,9 @@ pub enum UnpackError {
     #[error("packed telemetry is no Columns message: {0}")]
     Columns(String),
     /// It would be too large.
-    #[error("packed telemetry holds more than {UNPACKED_BYTES_MAX} bytes or {READINGS_MAX} readings")]
+    #[error(
+        "packed telemetry holds more than {UNPACKED_BYTES_MAX} bytes, {PARTS_MAX} columns, {NAME_BYTES_MAX} bytes of a name or {READINGS_MAX} readings"
+    )]
     TooLarge,
     /// Its parts do not fit each other.
     #[error("packed telemetry: {0}")]
@@ -57,6 +66,10 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<Series>, UnpackError> {
     if bytes.len() as u64 > UNPACKED_BYTES_MAX {
         return Err(UnpackError::TooLarge);
     }
+    // Before memory is taken for them: an empty column is two bytes here and hundreds there.
+    if parts(&bytes).is_none_or(|parts| parts > PARTS_MAX) {
+        return Err(UnpackError::TooLarge);
+    }
     let columns =
         Columns::decode(bytes.as_slice()).map_err(|error| UnpackError::Columns(error.to_string()))?;
     let times = columns.times.iter().map(moments).collect::<Option<Vec<_>>>();
@@ -69,9 +82,24 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<Series>, UnpackError> {
         } else {
             device.clone_from(&column.device);
         }
+        let names = [&column.device, &column.point, &column.unit];
+        if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
+            return Err(UnpackError::TooLarge);
+        }
         series(column, &times, &mut left)
     });
     named.collect()
+}
+
+/// How many fields a message has; none if it ends within one.
+fn parts(mut bytes: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !bytes.is_empty() {
+        let (tag, wire) = decode_key(&mut bytes).ok()?;
+        skip_field(wire, tag, &mut bytes, DecodeContext::default()).ok()?;
+        count += 1;
+    }
+    Some(count)
 }
 
 /// Whether a reading of this quality has a value.
@@ -206,7 +234,7 @@ fn values(series: &Series, column: &mut Column) {
 fn whole(value: f64, decimals: u32) -> Option<i64> {
     let scaled = value * 10_f64.powi(decimals.cast_signed());
     let whole = scaled.round();
-    let exact = (scaled - whole).abs() <= 1e-9 * whole.abs() && whole.abs() < WHOLE_MAX;
+    let exact = (scaled - whole).abs() <= LAST_PLACES * whole.abs() && whole.abs() < WHOLE_MAX;
     // Minus nought is no whole number.
     (exact && !(whole == 0.0 && value.is_sign_negative())).then_some(whole as i64)
 }
@@ -339,7 +367,7 @@ mod tests {
 
     /// As close as the resolution asks: the very value, or the nearest of its decimals.
     fn same(ours: f64, theirs: f64) -> bool {
-        (ours - theirs).abs() <= 2e-9 * ours.abs() || ours.to_bits() == theirs.to_bits()
+        (ours - theirs).abs() <= 2.0 * LAST_PLACES * ours.abs() || ours.to_bits() == theirs.to_bits()
     }
 
     proptest! {
@@ -380,6 +408,37 @@ mod tests {
         for (n, value) in back.value.iter().enumerate() {
             assert_eq!(value.to_string(), format!("{}", n as f64 / 10.0));
         }
+    }
+
+    fn only(value: f64) -> Series {
+        let quality = vec![QualityRun { quality: Quality::Good.into(), count: 1, exception: 0 }];
+        Series { value: vec![value], quality, ..Series::default() }
+    }
+
+    #[test]
+    fn a_large_counter_keeps_its_decimals() {
+        for value in [12_345_678.01, 1_000_000_000.4, 4_294_967_295.999, 0.000_001, 123_456_789.012_345_6] {
+            let back = unpack(&pack([&only(value)])).unwrap().remove(0).value[0];
+            assert!((back - value).abs() <= value * 1e-15, "{value} came back as {back}");
+        }
+    }
+
+    fn zip(columns: &Columns) -> Vec<u8> {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(&columns.encode_to_vec()).unwrap();
+        zlib.finish().unwrap()
+    }
+
+    #[test]
+    fn a_name_that_is_taken_over_again_and_again_cannot_fill_the_memory() {
+        let times = vec![Times::default()];
+        let long = Column { device: "x".repeat(100_000), ..Column::default() };
+        let with = |column: Vec<Column>| unpack(&zip(&Columns { times: times.clone(), column }));
+        assert_eq!(with(vec![long]), Err(UnpackError::TooLarge));
+        assert_eq!(with(vec![Column::default(); PARTS_MAX]), Err(UnpackError::TooLarge), "and the times");
+        let short = Column { device: "x".into(), change: vec![1], ..Column::default() };
+        let inherits = Column { device: String::new(), ..short.clone() };
+        assert_eq!(with(vec![short, inherits]).unwrap()[1].device, "x");
     }
 
     #[test]
