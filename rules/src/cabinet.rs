@@ -17,7 +17,7 @@ mod trace;
 
 pub use crate::condition::{CABINET_CONDITIONS, index_of};
 pub use config::{CabinetConfig, CabinetPoints};
-pub use frame::{Frame, Framing};
+pub use frame::{Frame, Framing, ROOM, share};
 pub use scene::{Phase, Scene};
 pub use trace::{Trace, TraceSample};
 

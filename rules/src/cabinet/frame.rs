@@ -3,6 +3,8 @@
 use crate::time::minutes;
 use crate::{Millis, Mono, Now, cabinet::Scene};
 
+/// Room that is assumed where none is measured, °C.
+pub const ROOM: f32 = 24.0;
 /// Least length of a frame.
 pub const FRAME_MIN: Millis = Millis::from_mins(1);
 
@@ -34,6 +36,11 @@ impl Frame {
     /// Its length in minutes.
     pub fn minutes(&self) -> f32 {
         minutes(self.span)
+    }
+
+    /// The room, °C: what is usual in a shop where none is measured.
+    pub fn room(&self) -> f32 {
+        self.ambient.unwrap_or(ROOM)
     }
 }
 
@@ -133,7 +140,8 @@ impl Default for Framing {
     }
 }
 
-fn share(on: bool) -> f32 {
+/// All of the time, or none of it.
+pub fn share(on: bool) -> f32 {
     if on { 1.0 } else { 0.0 }
 }
 

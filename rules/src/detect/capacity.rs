@@ -1,6 +1,6 @@
 //! Cooling capacity that falls over days.
 
-use crate::cabinet::{Frame, Scene};
+use crate::cabinet::{Frame, Scene, share};
 use crate::diagnosis::Symptoms;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
 
@@ -26,8 +26,7 @@ impl CapacityConfig {
 const BLOCK: Millis = Millis::from_mins(12 * 60);
 /// Least minutes of a block that count.
 const BLOCK_MIN: f32 = 90.0;
-/// Room that is assumed where none is measured, °C, and the least difference to it, K.
-const AMBIENT: f32 = 24.0;
+/// The least difference between room and air, K.
 const LIFT_MIN: f32 = 4.0;
 /// Least spread of a day's mean, as a share: of what is corrected for the room, and of what is not.
 const SPREAD: f32 = 0.07;
@@ -127,7 +126,8 @@ impl Daily {
 /// Three means over the last day, looked at every twelve hours while the cabinet cools undisturbed:
 ///
 /// - **load**: share of the time running (by power, by the flag, else by the air, which falls while
-///   cooled, if it is read every six minutes) per kelvin between the room and the air. A machine with 20 % less capacity runs 25 % longer;
+///   cooled, if it is read every six minutes) per kelvin between the room and the air. A machine with
+///   20 % less capacity runs 25 % longer;
 /// - **approach**: air minus evaporator while running. Less air over the evaporator (ice, a weak fan)
 ///   makes it grow;
 /// - **power** while running: less where less is pumped, more against a dirty condenser.
@@ -250,11 +250,11 @@ impl CapacityLoss {
         self.by_air = frame.running.or(frame.asked).is_none();
         let share = frame.running.or(frame.asked).or_else(|| {
             // The teeth of air that is read more seldom have lost their points.
-            scene.cools.filter(|_| frame.span <= TEETH_SEEN).map(share_of)
+            scene.cools.filter(|_| frame.span <= TEETH_SEEN).map(share)
         });
         if let Some(share) = share {
             self.sees_room |= frame.ambient.is_some();
-            let lift = (frame.ambient.unwrap_or(AMBIENT) - air).max(LIFT_MIN);
+            let lift = (frame.room() - air).max(LIFT_MIN);
             self.load.add(share / lift, minutes);
             self.fast_load =
                 Some(self.fast_load.map_or(share / lift, |mean| mean + 0.08 * fast * (share / lift - mean)));
@@ -365,8 +365,4 @@ impl CapacityLoss {
             }
         }
     }
-}
-
-fn share_of(cools: bool) -> f32 {
-    if cools { 1.0 } else { 0.0 }
 }

@@ -30,8 +30,7 @@ const HEIGHT_WIDTHS: f32 = 1.0;
 /// At least this share of the height comes within the first ten minutes: it climbs at once.
 const AT_ONCE: f32 = 0.4;
 const AT_ONCE_MIN: f32 = 10.0;
-/// Room that is assumed where none is measured, °C, and the least share of the way to it that is left.
-const AMBIENT: f32 = 24.0;
+/// The least share of the way to the room that is left.
 const LEFT_MIN: f32 = 0.2;
 /// A door lets the air climb so many times as fast as a machine that rests does, where that is known.
 const CLIMB_MIN: f32 = 1.6;
@@ -140,7 +139,7 @@ impl Door {
         let height = air - from;
         self.at_once = self.early.map(|early| early - from >= AT_ONCE * height);
         // A machine that stands warms ever more slowly, the nearer the room is.
-        let room = frame.ambient.unwrap_or(AMBIENT);
+        let room = frame.room();
         let left = ((room - air) / (room - from).max(1.0)).clamp(LEFT_MIN, 1.0);
         self.slope_ratio = self.slope.zip(scene.warming).map(|(slope, warming)| slope / (warming * left));
         self.levelled = self.slope.map(|slope| slope.abs() <= LEVEL);

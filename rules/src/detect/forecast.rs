@@ -1,6 +1,6 @@
 //! Time until the air is at its limit.
 
-use crate::cabinet::{Frame, Scene};
+use crate::cabinet::{Frame, ROOM, Scene};
 use crate::diagnosis::Symptoms;
 use crate::time::minutes;
 use crate::{Change, Class, Evidence, Millis, Mono, Now, Quantity, Utc};
@@ -30,8 +30,6 @@ impl ForecastConfig {
 
 /// Samples of the present rise.
 const SAMPLES: usize = 8;
-/// Room that is assumed where none is measured, °C.
-const AMBIENT: f32 = 24.0;
 /// Share of the samples' steps that must not fall.
 const STEADY: f32 = 0.8;
 /// A sample this much below the highest ends the rise, K.
@@ -71,7 +69,7 @@ impl Forecast {
             begun: Mono::NEVER,
             step: 1.0,
             top: f32::MIN,
-            ambient: AMBIENT,
+            ambient: ROOM,
             excess: None,
             raised: None,
         }
@@ -81,7 +79,7 @@ impl Forecast {
     pub fn frame(&mut self, now: Now, frame: &Frame, scene: &Scene) -> Option<Change> {
         let config = self.config?;
         let (air, band) = (frame.air?, scene.band?);
-        self.ambient = frame.ambient.unwrap_or(AMBIENT);
+        self.ambient = frame.room();
         self.excess = Some(air - band.high);
         let counts = scene.phase.is_cooling() && air > band.high;
         if !counts || air < self.top - DIP {
