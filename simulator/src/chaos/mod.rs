@@ -16,7 +16,7 @@ use account::{Account, Trials};
 use children::Program;
 use disk::Disk;
 use nix::sys::signal::Signal;
-use plan::{Act, DELAYS_MS, Line, Party, Step, Weather};
+use plan::{Act, DELAYS_MS, Line, Party, Step, Volume, Weather};
 use proxy::Proxy;
 use serde::Serialize;
 use std::{
@@ -34,6 +34,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often is looked whether something has happened, and whether a program has ended by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Room for the journal, and for the database of headquarters; taken from the memory as it is used.
+const DISKS: [(&str, &str); 2] = [("disk", "32m"), ("hq", "2g")];
 /// Orderly stops at the end until nothing waits; each may leave what was decided during it.
 const STOPS_MAX: usize = 5;
 
@@ -83,7 +85,7 @@ pub async fn run(options: &Options) -> io::Result<Outcome> {
     let dir = options.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&dir)?;
     let dir = dir.canonicalize()?;
-    if dir.join("hq.sqlite").exists() {
+    if dir.join("truth.jsonl").exists() {
         return Err(io::Error::other(format!("{} holds an earlier run; say another folder", dir.display())));
     }
     let steps = options.plan();
@@ -107,8 +109,8 @@ struct Rig {
     simulator: Program,
     store_line: Proxy,
     hq_line: Proxy,
-    /// After the agent: it lies on it.
-    disk: Option<Disk>,
+    /// Of the journal and of headquarters; after the programs, which lie on them.
+    disks: Option<[Disk; 2]>,
     places: Places,
     /// Reasons for which the agent is not whole now.
     ails: BTreeSet<&'static str>,
@@ -125,10 +127,14 @@ impl Rig {
         let mut skipped = vec!["kills of PostgreSQL: headquarters has no storage but SQLite yet".to_owned()];
         let file = |name: &str| options.programs.join(name);
         let path = |name: &str| dir.join(name);
-        std::fs::create_dir_all(path("disk"))?;
-        let disk = Disk::mount(&path("disk"));
-        if disk.is_none() {
-            skipped.push("full disk: this user may not mount a small one (tmpfs)".to_owned());
+        let mut disks = Vec::new();
+        for (name, size) in DISKS {
+            std::fs::create_dir_all(path(name))?;
+            disks.extend(Disk::mount(&path(name), size));
+        }
+        let disks = <[Disk; 2]>::try_from(disks).ok();
+        if disks.is_none() {
+            skipped.push("full and read-only disks: this user may not mount small ones (tmpfs)".to_owned());
         }
 
         let broker_port = free_port();
@@ -169,7 +175,7 @@ impl Rig {
         write_offset(dir, 0)?;
         let arguments: [OsString; 6] = [
             "--db".into(),
-            path("hq.sqlite").into(),
+            path("hq/hq.sqlite").into(),
             "serve".into(),
             format!("--broker=mqtt://127.0.0.1:{}", hq_line.port()).into(),
             "--chain".into(),
@@ -190,7 +196,7 @@ impl Rig {
             simulator,
             store_line,
             hq_line,
-            disk,
+            disks,
             places,
             ails: BTreeSet::new(),
             ails_since_ms: 0,
@@ -243,7 +249,8 @@ impl Rig {
     }
 
     fn act(&mut self, step: &Step) -> io::Result<()> {
-        if matches!(step.act, Act::Fill) && self.disk.is_none() {
+        let needs_disk = matches!(step.act, Act::Fill(_) | Act::Free(_));
+        if needs_disk && self.disks.is_none() {
             return Ok(());
         }
         if let Some(kind) = step.act.kind() {
@@ -256,8 +263,12 @@ impl Rig {
                 let gone = disk::tear(&self.dir.join("disk/journal.sqlite-wal"), share);
                 match gone {
                     Ok(bytes) => tracing::info!(bytes, "torn off"),
-                    // No room for rubbish: it is shorter.
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                    // No room for rubbish: it is shorter. A disk that takes no writes cannot be torn.
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            io::ErrorKind::StorageFull | io::ErrorKind::ReadOnlyFilesystem
+                        ) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -281,13 +292,26 @@ impl Rig {
             }
             Act::Turn(Line::Store, weather) => self.store_line.turn(weather),
             Act::Turn(Line::Headquarters, weather) => self.hq_line.turn(weather),
-            Act::Fill => {
-                self.ail("no room", true);
-                self.disk.as_ref().map_or(Ok(()), Disk::fill)?;
+            Act::Fill(volume) => {
+                if volume == Volume::Journal {
+                    self.ail("no room", true);
+                }
+                self.disk(volume, Disk::fill)?;
             }
-            Act::Free => {
-                self.disk.as_ref().map_or(Ok(()), Disk::free)?;
-                self.ail("no room", false);
+            Act::Free(volume) => {
+                self.disk(volume, Disk::free)?;
+                if volume == Volume::Journal {
+                    self.ail("no room", false);
+                }
+            }
+            Act::KillAndLock => {
+                self.kill(Party::Agent)?;
+                self.ail("read-only", true);
+                self.disk(Volume::Journal, |disk| disk.set_read_only(true))?;
+            }
+            Act::Unlock => {
+                self.disk(Volume::Journal, |disk| disk.set_read_only(false))?;
+                self.ail("read-only", false);
             }
             Act::Push(delay_ms) => {
                 store::write_agent(&self.dir, &self.places, delay_ms)?;
@@ -309,6 +333,11 @@ impl Rig {
         Ok(())
     }
 
+    /// Does something to a disk; nothing where there are none.
+    fn disk(&self, volume: Volume, act: impl Fn(&Disk) -> io::Result<()>) -> io::Result<()> {
+        self.disks.as_ref().map_or(Ok(()), |disks| act(&disks[volume as usize]))
+    }
+
     /// A reason for which the agent is not whole begins or ends.
     fn ail(&mut self, why: &'static str, begins: bool) {
         if begins {
@@ -327,7 +356,7 @@ impl Rig {
         for line in [&self.store_line, &self.hq_line] {
             line.turn(Weather::Fair);
         }
-        let (journal, hq) = (self.dir.join("disk/journal.sqlite"), self.dir.join("hq.sqlite"));
+        let (journal, hq) = (self.dir.join("disk/journal.sqlite"), self.dir.join("hq/hq.sqlite"));
         for _ in 0..STOPS_MAX {
             let end = Instant::now() + LIMIT;
             while Instant::now() < end {
@@ -354,20 +383,19 @@ impl Rig {
     fn outcome(self, seed: u64) -> io::Result<Outcome> {
         let path = |name: &str| self.dir.join(name);
         let journal = account::read_journal(&path("disk/journal.sqlite"))?;
-        let hq = account::read_hq(&path("hq.sqlite"))?;
+        let hq = account::read_hq(&path("hq/hq.sqlite"))?;
         let excursions = account::read_excursions(&path("truth.jsonl"), self.trials.run.1)?;
         let mut account = Account::default();
         account.compare(&journal, &hq.changes);
         account.compare_truth(&excursions, &self.trials, &hq.changes);
         account.add_wrong(hq.journals.saturating_sub(1), "journals were put aside for a new one");
         account.add_wrong(hq.refused, "messages were refused by headquarters");
-        // What is on the small disk goes with it.
-        if self.disk.is_some() {
-            for entry in std::fs::read_dir(path("disk"))? {
-                let entry = entry?;
-                let name = entry.file_name();
-                if name != "ballast" {
-                    std::fs::copy(entry.path(), self.dir.join(name))?;
+        // What is on the small disks goes with them.
+        if self.disks.is_some() {
+            for entry in DISKS.iter().map(|(name, _)| std::fs::read_dir(path(name))) {
+                for entry in entry? {
+                    let entry = entry?;
+                    std::fs::copy(entry.path(), self.dir.join(entry.file_name()))?;
                 }
             }
         }

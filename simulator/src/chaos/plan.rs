@@ -13,7 +13,7 @@ const AWAY_MS: std::ops::Range<u64> = 50..2500;
 const FROZEN_MS: std::ops::Range<u64> = 200..4000;
 /// How long a line is bad, ms.
 const WEATHER_MS: std::ops::Range<u64> = 300..6000;
-/// How long the disk is full, ms.
+/// How long a disk is full or read-only, ms.
 const FULL_MS: std::ops::Range<u64> = 500..5000;
 /// How long a stepped clock stays wrong, ms.
 const CLOCK_MS: std::ops::Range<u64> = 2000..15_000;
@@ -41,6 +41,16 @@ pub enum Line {
     /// The agent's.
     Store,
     /// That of headquarters.
+    Headquarters,
+}
+
+/// A disk of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volume {
+    /// The journal is on it.
+    Journal,
+    /// The database of headquarters is on it.
     Headquarters,
 }
 
@@ -86,10 +96,14 @@ pub enum Act {
     Thaw(Party),
     /// A line changes.
     Turn(Line, Weather),
-    /// The journal's disk is filled to the last byte.
-    Fill,
+    /// No page more finds room on a disk.
+    Fill(Volume),
     /// It has room again.
-    Free,
+    Free(Volume),
+    /// SIGKILL of the agent, whose disk is then read-only: while it runs the kernel refuses.
+    KillAndLock,
+    /// The journal's disk takes writes again.
+    Unlock,
     /// A rule file with this delay, ms, and SIGHUP.
     Push(u64),
     /// The agent's wall clock is off by so many ms; 0 is right again.
@@ -111,18 +125,23 @@ impl Act {
             Self::Turn(_, Weather::Slow { .. }) => "line_slow",
             Self::Turn(_, Weather::HalfOpen) => "line_half_open",
             Self::Turn(_, Weather::Deaf) => "line_deaf",
-            Self::Fill => "disk_full",
+            Self::Fill(Volume::Journal) => "disk_full",
+            Self::Fill(Volume::Headquarters) => "disk_full_headquarters",
+            Self::KillAndLock => "kill_agent_read_only_disk",
             Self::Push(_) => "config_push",
             Self::Clock(offset) if *offset != 0 => "clock_step",
-            Self::Start(_) | Self::Thaw(_) | Self::Turn(_, Weather::Fair) | Self::Free | Self::Clock(_) => {
-                return None;
-            }
+            Self::Start(_)
+            | Self::Thaw(_)
+            | Self::Turn(_, Weather::Fair)
+            | Self::Free(_)
+            | Self::Unlock
+            | Self::Clock(_) => return None,
         })
     }
 
     /// Whether it kills a program.
     pub fn is_kill(&self) -> bool {
-        matches!(self, Self::Kill(_) | Self::KillAndTear { .. })
+        matches!(self, Self::Kill(_) | Self::KillAndTear { .. } | Self::KillAndLock)
     }
 }
 
@@ -147,7 +166,7 @@ impl fmt::Display for Step {
 struct Busy {
     parties: [u64; 3],
     lines: [u64; 2],
-    disk: u64,
+    volumes: [u64; 2],
     clock: u64,
 }
 
@@ -163,7 +182,7 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
         let (party, line) =
             ([Party::Agent, Party::Headquarters, Party::Broker][dice.usize(..3)], dice.usize(..2));
         // Every number is drawn on every turn: what is busy changes nothing for those who come after.
-        let (kind, away, frozen) = (dice.u8(..20), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
+        let (kind, away, frozen) = (dice.u8(..22), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
         let (bad, full, wrong) = (dice.u64(WEATHER_MS), dice.u64(FULL_MS), dice.u64(CLOCK_MS));
         let (late_ms, bytes_per_s) = (dice.u64(20..800), dice.u64(2_000..60_000));
         let (share, step) = (dice.u64(..=1000), CLOCK_STEPS_MS[dice.usize(..4)]);
@@ -194,8 +213,19 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
                 let (begin, over) = (Act::Turn(end, weather), Act::Turn(end, Weather::Fair));
                 fault(&mut busy.lines[line], begin, over, bad);
             }
-            16 => fault(&mut busy.disk, Act::Fill, Act::Free, full),
-            17 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
+            16 | 17 => {
+                let volume = [Volume::Journal, Volume::Headquarters][usize::from(kind - 16)];
+                fault(&mut busy.volumes[volume as usize], Act::Fill(volume), Act::Free(volume), full);
+            }
+            18 => {
+                let (agent, disk) = (Party::Agent as usize, Volume::Journal as usize);
+                if busy.parties[agent].max(busy.volumes[disk]) <= now {
+                    (busy.parties[agent], busy.volumes[disk]) = (now + away + 100, now + full + 100);
+                    let ends = [(0, Act::KillAndLock), (away, Act::Start(Party::Agent)), (full, Act::Unlock)];
+                    steps.extend(ends.map(|(after, act)| Step { at_ms: now + after, act }));
+                }
+            }
+            19 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
             // A program that is away, or still starting, is not told.
             _ if busy.parties[Party::Agent as usize] + 1000 <= now => {
                 pushes += 1;
@@ -224,16 +254,20 @@ mod tests {
     fn everything_is_broken_and_everything_is_whole_at_the_end() {
         let steps = plan(1, 600_000);
         let kinds: BTreeSet<_> = steps.iter().filter_map(|step| step.act.kind()).collect();
-        assert_eq!(kinds.len(), 14, "{kinds:?}");
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
         let mut broken = BTreeSet::new();
         for Step { act, .. } in &steps {
+            if *act == Act::KillAndLock {
+                assert!(broken.insert(format!("{:?}-disk", Volume::Journal)), "{act:?} twice");
+            }
             let (what, breaks) = match act {
                 Act::Kill(party) | Act::Freeze(party) => (format!("{party:?}"), true),
-                Act::KillAndTear { .. } => (format!("{:?}", Party::Agent), true),
+                Act::KillAndTear { .. } | Act::KillAndLock => (format!("{:?}", Party::Agent), true),
                 Act::Start(party) | Act::Thaw(party) => (format!("{party:?}"), false),
                 Act::Turn(line, weather) => (format!("{line:?}-line"), *weather != Weather::Fair),
-                Act::Fill => ("disk".to_owned(), true),
-                Act::Free => ("disk".to_owned(), false),
+                Act::Fill(volume) => (format!("{volume:?}-disk"), true),
+                Act::Free(volume) => (format!("{volume:?}-disk"), false),
+                Act::Unlock => (format!("{:?}-disk", Volume::Journal), false),
                 Act::Clock(offset) => ("clock".to_owned(), *offset != 0),
                 Act::Push(_) => continue,
             };
