@@ -1,13 +1,14 @@
 //! The rig: the real agent, headquarters and broker run through a plan of faults, and at the end what
 //! the simulator knows to have happened is compared with the database of headquarters.
 //!
-//! [`plan`] decides what goes wrong (a seed gives all of it), [`proxy`] spoils lines, [`children`] kills
+//! [`plan`] decides what goes wrong (a seed gives all of it), [`proxy`] and [`packets`] spoil lines, [`children`] kills
 //! and stops programs, [`disk`] fills and tears, [`account`] judges. This file is the loop around them.
 //! The programs are processes, found by path: nothing of the agent's or headquarters' code is in here.
 
 pub mod account;
 pub mod children;
 pub mod disk;
+pub mod packets;
 pub mod plan;
 pub mod proxy;
 pub mod store;

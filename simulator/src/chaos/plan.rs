@@ -73,8 +73,13 @@ pub enum Weather {
     /// Accepts and swallows, both ways.
     HalfOpen,
     /// Swallows what the broker says: it takes messages, nobody hears that it did, and they are sent
-    /// again. TCP itself cannot duplicate.
+    /// again.
     Deaf,
+    /// Delivers every PUBLISH twice, both ways, under the same packet id and flagged as sent before. TCP
+    /// cannot do that and MQTT 5 forbids it to a client (4.4); a broken bridge or gateway on the way
+    /// does it, and clients of MQTT 3 that are tired of waiting. To the receiver it is a new message
+    /// (4.3.2), which it acknowledges a second time.
+    Twice,
 }
 
 /// One act, at its moment.
@@ -125,6 +130,7 @@ impl Act {
             Self::Turn(_, Weather::Slow { .. }) => "line_slow",
             Self::Turn(_, Weather::HalfOpen) => "line_half_open",
             Self::Turn(_, Weather::Deaf) => "line_deaf",
+            Self::Turn(_, Weather::Twice) => "line_twice",
             Self::Fill(Volume::Journal) => "disk_full",
             Self::Fill(Volume::Headquarters) => "disk_full_headquarters",
             Self::KillAndLock => "kill_agent_read_only_disk",
@@ -182,7 +188,7 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
         let (party, line) =
             ([Party::Agent, Party::Headquarters, Party::Broker][dice.usize(..3)], dice.usize(..2));
         // Every number is drawn on every turn: what is busy changes nothing for those who come after.
-        let (kind, away, frozen) = (dice.u8(..22), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
+        let (kind, away, frozen) = (dice.u8(..23), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
         let (bad, full, wrong) = (dice.u64(WEATHER_MS), dice.u64(FULL_MS), dice.u64(CLOCK_MS));
         let (late_ms, bytes_per_s) = (dice.u64(20..800), dice.u64(2_000..60_000));
         let (share, step) = (dice.u64(..=1000), CLOCK_STEPS_MS[dice.usize(..4)]);
@@ -202,22 +208,23 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
                 away,
             ),
             10..12 => fault(&mut busy.parties[party as usize], Act::Freeze(party), Act::Thaw(party), frozen),
-            12..16 => {
+            12..17 => {
                 let weather = match kind {
                     12 => Weather::Cut,
                     13 => Weather::Slow { late_ms, bytes_per_s },
                     14 => Weather::HalfOpen,
-                    _ => Weather::Deaf,
+                    15 => Weather::Deaf,
+                    _ => Weather::Twice,
                 };
                 let end = [Line::Store, Line::Headquarters][line];
                 let (begin, over) = (Act::Turn(end, weather), Act::Turn(end, Weather::Fair));
                 fault(&mut busy.lines[line], begin, over, bad);
             }
-            16 | 17 => {
-                let volume = [Volume::Journal, Volume::Headquarters][usize::from(kind - 16)];
+            17 | 18 => {
+                let volume = [Volume::Journal, Volume::Headquarters][usize::from(kind - 17)];
                 fault(&mut busy.volumes[volume as usize], Act::Fill(volume), Act::Free(volume), full);
             }
-            18 => {
+            19 => {
                 let (agent, disk) = (Party::Agent as usize, Volume::Journal as usize);
                 if busy.parties[agent].max(busy.volumes[disk]) <= now {
                     (busy.parties[agent], busy.volumes[disk]) = (now + away + 100, now + full + 100);
@@ -225,7 +232,7 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
                     steps.extend(ends.map(|(after, act)| Step { at_ms: now + after, act }));
                 }
             }
-            19 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
+            20 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
             // A program that is away, or still starting, is not told.
             _ if busy.parties[Party::Agent as usize] + 1000 <= now => {
                 pushes += 1;
@@ -254,7 +261,7 @@ mod tests {
     fn everything_is_broken_and_everything_is_whole_at_the_end() {
         let steps = plan(1, 600_000);
         let kinds: BTreeSet<_> = steps.iter().filter_map(|step| step.act.kind()).collect();
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
         let mut broken = BTreeSet::new();
         for Step { act, .. } in &steps {
             if *act == Act::KillAndLock {
