@@ -23,8 +23,12 @@ const UNCONFIRMED_MAX: u16 = 256;
 /// gives out again what was not confirmed, beside what still waits here; the rest is for QoS 0.
 pub(crate) const DELIVERIES_MAX: usize = 4 * UNCONFIRMED_MAX as usize;
 
-/// How long the broker keeps deliveries while headquarters is away.
-const SESSION_EXPIRY_SECONDS: u32 = 24 * 3600;
+/// How long the broker keeps deliveries while this worker is away: long enough for a restart. Until then it
+/// goes on giving it its share; after it the others get all, and what was kept for it the stores send again.
+const SESSION_EXPIRY_SECONDS: u32 = 5;
+
+/// A worker that says nothing for half as long again is gone, to the broker.
+const KEEP_ALIVE_SECONDS: u16 = 10;
 
 /// Topic and headers of the largest packet, bytes.
 const PACKET_SLACK_BYTES: usize = 4 * 1024;
@@ -241,7 +245,7 @@ fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(broker.client_id.clone(), (broker.host.clone(), broker.port));
     let packet_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_SLACK_BYTES).unwrap_or(u32::MAX);
     options
-        .set_keep_alive(30)
+        .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS))
         .set_session_store(NothingUnderWay)

@@ -91,7 +91,7 @@ fn write(
         }
         if next_round <= Instant::now() {
             next_round = Instant::now() + ROUND_EVERY;
-            if let Err(error) = retention::forget(ledger.connection(), keep_days, now_ms()) {
+            if let Err(error) = retention::forget(ledger.database(), keep_days, now_ms()) {
                 tracing::error!(%error, "cannot delete old telemetry; tried again in the next round");
             }
             let publishes = due_batches(&mut ledger, chain);
@@ -140,7 +140,7 @@ fn commit_group(
 }
 
 fn due_batches(ledger: &mut Ledger, chain: &str) -> Vec<Publish> {
-    match outgoing::take_due(ledger.connection(), chain, now_ms()) {
+    match outgoing::take_due(ledger.database(), chain, now_ms()) {
         Ok(due) => due
             .into_iter()
             .map(|due| Publish {
