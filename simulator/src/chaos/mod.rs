@@ -376,7 +376,9 @@ impl Rig {
         let telemetry = telemetry::judge(told, &hq, &truth.excursions, &self.trials);
         account.add(telemetry, lights::judge(&truth.switches, &self.trials));
         account.add_wrong(hq.journals.saturating_sub(1), "journals were put aside for a new one");
-        account.add_wrong(hq.refused, "messages were refused by headquarters");
+        for refused in &hq.refused {
+            account.add_wrong(1, &format!("message was refused by headquarters: {refused}"));
+        }
         account.add_wrong(self.unruly, "programs did not stop in order at the end");
         // What is on the small disks goes with them.
         if self.disks.is_some() {

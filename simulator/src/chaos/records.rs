@@ -194,8 +194,8 @@ pub struct Headquarters {
     pub samples: Vec<Sample>,
     /// How many journals spoke.
     pub journals: usize,
-    /// Messages that it could not take in.
-    pub refused: usize,
+    /// Messages that it could not take in, and why.
+    pub refused: Vec<String>,
 }
 
 /// Reads all of the database of headquarters.
@@ -227,7 +227,7 @@ pub fn read_hq(db: &Database) -> io::Result<Headquarters> {
         gaps,
         samples,
         journals: count("SELECT count(DISTINCT journal) FROM message")?,
-        refused: count("SELECT count(*) FROM refused")?,
+        refused: db.rows("SELECT topic, reason FROM refused")?.iter().map(|row| row.join(": ")).collect(),
     })
 }
 
