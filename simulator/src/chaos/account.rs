@@ -81,6 +81,9 @@ pub struct Account {
     /// starts under a clock that is ahead takes that for waiting. Not counted as wrong yet, as what a
     /// store makes of a clock it cannot trust is not decided.
     pub escalated_early: usize,
+    /// Messages that headquarters refused and took in when they came again: the record of a gap that
+    /// overtakes what comes before it.
+    pub refused_at_first: usize,
     /// What became of telemetry; its counts of faults are in those below.
     pub telemetry: Telemetry,
     /// What became of the sign that the agent switches by local time.
@@ -93,7 +96,7 @@ pub struct Account {
     /// Changes whose numbers are not in the journal's order.
     pub out_of_order: usize,
     /// Changes that are not word for word those of the journal, alarms without an excursion, messages that
-    /// headquarters refused, journals beyond the first, readings that were not so, and times that the
+    /// headquarters never took in, journals beyond the first, readings that were not so, and times that the
     /// sign was on or off against its schedule.
     pub wrong: usize,
     /// Each fault found, for people; the first hundred.

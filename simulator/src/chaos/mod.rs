@@ -369,7 +369,7 @@ impl Rig {
         self.history.copy(&self.journal)?;
         let hq = records::read_hq(&self.hq)?;
         let truth = records::read_truth(&path("truth.jsonl"), self.trials.run.1)?;
-        let mut account = Account::default();
+        let mut account = Account { refused_at_first: hq.refused_at_first, ..Account::default() };
         account.compare(&self.history.changes, &hq.changes);
         account.compare_truth(&truth.excursions, &self.trials, &hq.changes);
         let told = (last_number(&self.journal, TELEMETRY)?, records::first_waiting(&self.journal)?);

@@ -194,8 +194,10 @@ pub struct Headquarters {
     pub samples: Vec<Sample>,
     /// How many journals spoke.
     pub journals: usize,
-    /// Messages that it could not take in, and why.
+    /// Messages that it never took in, and why.
     pub refused: Vec<String>,
+    /// Messages that it refused and took in when they came again, byte for byte.
+    pub refused_at_first: usize,
 }
 
 /// Reads all of the database of headquarters.
@@ -220,6 +222,12 @@ pub fn read_hq(db: &Database) -> io::Result<Headquarters> {
         })
     };
     let samples = samples.iter().map(sample).collect::<io::Result<_>>()?;
+    let refused = |not: &str| {
+        format!(
+            "SELECT topic, reason FROM refused
+             WHERE {not} EXISTS (SELECT 1 FROM message WHERE message.payload = refused.payload)"
+        )
+    };
     let count = |sql: &str| usize::try_from(db.number(sql)?).map_err(io::Error::other);
     Ok(Headquarters {
         changes,
@@ -227,7 +235,8 @@ pub fn read_hq(db: &Database) -> io::Result<Headquarters> {
         gaps,
         samples,
         journals: count("SELECT count(DISTINCT journal) FROM message")?,
-        refused: db.rows("SELECT topic, reason FROM refused")?.iter().map(|row| row.join(": ")).collect(),
+        refused: db.rows(&refused("NOT"))?.iter().map(|row| row.join(": ")).collect(),
+        refused_at_first: db.rows(&refused(""))?.len(),
     })
 }
 

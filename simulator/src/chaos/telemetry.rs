@@ -282,6 +282,7 @@ mod tests {
             samples: vec![sample(air, 1_000, -22.0), sample(air, 1_300, -22.0), sample("b/p", 1_300, 0.0)],
             journals: 1,
             refused: vec![],
+            refused_at_first: 0,
         };
         let trials = Trials { outages: vec![], offsets: vec![(0, 0)], run: (0, 60_000) };
         let warm = |from_ms, to_ms| Excursion { device: "freezer-1".into(), from_ms, to_ms };
