@@ -60,7 +60,7 @@ impl Rig {
         let begin_ms = utc_ms();
         simulator.start()?;
         let bus = eventually("the simulated store listens", || {
-            if simulator.has_ended()? {
+            if simulator.ended()?.is_some() {
                 return Err(io::Error::other("storesim ended by itself"));
             }
             let Ok(text) = std::fs::read_to_string(path("ready.json")) else { return Ok(None) };

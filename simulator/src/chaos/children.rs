@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -69,13 +69,20 @@ impl Program {
         Ok(())
     }
 
-    /// Whether it has ended by itself since it was started; then it does not run any more.
-    pub fn has_ended(&mut self) -> io::Result<bool> {
-        let Some(child) = &mut self.child else { return Ok(false) };
-        let Some(status) = child.try_wait()? else { return Ok(false) };
-        tracing::warn!(program = self.name, %status, "ended by itself");
-        self.child = None;
-        Ok(true)
+    /// Its process id; none if it does not run.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// How it has ended by itself, once after each start; then it does not run any more.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let status = child.try_wait()?;
+        if let Some(status) = status {
+            tracing::warn!(program = self.name, %status, "ended by itself");
+            self.child = None;
+        }
+        Ok(status)
     }
 
     /// SIGKILL, and waits until it is gone. Whether it ran.

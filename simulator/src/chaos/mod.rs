@@ -171,11 +171,11 @@ impl Rig {
     }
 
     fn revive(&mut self) -> io::Result<()> {
-        if self.simulator.has_ended()? {
+        if self.simulator.ended()?.is_some() {
             return Err(io::Error::other("the simulator ended by itself; see storesim.log with --keep DIR"));
         }
         for party in Party::ALL {
-            if self.programs.get_mut(&party).map_or(Ok(false), Program::has_ended)? {
+            if self.programs.get_mut(&party).map_or(Ok(None), Program::ended)?.is_some() {
                 *self.ended_by_itself.entry(party.name()).or_default() += 1;
                 if party == Party::Agent {
                     // It was away for a while that nobody saw begin.
