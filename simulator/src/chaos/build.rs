@@ -131,6 +131,7 @@ impl Rig {
             hq,
             history: History::default(),
             copied: Instant::now(),
+            agent_started: Instant::now(),
             ails: BTreeSet::new(),
             ails_since_ms: 0,
             trials,

@@ -45,6 +45,8 @@ const DISKS: [(&str, &str); 2] = [("disk", "32m"), ("hq", "2g")];
 /// How often the journal's history is copied: it keeps the newest 10,000, of which there are some 200 in
 /// a minute.
 const COPY_EVERY: Duration = Duration::from_secs(60);
+/// How long the agent may take until it hears signals.
+const STARTED: Duration = Duration::from_secs(1);
 /// Orderly stops at the end until nothing waits; each may leave what was decided during it.
 const STOPS_MAX: usize = 5;
 
@@ -138,6 +140,7 @@ struct Rig {
     hq: Database,
     history: History,
     copied: Instant,
+    agent_started: Instant,
     /// Reasons for which the agent is not whole now.
     ails: BTreeSet<&'static str>,
     ails_since_ms: i64,
@@ -189,6 +192,9 @@ impl Rig {
     }
 
     fn start(&mut self, party: Party) -> io::Result<()> {
+        if party == Party::Agent {
+            self.agent_started = Instant::now();
+        }
         self.programs.get_mut(&party).map_or(Ok(()), Program::start)
     }
 
@@ -280,7 +286,10 @@ impl Rig {
             }
             Act::Push(delay_ms) => {
                 store::write_agent(&self.dir, &self.places, delay_ms)?;
-                self.signal(Party::Agent, Signal::SIGHUP)?;
+                // A program that is still starting is not told: it reads the file anyway.
+                if self.agent_started.elapsed() >= STARTED {
+                    self.signal(Party::Agent, Signal::SIGHUP)?;
+                }
             }
             Act::Clock(offset_ms) => self.set_clock(offset_ms)?,
             Act::SummerTime { begins } => {
