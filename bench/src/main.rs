@@ -7,6 +7,7 @@
 
 mod acks;
 mod bus;
+mod headquarters;
 mod journal;
 mod kills;
 mod lab;
@@ -80,6 +81,10 @@ enum Figure {
     LinkWire,
     /// From the moment a rule fires to the commit at headquarters, alone and while 7 days of telemetry drain (180 s)
     LinkLatency,
+    /// Memory and disk of a store with 30 days of telemetry waiting for headquarters (90 s)
+    LinkMemory,
+    /// Alerts and readings of 2,000 stores that one headquarters commits (120 s)
+    LinkIngest,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
@@ -98,6 +103,8 @@ impl Figure {
             Self::Journal => journal::measure().await,
             Self::LinkWire => link::wire::measure(),
             Self::LinkLatency => link::latency::measure().await,
+            Self::LinkMemory => link::memory::measure().await,
+            Self::LinkIngest => link::ingest::measure().await,
             Self::Rules => rules::measure().await,
         }
     }

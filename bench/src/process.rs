@@ -1,5 +1,7 @@
 //! What the kernel says about a process (Linux, /proc).
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io;
 
 /// The kernel's unit of CPU time in /proc: 1/100 s on every Linux architecture that Rust supports.
@@ -24,6 +26,30 @@ pub fn memory(id: u32) -> io::Result<Memory> {
             .ok_or_else(|| io::Error::other(format!("/proc/{id}/smaps_rollup has no {key}")))
     };
     Ok(Memory { rss_mb: mb("Rss:")?, pss_mb: mb("Pss:")? })
+}
+
+/// The most that was ever resident of process `id`, MB.
+pub fn highest_mb(id: u32) -> io::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    kib.map(|kib| kib * 1024.0 / 1e6)
+        .ok_or_else(|| io::Error::other(format!("/proc/{id}/status has no VmHWM")))
+}
+
+/// Process `id` stands still until [`go_on`].
+pub fn stop(id: u32) -> io::Result<()> {
+    signal(id, Signal::SIGSTOP)
+}
+
+/// See [`stop`].
+pub fn go_on(id: u32) -> io::Result<()> {
+    signal(id, Signal::SIGCONT)
+}
+
+fn signal(id: u32, signal: Signal) -> io::Result<()> {
+    let id = i32::try_from(id).map_err(io::Error::other)?;
+    kill(Pid::from_raw(id), signal).map_err(io::Error::from)
 }
 
 /// CPU time that process `id` has used, user and system, all threads, seconds.
@@ -58,5 +84,6 @@ mod tests {
     fn this_process_has_memory() {
         let memory = memory(std::process::id()).expect("Linux");
         assert!(memory.rss_mb > 0.5 && memory.pss_mb <= memory.rss_mb, "{memory:?}");
+        assert!(highest_mb(std::process::id()).expect("Linux") >= memory.pss_mb);
     }
 }

@@ -4,6 +4,7 @@
 use super::backlog;
 use crate::acks::{Acks, Heard};
 use crate::lab::{Alert, CHAIN, HqBroker, Lab, STORE};
+use crate::process;
 use crate::report::{Row, percentile};
 use crate::waves::Waves;
 use std::io;
@@ -16,6 +17,8 @@ use storewarden_proto::v1::Stream;
 const WAVES: Waves = Waves { devices: 64, half_s: 15.5, spread_s: 0.05, poll: "1s", delay: "2s" };
 /// The promise, ms.
 const BOUND_MS: f64 = 150.0;
+/// The promise for the agent, MB.
+const MEMORY_MB: f64 = 30.0;
 /// The age of the backlog, days.
 const DAYS: u32 = 7;
 /// How long the quiet run lasts, s.
@@ -47,7 +50,7 @@ async fn quiet() -> io::Result<Vec<Row>> {
 
 async fn draining() -> io::Result<Vec<Row>> {
     let messages = u64::from(DAYS) * backlog::MESSAGES_A_DAY;
-    let (mut all, mut seconds) = (Vec::new(), Vec::new());
+    let (mut all, mut seconds, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..DRAINS {
         let (mut lab, acks) = open().await?;
         backlog::write(&lab.path("journal.sqlite"), DAYS).await?;
@@ -57,12 +60,15 @@ async fn draining() -> io::Result<Vec<Row>> {
         lab.start_agent().await?;
         acks.wait_for(Stream::Telemetry, messages, DRAIN_LIMIT).await?;
         let span = began_ms..now_ms();
+        memory.push(process::highest_mb(lab.agent_id()?)?);
         seconds.push((span.end - span.start) as f64 / 1000.0);
         all.extend(waits(&mut lab, &acks, span).await?);
     }
     let mut rows = rows(&format!("{DAYS} days of telemetry drain"), &all)?;
     let what = format!("{DAYS} days of telemetry, {messages} messages: until all is committed");
     rows.push(Row::compared("link-latency", what, &seconds, "s", "beside the alerts of the lines above"));
+    let what = "agent, its highest resident memory meanwhile";
+    rows.push(Row::at_most("link-latency", what, &memory, "MB", MEMORY_MB));
     Ok(rows)
 }
 

@@ -1,6 +1,9 @@
 //! `link-…`: the link to headquarters and what stands at its other end.
 
 mod backlog;
+pub mod ingest;
 pub mod latency;
+pub mod memory;
+mod messages;
 mod store_day;
 pub mod wire;
