@@ -1,5 +1,6 @@
 //! Headquarters alone: Mosquitto, the service, and whoever sends to them.
 
+use crate::acks::Acks;
 use crate::lab::CHAIN;
 use crate::mosquitto::Mosquitto;
 use crate::process;
@@ -12,8 +13,9 @@ use std::time::Duration;
 use storewarden_demo::children::Part;
 use storewarden_demo::ready::{free_port, wait_for_port};
 use storewarden_proto::topic::StoreTopics;
-use storewarden_proto::v1::{Envelope, Stream, envelope::Body};
+use storewarden_proto::v1::{CommandOutcome, Envelope, Stream, envelope::Body};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 /// Publishes under way at most.
 const UNDER_WAY_MAX: u16 = 100;
@@ -29,7 +31,7 @@ pub struct Headquarters {
 }
 
 impl Headquarters {
-    /// Starts both.
+    /// Starts both, and waits until the service takes messages.
     pub async fn open() -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let port = free_port()?;
@@ -39,7 +41,26 @@ impl Headquarters {
         let broker = format!("--broker=mqtt://127.0.0.1:{port}");
         let chain = format!("--chain={CHAIN}");
         let service = Part::start(dir.path(), "storewarden-hq", [&db, "serve", &broker, &chain])?;
-        Ok(Self { dir, port, mosquitto, service })
+        let headquarters = Self { dir, port, mosquitto, service };
+        headquarters.wait().await?;
+        Ok(headquarters)
+    }
+
+    /// What is published before the service has subscribed is lost: a message is repeated until it is
+    /// acknowledged.
+    async fn wait(&self) -> io::Result<()> {
+        let first = "first";
+        let acks = Acks::listen(self.port, CHAIN, first).await?;
+        let end = Instant::now() + LIMIT;
+        while acks.count(Stream::CommandResult) == 0 {
+            if Instant::now() > end {
+                return Err(io::Error::other("headquarters does not acknowledge"));
+            }
+            let body = Body::CommandOutcome(CommandOutcome::default());
+            self.send(vec![Outgoing::new(first, 7, Stream::CommandResult, 1, body)]).await?;
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
     }
 
     /// An error if the service has ended by itself.

@@ -85,6 +85,8 @@ enum Figure {
     LinkMemory,
     /// Alerts and readings of 2,000 stores that one headquarters commits (120 s)
     LinkIngest,
+    /// 2,000 stores that come back within a second, each with a backlog (60 s)
+    LinkReturn,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
@@ -105,6 +107,7 @@ impl Figure {
             Self::LinkLatency => link::latency::measure().await,
             Self::LinkMemory => link::memory::measure().await,
             Self::LinkIngest => link::ingest::measure().await,
+            Self::LinkReturn => link::returning::measure().await,
             Self::Rules => rules::measure().await,
         }
     }

@@ -11,9 +11,8 @@ use crate::headquarters::{Headquarters, LIMIT, Outgoing};
 use crate::lab::CHAIN;
 use crate::report::Row;
 use std::io;
-use std::time::Duration;
-use storewarden_proto::v1::{CommandOutcome, Stream, envelope::Body};
-use tokio::time::{Instant, sleep};
+use storewarden_proto::v1::Stream;
+use tokio::time::Instant;
 
 /// Stores that send.
 const STORES: usize = 2000;
@@ -78,7 +77,6 @@ fn report(
 async fn run_all(stream: Stream, each: u64) -> io::Result<(Vec<Run>, u64, f64)> {
     let mut hq = Headquarters::open().await?;
     let acks = Acks::listen(hq.port, CHAIN, "+").await?;
-    wait_until_it_listens(&hq, &acks).await?;
     let day = store_day::make();
     let count = STORES as u64 * each;
     let (mut runs, mut disk_before) = (Vec::new(), 0);
@@ -108,18 +106,4 @@ async fn run_all(stream: Stream, each: u64) -> io::Result<(Vec<Run>, u64, f64)> 
     }
     let grown = hq.disk_bytes()?.saturating_sub(disk_before) as f64 / RUNS as f64;
     Ok((runs, count, grown))
-}
-
-/// What is published before the service has subscribed is lost: a message is repeated until it is acknowledged.
-async fn wait_until_it_listens(hq: &Headquarters, acks: &Acks) -> io::Result<()> {
-    let end = Instant::now() + LIMIT;
-    while acks.count(Stream::CommandResult) == 0 {
-        if Instant::now() > end {
-            return Err(io::Error::other("headquarters does not acknowledge"));
-        }
-        let body = Body::CommandOutcome(CommandOutcome::default());
-        hq.send(vec![Outgoing::new("first", 7, Stream::CommandResult, 1, body)]).await?;
-        sleep(Duration::from_millis(200)).await;
-    }
-    Ok(())
 }

@@ -5,5 +5,6 @@ pub mod ingest;
 pub mod latency;
 pub mod memory;
 mod messages;
+pub mod returning;
 mod store_day;
 pub mod wire;
