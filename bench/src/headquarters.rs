@@ -111,12 +111,11 @@ impl Headquarters {
         });
         let mut taken = 0;
         while taken < count {
-            match events.poll().await.map_err(io::Error::other)? {
-                Event::Incoming(Packet::PubAck(ack)) => match ack.reason {
+            if let Event::Incoming(Packet::PubAck(ack)) = events.poll().await.map_err(io::Error::other)? {
+                match ack.reason {
                     PubAckReason::Success | PubAckReason::NoMatchingSubscribers => taken += 1,
                     reason => return Err(io::Error::other(format!("the broker refuses: {reason:?}"))),
-                },
-                _ => {}
+                }
             }
         }
         sending.await??;

@@ -19,6 +19,19 @@ const DAYS: u32 = 30;
 /// Age of the agent when it is looked at, s: every device was read once, and the link tried again and again.
 const AGE_S: u32 = 75;
 
+/// The points of each: as many as telemetry holds of it.
+const POINTS: [&str; 9] = [
+    "air_temperature",
+    "defrost_temperature",
+    "set_point",
+    "compressor",
+    "fan",
+    "defrost",
+    "door",
+    "night_in_force",
+    "alarm",
+];
+
 /// Runs the store for a minute and looks.
 pub async fn measure() -> io::Result<Vec<Row>> {
     // Nobody will ever listen there.
@@ -66,11 +79,12 @@ fn simulator() -> String {
 fn store(place: &Place, hq: u16) -> String {
     let away = Place { hq, ..place.clone() };
     let mut text = away.store_toml().replace("telemetry_every = \"2s\"\n", "");
+    let points = POINTS.map(|point| format!("\"{point}\"")).join(", ");
     for unit in 1..=DEVICES {
         let _ = writeln!(
             text,
             "[[device]]\nid = \"freezer-{unit}\"\nclass = \"freezer\"\nprofile = \"danfoss-ekc-202d\"\nbus = \"equipment\"\n\
-             unit = {unit}\npoll = \"1m\"\ntemperature_high = {{ limit = -12.0 }}"
+             unit = {unit}\npoll = \"1m\"\npoints = [{points}]\ntemperature_high = {{ limit = -12.0 }}"
         );
     }
     text
