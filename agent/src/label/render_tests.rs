@@ -54,12 +54,16 @@ fn keep(name: &str, png: &[u8]) {
     }
 }
 
+/// What a scanner reads that is held at the bar code: at the lower three fifths of the label. Held at the
+/// name instead, the patient decoder finds a code in one of some thousand random texts.
 fn scan(image: &Image) -> Option<String> {
     let (w, h) = (i32::from(image.width()), i32::from(image.height()));
-    let grey = (0..h)
+    let top = h * 2 / 5;
+    let grey = (top..h)
         .flat_map(|y| (0..w).map(move |x| (x, y)))
         .map(|(x, y)| if image.is_black(x, y) { 0 } else { 255 });
-    let source = Luma8LuminanceSource::new(grey.collect(), image.width().into(), image.height().into());
+    let (width, height) = (u32::from(image.width()), u32::try_from(h - top).expect("positive"));
+    let source = Luma8LuminanceSource::new(grey.collect(), width, height);
     let hints = DecodeHints {
         PossibleFormats: Some([BarcodeFormat::EAN_13].into()),
         TryHarder: Some(true),
@@ -167,4 +171,14 @@ proptest! {
         let image = render(width, height, &shelf).map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(scan(&image), Some("6921168509256".to_owned()));
     }
+}
+
+/// Found by chance: a part of this name reads as 6135310186671.
+#[test]
+fn a_name_that_looks_like_a_bar_code_does_not_hide_it() {
+    let name = "ka泉bDmァ（a夫éAAé农矿a0a水Aaa）9b2夫水kémI4c泉夫ti矿é山aé";
+    let price = Money::new(1, Currency::Cny);
+    let shelf = Shelf { name, unit: "", price, gtin: gtin(), promotion: true };
+    let image = render(800, 480, &shelf).expect("fits");
+    assert_eq!(scan(&image).as_deref(), Some("6921168509256"));
 }

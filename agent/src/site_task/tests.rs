@@ -3,10 +3,13 @@
 use super::*;
 use crate::assemble::assemble;
 use crate::config::Config;
+use crate::console::{Act, RequestError};
 use crate::journal::{Identity, open_read_only};
 use std::path::Path;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::Envelope;
+use storewarden_proto::v1::Stream;
+use storewarden_rules::cabinet::LEARNT;
 use storewarden_rules::{BadReason, Sample};
 
 /// A freezer whose temperature is hardly ever reported, and alarms at once above −18 °C.
@@ -48,7 +51,7 @@ impl Bench {
     /// The agent dies and another goes on from the journal.
     async fn restart(self) -> Self {
         let Self { mut running, directory } = self;
-        running.settle().await.unwrap();
+        running.keeping.settle().await.unwrap();
         drop(running);
         Self::start(directory).await
     }
@@ -72,7 +75,8 @@ impl Bench {
             clock_trust: watch::channel(Trust::Unknown).1,
             labels: watch::channel(Vec::new()).1,
         };
-        Self { running: Running::restore(task).await.unwrap(), directory }
+        let keeping = Keeping::new(task.journal.clone(), task.clock.clone());
+        Self { running: Running::restore(task, keeping).await.unwrap(), directory }
     }
 
     async fn act(&mut self, act: Act) -> Result<(), RequestError> {
@@ -119,7 +123,7 @@ impl Bench {
     /// The readings on their way to headquarters: value and time.
     async fn reported(&mut self) -> Vec<(f64, i64)> {
         self.running.close_telemetry().unwrap();
-        self.running.settle().await.unwrap();
+        self.running.keeping.settle().await.unwrap();
         let db = open_read_only(&self.directory.path().join("journal.sqlite")).unwrap();
         let rows = outbox::rows_after(&db, Stream::Telemetry, 0, 100).unwrap();
         let series = rows.into_iter().flat_map(|row| {
@@ -183,7 +187,7 @@ async fn a_tick_does_not_wait_for_the_journals_disk() {
     assert!(bench.running.counting.is_some());
     drop(release);
     slow.await.unwrap();
-    assert_eq!(answered(&mut bench.running.counting).await.unwrap().unwrap(), 0);
+    assert_eq!(first(bench.running.counting.as_mut()).await.unwrap().unwrap(), 0);
 }
 
 #[tokio::test]
@@ -367,7 +371,7 @@ async fn a_delay_that_runs_an_alarm_and_what_was_learnt_go_on_over_a_reload() {
 async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_when_there_is_room() {
     let mut bench = Bench::new().await;
     bench.judge(1, Sample::Good(-21.0)).await;
-    bench.running.settle().await.unwrap();
+    bench.running.keeping.settle().await.unwrap();
     let is_full = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let still = is_full.clone();
     let disk = move |_: &rusqlite::Connection| {
@@ -382,9 +386,9 @@ async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_wh
     let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
     assert_eq!(bench.state(), [high]);
     bench.running.close_telemetry().unwrap();
-    let refused = first_committed(&mut bench.running.committing).await.unwrap();
-    assert!(matches!(refused, Err(JournalError::Refused)), "{refused:?}");
-    bench.running.telemetry_stored(refused).unwrap();
+    assert!(!bench.running.keeping.is_stopped());
+    bench.running.keeping.next().await.unwrap().unwrap();
+    assert!(bench.running.keeping.is_stopped(), "the telemetry was refused");
     bench.running.tick().await.unwrap();
     bench.running.tick().await.unwrap();
     let stopped = (Condition::JournalStopped, AlarmState::ActiveUnacknowledged);
@@ -401,7 +405,8 @@ async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_wh
         bench.judge(at, Sample::Good(celsius)).await;
         told += 1;
     }
-    assert!(told > 1 && bench.running.held.len() == 1 && bench.running.lost > 0);
+    let (held, lost) = bench.running.keeping.held_and_lost();
+    assert!(told > 1 && held == 1 && lost > 0);
     bench.judge(9, Sample::Good(-10.0)).await;
 
     is_full.store(false, std::sync::atomic::Ordering::SeqCst);
@@ -410,9 +415,9 @@ async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_wh
         answer.await.unwrap();
     }
     bench.running.close_telemetry().unwrap();
-    bench.running.settle().await.unwrap();
+    bench.running.keeping.settle().await.unwrap();
     bench.running.tick().await.unwrap();
-    bench.running.settle().await.unwrap();
+    bench.running.keeping.settle().await.unwrap();
     let alerts: Vec<_> =
         bench.alerts().await.into_iter().map(|alert| (alert.condition.clone(), alert.state())).collect();
     let ended = bench.state().into_iter().find(|(condition, _)| *condition == Condition::TemperatureHigh);
@@ -422,7 +427,7 @@ async fn while_the_disk_is_full_the_store_is_judged_and_shown_and_all_is_told_wh
     assert_eq!(of("temperature_high").first(), Some(&Wire::ActiveUnacknowledged));
     assert_eq!(of("temperature_high").last(), Some(&Wire::ActiveUnacknowledged), "the last of each is told");
     assert_eq!(of("journal_stopped"), [Wire::ActiveUnacknowledged, Wire::ReturnedUnacknowledged]);
-    assert!(bench.running.held.is_empty() && bench.running.lost == 0);
+    assert_eq!(bench.running.keeping.held_and_lost(), (0, 0));
     let audit = bench.rows("SELECT detail FROM audit", |row| row.get::<_, String>(0)).await;
     assert!(audit.iter().any(|detail| detail.contains("facts were not recorded")), "{audit:?}");
     let telemetry = bench.rows("SELECT payload FROM outbox WHERE stream = 4 ORDER BY seq", |row| row.get(0));
@@ -453,8 +458,7 @@ async fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_an_alarm_says_so()
     bench.running.tick().await.unwrap();
     assert_eq!(bench.state(), [high]);
     // As if the oldest fact had waited that long.
-    let oldest = bench.running.keeping.front_mut().unwrap();
-    oldest.since = Mono(oldest.since.0 - STOPPED_AFTER.0);
+    bench.running.keeping.age();
     bench.running.tick().await.unwrap();
     bench.running.tick().await.unwrap();
     assert_eq!(bench.state(), [high, (Condition::JournalStopped, AlarmState::ActiveUnacknowledged)]);
@@ -465,9 +469,9 @@ async fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_an_alarm_says_so()
     assert_eq!(told.try_recv().unwrap(), Ok(()), "a person does not wait for it either");
     drop(answer);
     waiting.await.unwrap();
-    bench.running.settle().await.unwrap();
+    bench.running.keeping.settle().await.unwrap();
     bench.running.tick().await.unwrap();
-    bench.running.settle().await.unwrap();
+    bench.running.keeping.settle().await.unwrap();
     let states: Vec<_> =
         bench.alerts().await.iter().map(|alert| (alert.condition.clone(), alert.at_ms)).collect();
     let names: Vec<_> = states.iter().map(|(condition, _)| condition.as_str()).collect();
