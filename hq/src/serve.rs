@@ -7,11 +7,11 @@
 //! Nothing is confirmed to the broker or acknowledged to a store before it is on the disk.
 
 use crate::database::{Ledger, now_ms, retention};
-use crate::mqtt::{Broker, Connection, DELIVERIES_MAX, Delivery, Publisher};
+use crate::mqtt::{Broker, Connection, Delivery, Publisher};
 use crate::pause::Pause;
 use crate::price::outgoing;
 use prost::Message as _;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use storewarden_proto::topic::{StoreTopics, headquarters_filters};
 use tokio::sync::mpsc;
@@ -39,7 +39,7 @@ struct Publish {
 
 /// Serves `chain` until the future is dropped or the writer ends.
 pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger, keep_days: i64) {
-    let (deliver, deliveries) = sync_channel(DELIVERIES_MAX);
+    let (deliver, deliveries) = channel();
     let (commit, committed) = mpsc::channel(COMMITTED_MAX);
     let (connection, publisher) = Connection::new(broker, headquarters_filters(&chain), deliver);
     let writer = std::thread::spawn(move || write(ledger, &chain, keep_days, &deliveries, &commit));

@@ -66,6 +66,27 @@ async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once() {
     assert_eq!(String::from_utf8(count.stdout).unwrap(), "6\n");
 }
 
+/// Mosquitto sends all of it at once, whatever the receive maximum says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_queue_at_the_broker_is_taken_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let mut store = Store::connect(port, "0042").await;
+    let serve = hq.serve(&[]);
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+    drop(serve);
+
+    for seq in 1..=5000 {
+        store.message(9, seq, alert(seq)).await;
+    }
+    let _serve = hq.serve(&[]);
+    store.acknowledged(9, Stream::Alert, 5000).await;
+    assert_eq!(hq.count("alert"), 5000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_before_it_is_committed() {
     let dir = tempfile::tempdir().unwrap();
