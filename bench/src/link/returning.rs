@@ -247,7 +247,7 @@ fn compare(hq: &Headquarters) -> rusqlite::Result<(f64, f64)> {
     for (sql, expected) in [
         ("SELECT store, count(DISTINCT seq), count(*) FROM alert GROUP BY store", ALERTS),
         (
-            "SELECT store, count(DISTINCT point || '@' || at_ms), count(*)
+            "SELECT store, count(DISTINCT sample.point || '@' || at_ms), count(*)
              FROM sample JOIN point ON point.id = sample.point GROUP BY store",
             readings,
         ),
