@@ -33,8 +33,25 @@ pub(crate) enum Seen {
 
 impl Contiguous {
     /// All numbers from 1 to `highest` are committed.
+    #[cfg(test)]
     pub(crate) fn up_to(highest: u64) -> Self {
         Self { highest, runs: BTreeMap::new() }
+    }
+
+    /// As [`Contiguous::highest`] and [`Contiguous::beyond`] told it; none if that is no such text.
+    pub(crate) fn from_stored(highest: u64, beyond: &str) -> Option<Self> {
+        let run = |text: &str| {
+            let (first, last) = text.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        };
+        let runs = beyond.split(',').filter(|text| !text.is_empty()).map(run).collect::<Option<_>>()?;
+        Some(Self { highest, runs })
+    }
+
+    /// The runs of numbers that have come beyond the first gap, as text: `7-9,12-12`.
+    pub(crate) fn beyond(&self) -> String {
+        let runs: Vec<_> = self.runs.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+        runs.join(",")
     }
 
     /// Highest number up to which none is missing; 0 before the first.
@@ -117,7 +134,17 @@ mod tests {
                 assert_eq!(numbers.insert(seq), expected, "seed {seed} seq {seq}");
                 let highest = (1..).take_while(|n| set.contains(n)).last().unwrap_or(0);
                 assert_eq!(numbers.highest(), highest, "seed {seed}");
+                let stored = Contiguous::from_stored(numbers.highest(), &numbers.beyond());
+                assert_eq!(stored.as_ref(), Some(&numbers), "seed {seed}");
             }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_none_of_ours_is_not_taken_for_nothing() {
+        assert_eq!(Contiguous::from_stored(3, ""), Some(Contiguous::up_to(3)));
+        for text in ["7", "7-", "x-9", "7-9;12-12", "7-9,,x"] {
+            assert_eq!(Contiguous::from_stored(3, text), None, "{text}");
         }
     }
 

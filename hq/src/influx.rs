@@ -6,20 +6,20 @@
 
 mod delivery;
 
-use crate::database::{OpenError, now_ms};
+use crate::database::{Database, Error, Horizon, OpenError, now_ms, values};
 use chrono::{DateTime, Utc};
 use delivery::{Answer, Delivery, Next};
 use influxdb2::models::{DataPoint, WriteDataPoint as _};
 use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
-use rusqlite::{Connection, OptionalExtension, params};
 use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_proto::v1::Quality;
-use thiserror::Error;
+use thiserror::Error as ThisError;
+use tokio::runtime::Handle;
 
 /// Readings looked at for one batch at most.
-const BATCH_MAX: usize = 5_000;
+const BATCH_MAX: i64 = 5_000;
 
 /// Bytes after which no line is added to a batch. One line is less than 1 KiB.
 const BYTES_MAX: usize = 1 << 20;
@@ -45,7 +45,7 @@ pub(crate) struct Target {
 }
 
 /// What is wrong with a target.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub(crate) enum TargetError {
     #[error("--influx-url {url:?} is not an address ({reason}): write http://HOST:PORT")]
     Url { url: String, reason: String },
@@ -59,7 +59,9 @@ pub(crate) enum TargetError {
 
 /// Writes the readings of one chain onward.
 pub(crate) struct Exporter {
-    connection: Connection,
+    database: Database,
+    /// How far the readings are complete.
+    horizon: Horizon,
     client: reqwest::Client,
     target: Target,
     /// The row of the cursor.
@@ -70,44 +72,54 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     /// An exporter with its own connection to the database.
-    pub(crate) fn new(connection: Connection, target: Target, chain: &str) -> Result<Self, TargetError> {
+    pub(crate) fn new(database: Database, target: Target, chain: &str) -> Result<Self, TargetError> {
         let client = client(&target)?;
         let name = format!("{chain} {} {} {}", target.url, target.org, target.bucket);
-        Ok(Self { connection, client, target, name, chain: chain.to_owned(), delivery: Delivery::new() })
+        let horizon = Horizon::of("sample");
+        Ok(Self {
+            database,
+            horizon,
+            client,
+            target,
+            name,
+            chain: chain.to_owned(),
+            delivery: Delivery::new(),
+        })
     }
 
-    /// Writes whatever is new, until dropped.
-    pub(crate) async fn run(mut self) {
+    /// Writes whatever is new, for ever; on a thread of its own, with what `runtime` has for the network.
+    pub(crate) fn run(mut self, runtime: &Handle) {
         loop {
-            let wait = self.round().await.unwrap_or_else(|error| {
+            let wait = self.round(runtime).unwrap_or_else(|error| {
                 tracing::warn!(%error, "readings not written: the database; tried again");
                 IDLE
             });
-            tokio::time::sleep(wait).await;
+            std::thread::sleep(wait);
         }
     }
 
     /// One write; how long to wait before the next.
-    async fn round(&mut self) -> rusqlite::Result<Duration> {
-        let cursor = cursor(&self.connection, &self.name)?;
-        let batch = batch_after(&self.connection, &self.chain, cursor, self.delivery.lines())?;
+    fn round(&mut self, runtime: &Handle) -> Result<Duration, Error> {
+        let cursor = cursor(&mut self.database, &self.name)?;
+        let until = self.horizon.look(&mut self.database)?;
+        let batch = batch_after(&mut self.database, &self.chain, (cursor, until), self.delivery.lines())?;
         if batch.last == cursor {
             return Ok(IDLE);
         }
         if batch.count == 0 {
-            self.advance(&batch, None)?;
+            self.advance(cursor, &batch, None)?;
             return Ok(Duration::ZERO);
         }
-        let (answer, said) = send(&self.client, &self.target, batch.lines.clone()).await;
+        let (answer, said) = runtime.block_on(send(&self.client, &self.target, batch.lines.clone()));
         match self.delivery.answered(batch.count, &answer, fastrand::f64()) {
-            Next::Advance => self.advance(&batch, None)?,
+            Next::Advance => self.advance(cursor, &batch, None)?,
             Next::Refuse => {
                 tracing::warn!(
                     reason = said,
                     line = batch.lines.trim_end(),
                     "a reading was refused; see export_refused"
                 );
-                self.advance(&batch, Some(&said))?;
+                self.advance(cursor, &batch, Some(&said))?;
             }
             Next::Again(wait) => {
                 let wait_ms = wait.as_millis();
@@ -130,10 +142,9 @@ impl Exporter {
         Ok(Duration::ZERO)
     }
 
-    /// Moves the cursor behind `batch`, and records what of it is not in the store; `refused` says why
-    /// its only line is not.
-    fn advance(&mut self, batch: &Batch, refused: Option<&str>) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction()?;
+    /// Moves the cursor from `cursor` behind `batch`, and records what of it is not in the store; `refused`
+    /// says why its only line is not. If another worker has moved it, nothing changes.
+    fn advance(&mut self, cursor: i64, batch: &Batch, refused: Option<&str>) -> Result<(), Error> {
         let alone = refused.map(|reason| (batch.last_line, batch.lines.trim_end(), reason));
         let unsayable = batch.unsayable.iter().map(|(sample, what)| {
             (
@@ -142,17 +153,28 @@ impl Exporter {
                 "line protocol has times of the years 1677 to 2262 and finite values only",
             )
         });
-        for (sample, line, reason) in unsayable.chain(alone) {
-            transaction.execute(
-                "INSERT INTO export_refused (target, sample, refused_ms, line, reason) VALUES (?, ?, ?, ?, ?)",
-                params![self.name, sample, now_ms(), line, reason],
+        let name = &self.name;
+        self.database.transaction(|transaction| {
+            let moved = transaction.execute(
+                "INSERT INTO influx_cursor AS known VALUES (?1, ?2)
+                 ON CONFLICT (target) DO UPDATE SET sample = excluded.sample WHERE known.sample = ?3",
+                &values![name, batch.last, cursor],
             )?;
-            let newest = transaction.last_insert_rowid();
-            transaction.execute("DELETE FROM export_refused WHERE id <= ?", [newest - REFUSED_MAX])?;
-        }
-        transaction
-            .execute("INSERT OR REPLACE INTO influx_cursor VALUES (?, ?)", params![self.name, batch.last])?;
-        transaction.commit()
+            if moved == 0 {
+                return Ok(());
+            }
+            for (sample, line, reason) in unsayable.chain(alone) {
+                let rows = transaction.query(
+                    "INSERT INTO export_refused (target, sample, refused_ms, line, reason)
+                     VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+                    &values![name, sample, now_ms(), line, reason],
+                )?;
+                let newest: i64 = rows.first().map_or(Ok(0), |row| row.get(0))?;
+                transaction
+                    .execute("DELETE FROM export_refused WHERE id <= ?1", &values![newest - REFUSED_MAX])?;
+            }
+            Ok(())
+        })
     }
 }
 
@@ -232,12 +254,9 @@ fn client(target: &Target) -> Result<reqwest::Client, TargetError> {
         .map_err(|error| TargetError::Client(error.to_string()))
 }
 
-fn cursor(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let found = connection
-        .prepare_cached("SELECT sample FROM influx_cursor WHERE target = ?")?
-        .query_row([name], |row| row.get(0))
-        .optional()?;
-    Ok(found.unwrap_or(0))
+fn cursor(database: &mut Database, name: &str) -> Result<i64, Error> {
+    let rows = database.query("SELECT sample FROM influx_cursor WHERE target = ?1", &values![name])?;
+    rows.first().map_or(Ok(0), |row| row.get(0))
 }
 
 struct Batch {
@@ -252,48 +271,50 @@ struct Batch {
     unsayable: Vec<(i64, String)>,
 }
 
-/// The good readings among the next [`BATCH_MAX`], up to `lines_max`; the others are a gap there as
-/// they are here.
+/// The good readings among the next [`BATCH_MAX`] after the first number of `span` and not after the
+/// second, up to `lines_max`; the others are a gap there as they are here.
 fn batch_after(
-    connection: &Connection,
+    database: &mut Database,
     chain: &str,
-    cursor: i64,
+    (cursor, until): (i64, i64),
     lines_max: usize,
-) -> rusqlite::Result<Batch> {
-    let mut query = connection.prepare_cached(
+) -> Result<Batch, Error> {
+    let mut batch = Batch { lines: String::new(), count: 0, last_line: 0, last: cursor, unsayable: vec![] };
+    database.for_each(
         "SELECT sample.id, chain, store, device, point.point, unit, at_ms, value, quality
          FROM sample JOIN point ON point.id = sample.point
-         WHERE sample.id > ? ORDER BY sample.id",
-    )?;
-    let mut rows = query.query([cursor])?;
-    let mut batch = Batch { lines: String::new(), count: 0, last_line: 0, last: cursor, unsayable: vec![] };
-    let mut seen = 0;
-    while seen < BATCH_MAX && batch.count < lines_max && batch.lines.len() < BYTES_MAX {
-        let Some(row) = rows.next()? else { break };
-        seen += 1;
-        batch.last = row.get(0)?;
-        let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
-        let (at_ms, value, quality): (i64, Option<f64>, i32) = (row.get(6)?, row.get(7)?, row.get(8)?);
-        let Some(value) = value.filter(|_| quality == i32::from(Quality::Good)) else { continue };
-        if text(1)? != chain {
-            continue;
-        }
-        let tags = [
-            ("chain", text(1)?),
-            ("device", text(3)?),
-            ("point", text(4)?),
-            ("store", text(2)?),
-            ("unit", text(5)?),
-        ];
-        match line(&tags, value, at_ms) {
-            Some(line) => {
-                batch.lines.push_str(&line);
-                batch.count += 1;
-                batch.last_line = batch.last;
+         WHERE sample.id > ?1 AND sample.id <= ?2 ORDER BY sample.id LIMIT ?3",
+        &values![cursor, until, BATCH_MAX],
+        |row| {
+            if batch.count >= lines_max || batch.lines.len() >= BYTES_MAX {
+                return Ok(());
             }
-            None => batch.unsayable.push((batch.last, format!("{tags:?} {value} at {at_ms} ms"))),
-        }
-    }
+            batch.last = row.get(0)?;
+            let (at_ms, value, quality): (i64, Option<f64>, i32) = (row.get(6)?, row.get(7)?, row.get(8)?);
+            let Some(value) = value.filter(|_| quality == i32::from(Quality::Good)) else { return Ok(()) };
+            let text = |column| row.get::<String>(column);
+            let (its_chain, store, device, point, unit) = (text(1)?, text(2)?, text(3)?, text(4)?, text(5)?);
+            if its_chain != chain {
+                return Ok(());
+            }
+            let tags = [
+                ("chain", chain),
+                ("device", &device),
+                ("point", &point),
+                ("store", &store),
+                ("unit", &unit),
+            ];
+            match line(&tags, value, at_ms) {
+                Some(line) => {
+                    batch.lines.push_str(&line);
+                    batch.count += 1;
+                    batch.last_line = batch.last;
+                }
+                None => batch.unsayable.push((batch.last, format!("{tags:?} {value} at {at_ms} ms"))),
+            }
+            Ok::<_, Error>(())
+        },
+    )?;
     Ok(batch)
 }
 
@@ -334,7 +355,7 @@ pub(crate) struct InfluxArgs {
 }
 
 /// Why the arguments give no exporter.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub(crate) enum ArgsError {
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -348,7 +369,7 @@ impl InfluxArgs {
     /// The exporter that is asked for, if one is.
     pub(crate) fn exporter(
         &self,
-        open: impl FnOnce() -> Result<Connection, OpenError>,
+        open: impl FnOnce() -> Result<Database, OpenError>,
         chain: &str,
     ) -> Result<Option<Exporter>, ArgsError> {
         let (Some(url), Some(org), Some(bucket)) = (&self.influx_url, &self.influx_org, &self.influx_bucket)

@@ -9,6 +9,9 @@ use storewarden_proto::topic::{StoreTopics, chain_and_store, is_valid_id};
 use storewarden_proto::v1::{self, Stream, envelope::Body};
 use thiserror::Error;
 
+/// Bytes of a name that is part of an index at most: PostgreSQL takes no longer ones.
+const NAME_BYTES_MAX: usize = 256;
+
 /// Why a message cannot be committed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -141,6 +144,9 @@ fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
         (Stream::Telemetry, Some(Body::Gap(gap))) if (1..=seq).contains(&gap.first_seq) => Rows::Gap(gap),
         (Stream::Telemetry, Some(Body::Gap(_))) => Rows::Fault("the gap ends before it begins"),
         (Stream::PriceResult, Some(Body::BatchOutcome(outcome))) => Rows::BatchOutcome(outcome),
+        (Stream::PriceResult, Some(Body::LabelShown(shown))) if shown.label.len() > NAME_BYTES_MAX => {
+            Rows::Fault("the label's name is longer than 256 bytes")
+        }
         (Stream::PriceResult, Some(Body::LabelShown(shown))) => Rows::LabelShown(shown),
         (Stream::CommandResult, Some(Body::CommandOutcome(_))) | (_, None) => Rows::None,
         (_, Some(_)) => Rows::Fault("the body is of another kind than the stream"),
@@ -152,6 +158,9 @@ fn point_readings(series: v1::Series) -> Result<PointReadings, &'static str> {
         && !(series.value.is_empty() && series.step_ms.is_empty())
     {
         return Err("telemetry: a series has not one step less than values");
+    }
+    if series.device.len() > NAME_BYTES_MAX || series.point.len() > NAME_BYTES_MAX {
+        return Err("telemetry: a name is longer than 256 bytes");
     }
     let qualified: u64 = series.quality.iter().map(|run| u64::from(run.count)).sum();
     if u64::try_from(series.value.len()) != Ok(qualified) {
@@ -251,6 +260,8 @@ mod tests {
         );
         let short = v1::Series { step_ms: vec![500], ..series.clone() };
         assert!(point_readings(short).is_err());
+        let named = v1::Series { point: "x".repeat(257), ..series.clone() };
+        assert!(point_readings(named).is_err());
         let long =
             v1::Series { quality: vec![QualityRun { quality: 1, count: u32::MAX, exception: 0 }], ..series };
         assert!(point_readings(long).is_err());

@@ -17,6 +17,7 @@ mod pause;
 mod price;
 mod serve;
 mod show;
+mod turn;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -38,9 +39,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
                   2 an argument, a file or the database is wrong, and standard error says what to do"
 )]
 struct Cli {
-    /// The database; made if it is not there
-    #[arg(long, global = true, value_name = "FILE", default_value = "storewarden-hq.sqlite")]
-    db: PathBuf,
+    #[command(flatten)]
+    place: database::Place,
     #[command(subcommand)]
     command: Command,
 }
@@ -66,6 +66,9 @@ struct ServeArgs {
     /// The chain to serve
     #[arg(long, value_name = "ID")]
     chain: String,
+    /// Which of several that serve one chain from one PostgreSQL: each needs a name of its own
+    #[arg(long, value_name = "NAME", default_value = "1")]
+    worker: String,
     /// User name at the broker
     #[arg(long, value_name = "NAME", requires = "password_file")]
     username: Option<String>,
@@ -133,26 +136,33 @@ fn is_broken_pipe(failure: &Failure) -> bool {
 
 /// Whether the outcome is good.
 async fn run(cli: Cli) -> Result<bool, Failure> {
+    if let Command::Serve(args) = cli.command {
+        return serve(cli.place, args).await.map(|()| true);
+    }
+    // What waits for the database must not hold up a runtime.
+    tokio::task::spawn_blocking(move || answer(&cli)).await?
+}
+
+/// Commands that come to an end; whether the outcome is good.
+fn answer(cli: &Cli) -> Result<bool, Failure> {
     match &cli.command {
-        Command::Serve(args) => serve(&cli.db, args).await?,
-        Command::Alerts(args) => show::alerts(&mut database::open(&cli.db)?, args).await?,
-        Command::Readings(args) => show::readings(&database::open(&cli.db)?, args)?,
+        Command::Serve(_) => {}
+        Command::Alerts(args) => show::alerts(&mut cli.place.open()?, args)?,
+        Command::Readings(args) => show::readings(&mut cli.place.open()?, args)?,
         Command::Price(PriceCommand::Keygen { out, id }) => {
             let (path, lines) = price::keys::generate(out, id)?;
             eprintln!("the private key is in {}; these lines belong in every store.toml:", path.display());
             print!("{lines}");
         }
         Command::Price(PriceCommand::Push(args)) => {
-            return price::push::run(&mut database::open(&cli.db)?, args).await;
+            return price::push::run(&mut cli.place.open()?, args);
         }
-        Command::Price(PriceCommand::Status { json }) => {
-            price::status::run(&database::open(&cli.db)?, *json)?
-        }
+        Command::Price(PriceCommand::Status { json }) => price::status::run(&mut cli.place.open()?, *json)?,
     }
     Ok(true)
 }
 
-async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
+async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // Whoever runs this inside a program of their own may have set theirs already; it is then used.
@@ -161,10 +171,10 @@ async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    if !is_valid_id(&args.chain) {
-        return Err(
-            format!("--chain {:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'", args.chain).into()
-        );
+    for (option, id) in [("--chain", &args.chain), ("--worker", &args.worker)] {
+        if !is_valid_id(id) {
+            return Err(format!("{option} {id:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'").into());
+        }
     }
     let (host, port) = mqtt::address(&args.broker)?;
     let credentials = match (&args.username, &args.password_file) {
@@ -175,21 +185,29 @@ async fn serve(db: &std::path::Path, args: &ServeArgs) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let client_id = format!("storewarden-hq-{}", args.chain);
-    let ledger = database::Ledger::new(database::open(db)?, &args.chain)?;
-    let exporter = args.influx.exporter(|| database::open(db), &args.chain)?;
-    let export = async {
-        match exporter {
-            Some(exporter) => exporter.run().await,
-            None => std::future::pending().await,
-        }
-    };
+    let client_id = format!("storewarden-hq-{}-{}", args.chain, args.worker);
+    let ServeArgs { chain, keep_days, influx, .. } = args;
+    let its_chain = chain.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let exporter = influx.exporter(|| place.open(), &its_chain)?;
+        Ok::<_, Failure>((database::Ledger::new(place.open()?, &its_chain), exporter))
+    });
+    let (ledger, exporter) = opened.await??;
+    // Without an exporter its sender is kept, so that the receiver waits for ever.
+    let (export_ends, export_ended) = tokio::sync::oneshot::channel::<()>();
+    let mut kept = Some(export_ends);
+    if let Some(exporter) = exporter {
+        let (runtime, export_ends) = (tokio::runtime::Handle::current(), kept.take());
+        std::thread::spawn(move || {
+            exporter.run(&runtime);
+            drop(export_ends);
+        });
+    }
     let broker = mqtt::Broker { host, port, credentials, client_id };
+    let broke_down = || Err("the service broke down; see the log above, and start it again".into());
     tokio::select! {
-        () = serve::run(broker, args.chain.clone(), ledger, args.keep_days) => {
-            Err("the service broke down; see the log above, and start it again".into())
-        }
-        () = export => Ok(()),
+        () = serve::run(broker, chain, ledger, keep_days) => broke_down(),
+        _ = export_ended => broke_down(),
         signal = stop_signal() => Ok(signal?),
     }
 }

@@ -11,7 +11,7 @@ use rumqttc::{
 };
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use storewarden_proto::PAYLOAD_BYTES_MAX;
@@ -30,8 +30,12 @@ const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// What a delivery takes beside its payload, about, bytes.
 const DELIVERY_BYTES: usize = 512;
 
-/// How long the broker keeps deliveries while headquarters is away.
-const SESSION_EXPIRY_SECONDS: u32 = 24 * 3600;
+/// How long the broker keeps deliveries while this worker is away: long enough for a restart. Until then it
+/// goes on giving it its share; after it the others get all, and what was kept for it the stores send again.
+const SESSION_EXPIRY_SECONDS: u32 = 5;
+
+/// A worker that says nothing for half as long again is gone, to the broker.
+const KEEP_ALIVE_SECONDS: u16 = 10;
 
 /// Topic and headers of the largest packet, bytes.
 const PACKET_SLACK_BYTES: usize = 4 * 1024;
@@ -90,6 +94,7 @@ pub(crate) struct Delivery {
     topic: String,
     publish: Publish,
     client: AsyncClient,
+    number: u64,
     _held: Held,
 }
 
@@ -121,6 +126,11 @@ impl Delivery {
     /// The topic it came on.
     pub(crate) fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Counts the deliveries of this process, from 0, without a hole.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Its bytes.
@@ -164,6 +174,7 @@ pub(crate) struct Connection {
     filters: Vec<String>,
     deliveries: Sender<Delivery>,
     held: Arc<AtomicUsize>,
+    count: AtomicU64,
     present: watch::Sender<Option<AsyncClient>>,
 }
 
@@ -177,7 +188,10 @@ impl Connection {
     ) -> (Self, Publisher) {
         let (sender, present) = watch::channel(None);
         let held = Arc::default();
-        (Self { broker, filters, deliveries, held, present: sender }, Publisher { present })
+        (
+            Self { broker, filters, deliveries, held, count: AtomicU64::new(0), present: sender },
+            Publisher { present },
+        )
     }
 
     /// Connects, and after every error connects anew, until dropped or until nobody takes deliveries.
@@ -259,7 +273,8 @@ impl Connection {
             }
             return Err(Ended::Failed("too many deliveries at once; the broker keeps them".to_owned()));
         };
-        let delivery = Delivery { topic, publish, client: client.clone(), _held: held };
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let delivery = Delivery { topic, publish, client: client.clone(), number, _held: held };
         self.deliveries.send(delivery).map_err(|_| Ended::NobodyTakes)
     }
 }
@@ -273,7 +288,7 @@ fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(broker.client_id.clone(), (broker.host.clone(), broker.port));
     let packet_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_SLACK_BYTES).unwrap_or(u32::MAX);
     options
-        .set_keep_alive(30)
+        .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_EXPIRY_SECONDS))
         .set_session_store(NothingUnderWay)

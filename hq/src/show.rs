@@ -1,9 +1,8 @@
 //! `alerts` and `readings`: what is in the database, for people and as JSON lines.
 
 use crate::Failure;
-use crate::database::now_ms;
+use crate::database::{Database, Error, Horizon, Row, now_ms, values};
 use chrono::{DateTime, SecondsFormat};
-use rusqlite::{Connection, Row, named_params};
 use serde::Serialize;
 use std::io::{BufWriter, Write as _};
 use std::time::Duration;
@@ -87,30 +86,35 @@ struct Alert {
     seconds_to_hq: f64,
 }
 
+/// The columns of an [`Alert`], in the order in which it is read.
+const ALERT: &str =
+    "SELECT id, store, at_ms, received_ms, device, condition, state, cause, priority, alarm, seq,
+   evidence, by, probability, alternatives, parent, escalation, repair, curve FROM alert";
+
 impl Alert {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let (at_ms, received_ms): (i64, i64) = (row.get("at_ms")?, row.get("received_ms")?);
-        let evidence: String = row.get("evidence")?;
+    fn from_row(row: &Row) -> Result<Self, Error> {
+        let (at_ms, received_ms): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let written = |column| Ok::<_, Error>(json(&row.get::<Option<String>>(column)?.unwrap_or_default()));
         Ok(Self {
-            id: row.get("id")?,
-            store: row.get("store")?,
+            id: row.get(0)?,
+            store: row.get(1)?,
             time: rfc3339(at_ms),
-            device: row.get("device")?,
-            condition: row.get("condition")?,
-            state: state_name(row.get("state")?),
-            cause: row.get("cause")?,
-            priority: row.get("priority")?,
-            alarm: row.get::<_, i64>("alarm")?.cast_unsigned(),
-            seq: row.get::<_, i64>("seq")?.cast_unsigned(),
-            // Written by the ledger; an empty map could only come of a damaged file.
-            evidence: serde_json::from_str(&evidence).unwrap_or_default(),
-            by: row.get("by")?,
-            probability: row.get("probability")?,
-            alternatives: json(&row.get::<_, String>("alternatives")?),
-            parent: row.get("parent")?,
-            escalation: row.get("escalation")?,
-            repair: json(&row.get::<_, Option<String>>("repair")?.unwrap_or_default()),
-            curve: json(&row.get::<_, String>("curve")?),
+            device: row.get(4)?,
+            condition: row.get(5)?,
+            state: state_name(row.get(6)?),
+            cause: row.get(7)?,
+            priority: row.get(8)?,
+            alarm: row.get::<i64>(9)?.cast_unsigned(),
+            seq: row.get::<i64>(10)?.cast_unsigned(),
+            // An empty map could only come of a damaged database.
+            evidence: serde_json::from_str(&row.get::<String>(11)?).unwrap_or_default(),
+            by: row.get(12)?,
+            probability: row.get(13)?,
+            alternatives: written(14)?,
+            parent: row.get(15)?,
+            escalation: row.get(16)?,
+            repair: written(17)?,
+            curve: written(18)?,
             received: rfc3339(received_ms),
             seconds_to_hq: seconds(received_ms.saturating_sub(at_ms)),
         })
@@ -177,28 +181,27 @@ fn state_name(state: i32) -> String {
 }
 
 /// Prints the alerts in the order in which they came.
-pub(crate) async fn alerts(connection: &mut Connection, args: &AlertsArgs) -> Result<(), Failure> {
+pub(crate) fn alerts(database: &mut Database, args: &AlertsArgs) -> Result<(), Failure> {
+    let mut horizon = Horizon::of("alert");
     let mut last = 0;
     loop {
-        for alert in alerts_after(connection, last, args.store.as_deref())? {
+        // Without `--follow` all that are there; else nothing is passed over that comes in between.
+        let until = if args.follow { horizon.look(database)? } else { i64::MAX };
+        let store = args.store.as_deref();
+        let sql = format!(
+            "{ALERT} WHERE id > ?1 AND id <= ?2 AND (CAST(?3 AS text) IS NULL OR store = ?3) ORDER BY id"
+        );
+        database.for_each(&sql, &values![last, until, store], |row| {
+            let alert = Alert::from_row(row)?;
             last = alert.id;
             let line = if args.json { serde_json::to_string(&alert)? } else { alert.line() };
-            writeln!(std::io::stdout(), "{line}")?;
-        }
+            Ok::<_, Failure>(writeln!(std::io::stdout(), "{line}")?)
+        })?;
         if !args.follow {
             return Ok(());
         }
-        tokio::time::sleep(FOLLOW_EVERY).await;
+        std::thread::sleep(FOLLOW_EVERY);
     }
-}
-
-fn alerts_after(connection: &Connection, last: i64, store: Option<&str>) -> rusqlite::Result<Vec<Alert>> {
-    connection
-        .prepare_cached(
-            "SELECT * FROM alert WHERE id > :last AND (:store IS NULL OR store = :store) ORDER BY id",
-        )?
-        .query_map(named_params! { ":last": last, ":store": store }, Alert::from_row)?
-        .collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -213,27 +216,24 @@ struct Reading {
 }
 
 /// Prints the readings by point and time.
-pub(crate) fn readings(connection: &Connection, args: &ReadingsArgs) -> Result<(), Failure> {
+pub(crate) fn readings(database: &mut Database, args: &ReadingsArgs) -> Result<(), Failure> {
     let since_ms = args.since.map_or(i64::MIN, |since| {
         now_ms().saturating_sub(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     });
-    let selected = "FROM reading WHERE at_ms >= :since AND (:store IS NULL OR store = :store)
-        AND (:device IS NULL OR device = :device) AND (:point IS NULL OR point = :point)";
-    let params = named_params! {
-        ":since": since_ms, ":store": args.store, ":device": args.device, ":point": args.point
-    };
+    let selected = "FROM reading WHERE at_ms >= ?1 AND (CAST(?2 AS text) IS NULL OR store = ?2)
+        AND (CAST(?3 AS text) IS NULL OR device = ?3) AND (CAST(?4 AS text) IS NULL OR point = ?4)";
+    let values = values![since_ms, args.store.as_deref(), args.device.as_deref(), args.point.as_deref()];
     if args.count {
-        let count: i64 =
-            connection.query_row(&format!("SELECT count(*) {selected}"), params, |row| row.get(0))?;
-        writeln!(std::io::stdout(), "{count}")?;
+        for row in database.query(&format!("SELECT count(*) {selected}"), &values)? {
+            writeln!(std::io::stdout(), "{}", row.get::<i64>(0)?)?;
+        }
         return Ok(());
     }
-    let mut query = connection.prepare(&format!(
+    let sql = format!(
         "SELECT store, device, point, at_ms, value, unit, quality {selected} ORDER BY store, device, point, at_ms, id"
-    ))?;
-    let mut rows = query.query(params)?;
+    );
     let mut out = BufWriter::new(std::io::stdout().lock());
-    while let Some(row) = rows.next()? {
+    database.for_each(&sql, &values, |row| {
         let reading = Reading {
             store: row.get(0)?,
             device: row.get(1)?,
@@ -251,7 +251,8 @@ pub(crate) fn readings(connection: &Connection, args: &ReadingsArgs) -> Result<(
             let Reading { time, store, device, point, quality, .. } = &reading;
             writeln!(out, "{time}  {store}  {device}/{point}  {value}  {quality}")?;
         }
-    }
+        Ok::<_, Failure>(())
+    })?;
     out.flush()?;
     Ok(())
 }

@@ -58,7 +58,7 @@ async fn the_cursor_moves_only_when_the_readings_were_taken() {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = Headquarters::sqlite(dir.path(), port);
     let fake = Fake { failures_left: Arc::new(Mutex::new(2)), ..Fake::default() };
     let url = format!("http://127.0.0.1:{}", start(fake.clone()).await);
     let token = dir.path().join("token");
@@ -137,7 +137,7 @@ async fn all_but_the_poison_arrives_through_every_answer_and_the_poison_is_named
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = Headquarters::sqlite(dir.path(), port);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let fake = Moody::default();
@@ -199,7 +199,7 @@ async fn victoria_metrics_has_every_value() {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = Headquarters::sqlite(dir.path(), port);
     let listens = free_port();
     let _victoria = victoria_metrics(dir.path(), listens);
     let url = format!("http://127.0.0.1:{listens}");

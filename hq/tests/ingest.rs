@@ -4,15 +4,15 @@
 mod parties;
 
 use parties::{Headquarters, SOON, Store, alert, broker, free_port, telemetry};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden_proto::v1::Stream;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once() {
+async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = headquarters(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let journal = u64::MAX - 5;
 
@@ -67,57 +67,53 @@ async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once() {
 }
 
 /// Mosquitto sends all of it at once, whatever the receive maximum says.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_long_queue_at_the_broker_is_taken_in() {
+async fn a_long_queue_at_the_broker_is_taken_in(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = headquarters(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let serve = hq.serve(&[]);
     store.online(9).await;
     store.acknowledged(9, Stream::Alert, 0).await;
-    drop(serve);
 
+    serve.signal("STOP");
     for seq in 1..=5000 {
         store.message(9, seq, alert(seq)).await;
     }
-    let _serve = hq.serve(&[]);
+    serve.signal("CONT");
     store.acknowledged(9, Stream::Alert, 5000).await;
     assert_eq!(hq.count("alert"), 5000);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_acknowledged_before_it_is_committed() {
+async fn nothing_is_acknowledged_before_it_is_committed(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = headquarters(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let serve = hq.serve(&[]);
     store.online(9).await;
     store.acknowledged(9, Stream::Alert, 0).await;
 
     // Somebody else holds the database: the service can commit nothing.
-    let other = hq.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = hq.hold();
     store.message(9, 1, alert(1)).await;
     assert!(store.hears_nothing(Duration::from_secs(2)).await);
     // Killed with the message in its hands and not on the disk, it gets it again from the broker.
     drop(serve);
-    other.execute_batch("COMMIT").unwrap();
+    drop(other);
     assert_eq!(hq.count("message"), 0);
     let _serve = hq.serve(&[]);
     store.acknowledged(9, Stream::Alert, 1).await;
     assert_eq!(hq.count("message"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_lost_everything_is_found_again() {
+async fn a_broker_that_lost_everything_is_found_again(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let first = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = headquarters(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let _serve = hq.serve(&[]);
     store.online(9).await;
@@ -142,12 +138,11 @@ async fn a_broker_that_lost_everything_is_found_again() {
     store.acknowledged(9, Stream::Alert, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_named_is_kept_for_people_and_harms_nobody() {
+async fn what_cannot_be_named_is_kept_for_people_and_harms_nobody(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = headquarters(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let _serve = hq.serve(&[]);
     store.online(9).await;
@@ -159,9 +154,73 @@ async fn what_cannot_be_named_is_kept_for_people_and_harms_nobody() {
     store.message(9, 1, alert(1)).await;
     store.acknowledged(9, Stream::Alert, 1).await;
     assert_eq!(hq.count("refused"), 2);
-    let payload: Vec<u8> = hq
-        .sql()
-        .query_row("SELECT payload FROM refused WHERE topic LIKE '%/alert'", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(payload, b"\xff not protobuf");
+    assert_eq!(hq.count("refused WHERE topic LIKE '%/alert' AND length(payload) = 14"), 1);
 }
+
+/// Three workers share what comes; one is killed in the middle, one stands still for a while.
+async fn workers_share_the_messages_and_what_one_leaves_the_others_take(headquarters: Make) {
+    const MESSAGES: u64 = 300;
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = headquarters(dir.path(), port);
+    let mut store = Store::connect(port, "0042").await;
+    let mut workers: Vec<_> = ["a", "b", "c"].map(|name| hq.serve(&["--worker", name])).into();
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+    for seq in 1..=MESSAGES {
+        store.message(9, seq, alert(seq)).await;
+        match seq {
+            80 => drop(workers.pop()),
+            120 => workers[1].signal("STOP"),
+            _ => {}
+        }
+    }
+    // As a store does, until all is acknowledged: what a worker held is sent again.
+    let end = Instant::now() + SOON;
+    while hq.count("message") < i64::try_from(MESSAGES).unwrap() {
+        assert!(Instant::now() < end, "{} of {MESSAGES}", hq.count("message"));
+        let mut again: Vec<_> = (1..=MESSAGES).collect();
+        // In one order each would come to the same worker again.
+        fastrand::shuffle(&mut again);
+        for seq in again {
+            store.message(9, seq, alert(seq)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    workers[1].signal("CONT");
+    store.message(9, 1, alert(1)).await;
+    store.acknowledged(9, Stream::Alert, MESSAGES).await;
+    let all = i64::try_from(MESSAGES).unwrap();
+    assert_eq!((hq.count("message"), hq.count("alert")), (all, all));
+    assert_eq!(hq.count("refused"), 0);
+}
+
+/// Makes a headquarters whose database is in a folder, or not.
+type Make = fn(&Path, u16) -> Headquarters;
+
+/// Each test with either database.
+macro_rules! with_either_database {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::Headquarters::sqlite).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::Headquarters::postgres).await;
+            })*
+        }
+    };
+}
+with_either_database!(
+    messages_out_of_order_twice_and_with_a_gap_are_committed_once,
+    a_long_queue_at_the_broker_is_taken_in,
+    nothing_is_acknowledged_before_it_is_committed,
+    a_broker_that_lost_everything_is_found_again,
+    what_cannot_be_named_is_kept_for_people_and_harms_nobody,
+    workers_share_the_messages_and_what_one_leaves_the_others_take,
+);

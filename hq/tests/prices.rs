@@ -26,7 +26,7 @@ async fn a_table_is_signed_sent_and_answered() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = Headquarters { db: dir.path().join("hq.sqlite"), port };
+    let hq = Headquarters::sqlite(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let _serve = hq.serve(&[]);
     store.online(9).await;

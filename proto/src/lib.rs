@@ -1,7 +1,7 @@
 //! The wire contract between a store and headquarters: generated messages and topic names.
 //!
-//! What lives here: `proto/storewarden.proto` as Rust types in [`v1`], [`topic`], the columns of [`telemetry`], and the bytes a
-//! price signature covers. What may not: anything that decides or does I/O.
+//! What lives here: `proto/storewarden.proto` as Rust types in [`v1`], [`topic`], the columns of [`telemetry`], and the bytes
+//! that signatures cover. What may not: anything that decides or does I/O.
 //!
 //! Start reading at [`v1::Envelope`].
 #![forbid(unsafe_code)]
@@ -25,4 +25,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// can be passed off as a price batch, then the batch as it travels.
 pub fn price_batch_signed_bytes(batch: &[u8]) -> Vec<u8> {
     [b"storewarden/v1/price-batch\n", batch].concat()
+}
+
+/// The bytes an Ed25519 command signature covers: the same, with a prefix of its own.
+pub fn command_signed_bytes(command: &[u8]) -> Vec<u8> {
+    [b"storewarden/v1/command\n", command].concat()
 }

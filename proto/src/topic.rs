@@ -41,12 +41,13 @@ impl StoreTopics {
     }
 }
 
-/// What headquarters subscribes to for all stores of `chain`.
+/// What each worker of headquarters subscribes to for all stores of `chain`: of the streams each message
+/// goes to one of them (an MQTT 5 shared subscription); what is retained a broker gives to no shared
+/// subscription, so that the status goes to all.
 pub fn headquarters_filters(chain: &str) -> Vec<String> {
-    ["status", "alert", "telemetry", "price/result", "command/result"]
-        .iter()
-        .map(|name| format!("storewarden/v1/{chain}/+/{name}"))
-        .collect()
+    let shared = ["alert", "telemetry", "price/result", "command/result"];
+    let shared = shared.map(|name| format!("$share/storewarden-hq/storewarden/v1/{chain}/+/{name}"));
+    [format!("storewarden/v1/{chain}/+/status")].into_iter().chain(shared).collect()
 }
 
 /// Chain and store of a topic, if it is one of ours.

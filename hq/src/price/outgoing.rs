@@ -1,6 +1,6 @@
 //! The queue of signed batches on their way to the stores.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::database::{Database, Error, Table, Type, values};
 
 /// A batch that may be on its way: sent again when nothing was heard for so long.
 const RESEND_MS: i64 = 30_000;
@@ -29,90 +29,99 @@ pub(crate) struct Due {
 }
 
 /// The last number used with `key_id` in `chain`; 0 if none was.
-pub(crate) fn last_number(connection: &Connection, chain: &str, key_id: &str) -> rusqlite::Result<i64> {
-    let last = connection
-        .query_row("SELECT max(number) FROM batch WHERE chain = ? AND key_id = ?", [chain, key_id], |row| {
-            row.get::<_, Option<i64>>(0)
-        })
-        .optional()?;
-    Ok(last.flatten().unwrap_or(0))
+pub(crate) fn last_number(database: &mut Database, chain: &str, key_id: &str) -> Result<i64, Error> {
+    let rows = database.query(
+        "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND key_id = ?2",
+        &values![chain, key_id],
+    )?;
+    rows.first().map_or(Ok(0), |row| row.get(0))
 }
 
 /// All stores of `chain` that ever sent a status.
-pub(crate) fn known_stores(connection: &Connection, chain: &str) -> rusqlite::Result<Vec<String>> {
-    connection
-        .prepare("SELECT store FROM store WHERE chain = ? ORDER BY store")?
-        .query_map([chain], |row| row.get(0))?
-        .collect()
+pub(crate) fn known_stores(database: &mut Database, chain: &str) -> Result<Vec<String>, Error> {
+    let rows = database.query("SELECT store FROM store WHERE chain = ?1 ORDER BY store", &values![chain])?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
+
+const BATCH_STORES: Table =
+    Table { name: "batch_store", columns: &[("digest", Type::Bytes), ("store", Type::Text)], conflict: "" };
 
 /// Queues `batch` for `stores`, in one transaction.
 pub(crate) fn queue(
-    connection: &mut Connection,
+    database: &mut Database,
     chain: &str,
     batch: &Batch,
     stores: &[String],
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    transaction.execute(
-        "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        params![
-            batch.digest,
-            chain,
-            batch.key_id,
-            batch.number,
-            i64::try_from(batch.entries).unwrap_or(i64::MAX),
-            batch.accept_until_ms,
-            batch.created_ms,
-            batch.payload
-        ],
-    )?;
-    for store in stores {
-        transaction
-            .execute("INSERT INTO batch_store (digest, store) VALUES (?, ?)", params![batch.digest, store])?;
-    }
-    transaction.commit()
+) -> Result<(), Error> {
+    let digest = batch.digest.as_slice();
+    let stores: Vec<_> = stores.iter().map(|store| values![digest, store].to_vec()).collect();
+    database.transaction(|transaction| {
+        transaction.execute(
+            "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            &values![
+                digest,
+                chain,
+                &batch.key_id,
+                batch.number,
+                i64::try_from(batch.entries).unwrap_or(i64::MAX),
+                batch.accept_until_ms,
+                batch.created_ms,
+                &batch.payload
+            ],
+        )?;
+        transaction.insert(&BATCH_STORES, &stores)
+    })
 }
 
 /// What to send now, noted as sent. A batch is due when its store has not said what became of it, it
 /// may still be accepted, and it was not sent within [`RESEND_MS`]. A store known to be offline is
 /// left alone until it is back: its broker session would only fill with copies. Of one key, a store
 /// gets one batch at a time: were the second accepted first, the store would have to refuse the
-/// first as a replay.
-pub(crate) fn take_due(connection: &mut Connection, chain: &str, now_ms: i64) -> rusqlite::Result<Vec<Due>> {
-    let transaction = connection.transaction()?;
-    let due: Vec<([u8; 32], Due)> = transaction
-        .prepare_cached(
-            "SELECT batch.digest, target.store, batch.payload
-             FROM batch_store AS target JOIN batch ON batch.digest = target.digest
-               LEFT JOIN store ON store.chain = batch.chain AND store.store = target.store
-             WHERE batch.chain = ?1 AND target.accepted IS NULL AND batch.accept_until_ms > ?2
-               AND (target.sent_ms IS NULL OR target.sent_ms <= ?2 - ?3)
-               AND coalesce(store.online, 1) = 1
-               AND NOT EXISTS (
-                 SELECT 1 FROM batch_store AS before_target JOIN batch AS before USING (digest)
-                 WHERE before_target.store = target.store AND before_target.accepted IS NULL
-                   AND before.chain = batch.chain AND before.key_id = batch.key_id
-                   AND before.number < batch.number AND before.accept_until_ms > ?2)
-             ORDER BY batch.created_ms, target.store LIMIT ?4",
-        )?
-        .query_map(params![chain, now_ms, RESEND_MS, ROUND_MAX], |row| {
-            Ok((row.get(0)?, Due { store: row.get(1)?, payload: row.get(2)? }))
-        })?
-        .collect::<Result<_, _>>()?;
-    for (digest, due) in &due {
-        transaction
-            .prepare_cached("UPDATE batch_store SET sent_ms = ? WHERE digest = ? AND store = ?")?
-            .execute(params![now_ms, digest, due.store])?;
+/// first as a replay. Of several workers that ask at once, one gets each batch.
+pub(crate) fn take_due(database: &mut Database, chain: &str, now_ms: i64) -> Result<Vec<Due>, Error> {
+    let rows = database.query(
+        "SELECT batch.digest, target.store, batch.payload
+         FROM batch_store AS target JOIN batch ON batch.digest = target.digest
+           LEFT JOIN store ON store.chain = batch.chain AND store.store = target.store
+         WHERE batch.chain = ?1 AND target.accepted IS NULL AND batch.accept_until_ms > ?2
+           AND (target.sent_ms IS NULL OR target.sent_ms <= ?3)
+           AND coalesce(store.online, 1) = 1
+           AND NOT EXISTS (
+             SELECT 1 FROM batch_store AS before_target JOIN batch AS before USING (digest)
+             WHERE before_target.store = target.store AND before_target.accepted IS NULL
+               AND before.chain = batch.chain AND before.key_id = batch.key_id
+               AND before.number < batch.number AND before.accept_until_ms > ?2)
+         ORDER BY batch.created_ms, target.store LIMIT ?4",
+        &values![chain, now_ms, now_ms - RESEND_MS, ROUND_MAX],
+    )?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
     }
-    transaction.commit()?;
-    Ok(due.into_iter().map(|(_, due)| due).collect())
+    database.transaction(|transaction| {
+        let mut due = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (digest, store): (Vec<u8>, String) = (row.get(0)?, row.get(1)?);
+            let is_ours = transaction.execute(
+                "UPDATE batch_store SET sent_ms = ?1
+                 WHERE digest = ?2 AND store = ?3 AND (sent_ms IS NULL OR sent_ms <= ?4)",
+                &values![now_ms, &digest, &store, now_ms - RESEND_MS],
+            )? > 0;
+            if is_ours {
+                due.push(Due { store, payload: row.get(2)? });
+            }
+        }
+        Ok(due)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::Ledger;
+    use crate::database::tests::Empty;
+    use prost::Message as _;
+    use storewarden_proto::{topic::StoreTopics, v1};
 
     const HOUR: i64 = 3_600_000;
 
@@ -128,54 +137,71 @@ mod tests {
         }
     }
 
-    fn sent(connection: &mut Connection, now_ms: i64) -> Vec<(String, u8)> {
-        take_due(connection, "kaixin", now_ms)
-            .unwrap()
-            .into_iter()
-            .map(|due| (due.store, due.payload[0]))
-            .collect()
+    fn sent(database: &mut Database, now_ms: i64) -> Vec<(String, u8)> {
+        let due = take_due(database, "kaixin", now_ms).unwrap();
+        due.into_iter().map(|due| (due.store, due.payload[0])).collect()
     }
 
-    fn answer(connection: &Connection, number: i64, store: &str, accepted: bool) {
-        let answered = connection
-            .execute(
-                "UPDATE batch_store SET accepted = ? WHERE digest = ? AND store = ?",
-                params![accepted, batch(number).digest, store],
-            )
-            .unwrap();
-        assert_eq!(answered, 1);
+    fn answer(database: &mut Database, number: i64, store: &str, accepted: bool) {
+        let sql = "UPDATE batch_store SET accepted = ?1 WHERE digest = ?2 AND store = ?3";
+        let values = values![accepted, batch(number).digest.as_slice(), store];
+        assert_eq!(database.transaction(|transaction| transaction.execute(sql, &values)).unwrap(), 1);
     }
 
     #[test]
     fn a_batch_is_sent_again_until_the_store_has_answered() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut connection = crate::database::open(&dir.path().join("hq.sqlite")).unwrap();
-        queue(&mut connection, "kaixin", &batch(1), &["a".into(), "b".into()]).unwrap();
-        queue(&mut connection, "kaixin", &batch(2), &["a".into()]).unwrap();
-        assert_eq!(last_number(&connection, "kaixin", "hq-1").unwrap(), 2);
-        assert_eq!(last_number(&connection, "kaixin", "hq-2").unwrap(), 0);
+        for empty in Empty::each() {
+            let database = &mut empty.open();
+            queue(database, "kaixin", &batch(1), &["a".into(), "b".into()]).unwrap();
+            queue(database, "kaixin", &batch(2), &["a".into()]).unwrap();
+            assert_eq!(last_number(database, "kaixin", "hq-1").unwrap(), 2);
+            assert_eq!(last_number(database, "kaixin", "hq-2").unwrap(), 0);
 
-        assert_eq!(sent(&mut connection, 10), [("a".into(), 1), ("b".into(), 1)]);
-        assert_eq!(sent(&mut connection, 20), []);
-        answer(&connection, 1, "a", true);
-        assert_eq!(sent(&mut connection, 30), [("a".into(), 2)], "the next of its key may go now");
-        assert_eq!(sent(&mut connection, 10 + RESEND_MS), [("b".into(), 1)]);
-        answer(&connection, 1, "b", false);
-        assert_eq!(sent(&mut connection, HOUR - 1), [("a".into(), 2)]);
-        assert_eq!(sent(&mut connection, HOUR + RESEND_MS), [], "too late to be accepted");
+            assert_eq!(sent(database, 10), [("a".into(), 1), ("b".into(), 1)]);
+            assert_eq!(sent(database, 20), []);
+            answer(database, 1, "a", true);
+            assert_eq!(sent(database, 30), [("a".into(), 2)], "the next of its key may go now");
+            assert_eq!(sent(database, 10 + RESEND_MS), [("b".into(), 1)]);
+            answer(database, 1, "b", false);
+            assert_eq!(sent(database, HOUR - 1), [("a".into(), 2)]);
+            assert_eq!(sent(database, HOUR + RESEND_MS), [], "too late to be accepted");
+        }
+    }
+
+    #[test]
+    fn of_several_workers_one_sends_each_batch() {
+        for empty in Empty::each() {
+            let stores: Vec<_> = (0..40).map(|n| format!("s{n:02}")).collect();
+            queue(&mut empty.open(), "kaixin", &batch(1), &stores).unwrap();
+            let mut all: Vec<_> = std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..4)
+                    .map(|_| {
+                        let mut database = empty.open();
+                        scope.spawn(move || sent(&mut database, 10))
+                    })
+                    .collect();
+                workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+            });
+            all.sort();
+            assert_eq!(all, stores.into_iter().map(|store| (store, 1)).collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn an_offline_store_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut connection = crate::database::open(&dir.path().join("hq.sqlite")).unwrap();
-        connection
-            .execute("INSERT INTO store VALUES ('kaixin', 'a', 0, 1, 1, '', x'', 0, 0, 0)", [])
-            .unwrap();
-        queue(&mut connection, "kaixin", &batch(1), &["a".into()]).unwrap();
-        assert_eq!(known_stores(&connection, "kaixin").unwrap(), ["a"]);
-        assert_eq!(sent(&mut connection, 10), []);
-        connection.execute("UPDATE store SET online = 1", []).unwrap();
-        assert_eq!(sent(&mut connection, 20), [("a".into(), 1)]);
+        for empty in Empty::each() {
+            let database = &mut empty.open();
+            let offline =
+                v1::Status { chain: "kaixin".into(), store: "a".into(), journal: 1, ..Default::default() };
+            let topic = StoreTopics::new("kaixin", "a").status();
+            let payload = offline.encode_to_vec();
+            Ledger::new(empty.open(), "kaixin").commit([(topic.as_str(), payload.as_slice())], 1).unwrap();
+            queue(database, "kaixin", &batch(1), &["a".into()]).unwrap();
+            assert_eq!(known_stores(database, "kaixin").unwrap(), ["a"]);
+            assert_eq!(sent(database, 10), []);
+            let online = "UPDATE store SET online = 1";
+            database.transaction(|transaction| transaction.execute(online, &[])).unwrap();
+            assert_eq!(sent(database, 20), [("a".into(), 1)]);
+        }
     }
 }

@@ -5,10 +5,9 @@ use super::outgoing::{self, Batch};
 use super::status;
 use super::table;
 use crate::Failure;
-use crate::database::now_ms;
+use crate::database::{Database, now_ms};
 use ed25519_dalek::{Signer as _, SigningKey};
 use prost::Message as _;
-use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -86,7 +85,7 @@ enum PushError {
 }
 
 /// Runs `price push`; whether the outcome is good.
-pub(crate) async fn run(connection: &mut Connection, args: &PushArgs) -> Result<bool, Failure> {
+pub(crate) fn run(database: &mut Database, args: &PushArgs) -> Result<bool, Failure> {
     let key = keys::load(&args.key)?;
     for id in args.stores.iter().chain([&args.chain, &args.key_id]) {
         if !is_valid_id(id) {
@@ -99,8 +98,8 @@ pub(crate) async fn run(connection: &mut Connection, args: &PushArgs) -> Result<
         path: args.csv.clone(),
         faults: faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"),
     })?;
-    let targets = targets(connection, args)?;
-    let last = outgoing::last_number(connection, &args.chain, &args.key_id)?;
+    let targets = targets(database, args)?;
+    let last = outgoing::last_number(database, &args.chain, &args.key_id)?;
     let number = args.number.unwrap_or(last + 1);
     if number <= last {
         return Err(PushError::Number { number, last }.into());
@@ -129,17 +128,17 @@ pub(crate) async fn run(connection: &mut Connection, args: &PushArgs) -> Result<
         say(&format!("would queue {what}"));
         return Ok(true);
     }
-    outgoing::queue(connection, &args.chain, &batch, &targets)?;
+    outgoing::queue(database, &args.chain, &batch, &targets)?;
     say(&format!("queued {what}"));
     match args.wait {
-        Some(seconds) => wait(connection, &batch.digest, Duration::from_secs(seconds)).await,
+        Some(seconds) => wait(database, &batch.digest, Duration::from_secs(seconds)),
         None => Ok(true),
     }
 }
 
-fn targets(connection: &Connection, args: &PushArgs) -> Result<Vec<String>, Failure> {
+fn targets(database: &mut Database, args: &PushArgs) -> Result<Vec<String>, Failure> {
     if args.stores.is_empty() {
-        let known = outgoing::known_stores(connection, &args.chain)?;
+        let known = outgoing::known_stores(database, &args.chain)?;
         if known.is_empty() {
             return Err(PushError::NoStores(args.chain.clone()).into());
         }
@@ -179,12 +178,12 @@ fn say(line: &str) {
 }
 
 /// Prints what each store says as it comes; good if all accept in time.
-async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration) -> Result<bool, Failure> {
+fn wait(database: &mut Database, digest: &[u8; 32], longest: Duration) -> Result<bool, Failure> {
     let end = Instant::now() + longest;
     let mut told = std::collections::BTreeSet::new();
     let mut all_accept = true;
     loop {
-        let outcomes = status::outcomes(connection, digest)?;
+        let outcomes = status::outcomes(database, digest)?;
         let open = outcomes.iter().filter(|outcome| outcome.accepted.is_none()).count();
         for outcome in &outcomes {
             let Some(accepted) = outcome.accepted else { continue };
@@ -206,7 +205,7 @@ async fn wait(connection: &mut Connection, digest: &[u8; 32], longest: Duration)
             }
             return Ok(false);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

@@ -2,9 +2,8 @@
 
 use super::keys::hex;
 use crate::Failure;
-use crate::database::now_ms;
+use crate::database::{Database, Error, now_ms, values};
 use crate::show::rfc3339;
-use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::io::Write as _;
 use storewarden_proto::v1::Proof;
@@ -64,14 +63,14 @@ struct BatchStatus {
 }
 
 /// Prints all batches, the newest last; one JSON object a line if `json`.
-pub(crate) fn run(connection: &Connection, json: bool) -> Result<(), Failure> {
-    let mut batches = connection.prepare(
+pub(crate) fn run(database: &mut Database, json: bool) -> Result<(), Failure> {
+    let batches = database.query(
         "SELECT digest, chain, key_id, number, entries, created_ms, accept_until_ms FROM batch
          ORDER BY created_ms, number",
+        &[],
     )?;
-    let mut rows = batches.query([])?;
-    while let Some(row) = rows.next()? {
-        let digest: [u8; 32] = row.get(0)?;
+    for row in batches {
+        let digest: Vec<u8> = row.get(0)?;
         let batch = BatchStatus {
             digest: hex(&digest),
             chain: row.get(1)?,
@@ -80,7 +79,7 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<(), Failure> {
             prices: row.get(4)?,
             created: rfc3339(row.get(5)?),
             accept_until: rfc3339(row.get(6)?),
-            stores: outcomes(connection, &digest)?,
+            stores: outcomes(database, &digest)?,
         };
         if json {
             writeln!(std::io::stdout(), "{}", serde_json::to_string(&batch)?)?;
@@ -104,8 +103,10 @@ pub(crate) fn run(connection: &Connection, json: bool) -> Result<(), Failure> {
 }
 
 /// What the stores of a batch have said so far.
-pub(crate) fn outcomes(connection: &Connection, digest: &[u8; 32]) -> rusqlite::Result<Vec<Outcome>> {
-    let mut targets = connection.prepare_cached(
+pub(crate) fn outcomes(database: &mut Database, digest: &[u8]) -> Result<Vec<Outcome>, Error> {
+    let proofs = [Proof::Refreshed, Proof::ReadBack, Proof::Queued, Proof::Delivered, Proof::Failed];
+    let [refreshed, read_back, queued, delivered, failed] = proofs.map(i32::from);
+    let rows = database.query(
         "SELECT target.store, accepted, target.reason, sent_ms, accept_until_ms,
            count(label) FILTER (WHERE proof IN (?2, ?3)),
            count(label) FILTER (WHERE proof IN (?4, ?5)),
@@ -113,21 +114,20 @@ pub(crate) fn outcomes(connection: &Connection, digest: &[u8; 32]) -> rusqlite::
          FROM batch_store AS target JOIN batch ON batch.digest = target.digest
            LEFT JOIN label_shown ON label_shown.chain = batch.chain AND label_shown.store = target.store
              AND label_shown.batch = batch.number
-         WHERE target.digest = ?1 GROUP BY target.store ORDER BY target.store",
+         WHERE target.digest = ?1
+         GROUP BY target.store, accepted, target.reason, sent_ms, accept_until_ms ORDER BY target.store",
+        &values![digest, refreshed, read_back, queued, delivered, failed],
     )?;
-    let proofs = [Proof::Refreshed, Proof::ReadBack, Proof::Queued, Proof::Delivered, Proof::Failed];
-    let [refreshed, read_back, queued, delivered, failed] = proofs.map(i32::from);
-    targets
-        .query_map(params![digest, refreshed, read_back, queued, delivered, failed], |row| {
-            let accepted: Option<bool> = row.get(1)?;
-            Ok(Outcome {
-                store: row.get(0)?,
-                accepted,
-                reason: row.get::<_, Option<String>>(2)?.filter(|reason| !reason.is_empty()),
-                sent: row.get::<_, Option<i64>>(3)?.map(rfc3339),
-                expired: accepted.is_none() && row.get::<_, i64>(4)? <= now_ms(),
-                labels: Labels { shown: row.get(5)?, under_way: row.get(6)?, failed: row.get(7)? },
-            })
-        })?
-        .collect()
+    let outcome = |row: &crate::database::Row| {
+        let accepted: Option<bool> = row.get(1)?;
+        Ok(Outcome {
+            store: row.get(0)?,
+            accepted,
+            reason: row.get::<Option<String>>(2)?.filter(|reason| !reason.is_empty()),
+            sent: row.get::<Option<i64>>(3)?.map(rfc3339),
+            expired: accepted.is_none() && row.get::<i64>(4)? <= now_ms(),
+            labels: Labels { shown: row.get(5)?, under_way: row.get(6)?, failed: row.get(7)? },
+        })
+    };
+    rows.iter().map(outcome).collect()
 }

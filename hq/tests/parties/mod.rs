@@ -3,8 +3,9 @@
 
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use storewarden_proto::prost::Message as _;
@@ -23,6 +24,14 @@ pub struct Process(Child);
 impl Process {
     pub fn new(child: Child) -> Self {
         Self(child)
+    }
+}
+
+impl Process {
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 }
 
@@ -58,11 +67,36 @@ pub fn broker(dir: &Path, port: u16) -> Process {
 
 /// A headquarters with its database.
 pub struct Headquarters {
-    pub db: PathBuf,
+    pub db: String,
     pub port: u16,
 }
 
+/// Somebody who keeps the database from being written.
+pub enum Hold {
+    Sqlite { _open: rusqlite::Connection },
+    Postgres { _session: Process },
+}
+
 impl Headquarters {
+    /// With a file in `dir`.
+    pub fn sqlite(dir: &Path, port: u16) -> Self {
+        Self { db: dir.join("hq.sqlite").to_str().unwrap().to_owned(), port }
+    }
+
+    /// With a schema of its own in the server of `$STOREWARDEN_POSTGRES`.
+    pub fn postgres(_: &Path, port: u16) -> Self {
+        let server = std::env::var("STOREWARDEN_POSTGRES").expect(
+            "STOREWARDEN_POSTGRES is not set: start a server with `scripts/postgres start DIR` and set it to the address that prints",
+        );
+        let schema = format!("hq_{}_{port}", std::process::id());
+        psql(&server, &format!("CREATE SCHEMA {schema}"));
+        Self { db: format!("{server}&options=-c%20search_path%3D{schema}"), port }
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.db.starts_with("postgres://")
+    }
+
     pub fn serve(&self, more: &[&str]) -> Process {
         let broker = format!("mqtt://127.0.0.1:{}", self.port);
         let child =
@@ -89,8 +123,39 @@ impl Headquarters {
     }
 
     pub fn count(&self, what: &str) -> i64 {
-        self.sql().query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+        let sql = format!("SELECT count(*) FROM {what}");
+        if self.is_postgres() {
+            return psql(&self.db, &sql).parse().unwrap();
+        }
+        self.sql().query_row(&sql, [], |row| row.get(0)).unwrap()
     }
+
+    /// Until it is dropped nothing can be committed.
+    pub fn hold(&self) -> Hold {
+        if !self.is_postgres() {
+            let connection = self.sql();
+            connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+            return Hold::Sqlite { _open: connection };
+        }
+        let mut session = Command::new("psql");
+        session.arg(&self.db).args(["-qAt", "-v", "ON_ERROR_STOP=1"]);
+        session.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut session = session.spawn().unwrap();
+        let (mut to, from) = (session.stdin.take().unwrap(), session.stdout.take().unwrap());
+        writeln!(to, "BEGIN; LOCK TABLE message; SELECT 'held';").unwrap();
+        let mut said = String::new();
+        BufReader::new(from).read_line(&mut said).unwrap();
+        assert_eq!(said, "held\n");
+        session.stdin = Some(to);
+        Hold::Postgres { _session: Process(session) }
+    }
+}
+
+/// What PostgreSQL's own client says.
+fn psql(place: &str, sql: &str) -> String {
+    let output = Command::new("psql").args([place, "-qAtc", sql]).output().unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// A store as the broker sees it.
