@@ -3,12 +3,12 @@
 use crate::acks::Acks;
 use crate::lab::CHAIN;
 use crate::mosquitto::Mosquitto;
+use crate::postgres::Postgres;
 use crate::process;
 use prost::Message as _;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{AsyncClient, Broker, Event, MqttOptions, PubAckReason, PublishOptions, QoS};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 use storewarden_demo::children::Part;
 use storewarden_demo::ready::{free_port, wait_for_port};
@@ -27,21 +27,79 @@ pub struct Headquarters {
     /// Port of the broker.
     pub port: u16,
     mosquitto: Mosquitto,
-    service: Part,
+    postgres: Option<Postgres>,
+    workers: Vec<Part>,
+}
+
+/// What it keeps its rows in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// A file.
+    Sqlite,
+    /// A server, and so many workers that share the messages.
+    Postgres {
+        /// How many.
+        workers: usize,
+    },
+}
+
+impl Keeper {
+    /// What it is, for people.
+    pub fn name(self) -> String {
+        match self {
+            Self::Sqlite => "SQLite".into(),
+            Self::Postgres { workers: 1 } => "PostgreSQL, 1 worker".into(),
+            Self::Postgres { workers } => format!("PostgreSQL, {workers} workers"),
+        }
+    }
+}
+
+/// CPU time, s.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cpu {
+    /// Of the service, all workers.
+    pub service_s: f64,
+    /// Of PostgreSQL, all its processes; 0 without.
+    pub postgres_s: f64,
+    /// Of the broker.
+    pub broker_s: f64,
+}
+
+impl Cpu {
+    /// What was used since `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            service_s: self.service_s - before.service_s,
+            postgres_s: self.postgres_s - before.postgres_s,
+            broker_s: self.broker_s - before.broker_s,
+        }
+    }
 }
 
 impl Headquarters {
-    /// Starts both, and waits until the service takes messages.
-    pub async fn open() -> io::Result<Self> {
+    /// Starts all of it, and waits until the service takes messages.
+    pub async fn open(keeper: Keeper) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let port = free_port()?;
         let mosquitto = Mosquitto::start(dir.path(), port)?;
         wait_for_port(port).await?;
-        let db = format!("--db={}", dir.path().join("hq.sqlite").display());
+        let (postgres, count) = match keeper {
+            Keeper::Sqlite => (None, 1),
+            Keeper::Postgres { workers } => (Some(Postgres::start()?), workers),
+        };
+        let db = match &postgres {
+            Some(postgres) => format!("--db={}", postgres.address),
+            None => format!("--db={}", dir.path().join("hq.sqlite").display()),
+        };
         let broker = format!("--broker=mqtt://127.0.0.1:{port}");
         let chain = format!("--chain={CHAIN}");
-        let service = Part::start(dir.path(), "storewarden-hq", [&db, "serve", &broker, &chain])?;
-        let headquarters = Self { dir, port, mosquitto, service };
+        let mut workers = Vec::new();
+        for number in 1..=count {
+            let worker = format!("--worker={number}");
+            let arguments = [&db, "serve", &broker, &chain, &worker];
+            workers.push(Part::start(dir.path(), "storewarden-hq", arguments)?);
+        }
+        let headquarters = Self { dir, port, mosquitto, postgres, workers };
         headquarters.wait().await?;
         Ok(headquarters)
     }
@@ -65,31 +123,57 @@ impl Headquarters {
 
     /// An error if the service has ended by itself.
     pub fn check(&mut self) -> io::Result<()> {
-        self.service.check(self.dir.path())
+        self.workers.iter_mut().try_for_each(|worker| worker.check(self.dir.path()))
     }
 
-    /// CPU time of the service and of the broker, s.
-    pub fn cpu_s(&self) -> io::Result<(f64, f64)> {
-        Ok((process::cpu_s(self.service.id()?)?, process::cpu_s(self.mosquitto.id()?)?))
+    /// CPU time of all parts until now.
+    pub fn cpu(&self) -> io::Result<Cpu> {
+        let mut service_s = 0.0;
+        for worker in &self.workers {
+            service_s += process::cpu_s(worker.id()?)?;
+        }
+        let postgres_s = self.postgres.as_ref().map_or(Ok(0.0), Postgres::cpu_s)?;
+        Ok(Cpu { service_s, postgres_s, broker_s: process::cpu_s(self.mosquitto.id()?)? })
     }
 
     /// The service stands still until [`Headquarters::go_on`]; the broker keeps what comes for it.
     pub fn stand_still(&self) -> io::Result<()> {
-        process::stop(self.service.id()?)
+        self.workers.iter().try_for_each(|worker| process::stop(worker.id()?))
     }
 
     /// See [`Headquarters::stand_still`].
     pub fn go_on(&self) -> io::Result<()> {
-        process::go_on(self.service.id()?)
+        self.workers.iter().try_for_each(|worker| process::go_on(worker.id()?))
     }
 
-    /// Its database.
-    pub fn database(&self) -> PathBuf {
-        self.dir.path().join("hq.sqlite")
+    /// What the database answers to `sql`: a line a row, columns with `|` between.
+    pub fn ask(&self, sql: &str) -> io::Result<String> {
+        let Some(postgres) = &self.postgres else { return self.ask_sqlite(sql).map_err(io::Error::other) };
+        postgres.ask(sql)
     }
 
-    /// Bytes of its database on disk, with the write-ahead log.
+    fn ask_sqlite(&self, sql: &str) -> rusqlite::Result<String> {
+        let db = rusqlite::Connection::open(self.dir.path().join("hq.sqlite"))?;
+        let mut query = db.prepare(sql)?;
+        let width = query.column_count();
+        let mut rows = query.query([])?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next()? {
+            let cell = |at| match row.get_ref(at)? {
+                rusqlite::types::ValueRef::Integer(number) => Ok(number.to_string()),
+                other => other.as_str().map(str::to_owned).map_err(rusqlite::Error::from),
+            };
+            lines.push((0..width).map(cell).collect::<rusqlite::Result<Vec<_>>>()?.join("|"));
+        }
+        Ok(lines.join("\n"))
+    }
+
+    /// Bytes of the tables and their indices.
     pub fn disk_bytes(&self) -> io::Result<u64> {
+        if let Some(postgres) = &self.postgres {
+            let answer = postgres.ask("SELECT pg_database_size(current_database())")?;
+            return answer.parse().map_err(io::Error::other);
+        }
         let length = |name: &str| std::fs::metadata(self.dir.path().join(name)).map(|file| file.len());
         Ok(length("hq.sqlite")? + length("hq.sqlite-wal").unwrap_or(0))
     }

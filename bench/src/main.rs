@@ -15,6 +15,7 @@ mod latency;
 mod link;
 mod memory;
 mod mosquitto;
+mod postgres;
 mod process;
 mod report;
 mod rules;

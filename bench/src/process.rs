@@ -60,6 +60,28 @@ pub fn cpu_s(id: u32) -> io::Result<f64> {
         .ok_or_else(|| io::Error::other(format!("/proc/{id}/stat has another shape")))
 }
 
+/// CPU time of process `id`, of its children, and of those children of it that have ended, s.
+pub fn family_cpu_s(id: u32) -> io::Result<f64> {
+    let mut total = 0.0;
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(other) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // It may have ended in this moment.
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{other}/stat")) else { continue };
+        let Some(rest) = text.rsplit_once(')').map(|(_, rest)| rest) else { continue };
+        let field = |n: usize| rest.split_whitespace().nth(n).and_then(|field| field.parse::<f64>().ok());
+        if other == id {
+            // Fields 16 and 17: of children that were waited for.
+            total += field(13).unwrap_or(0.0) + field(14).unwrap_or(0.0);
+        }
+        if other == id || field(1) == Some(f64::from(id)) {
+            total += ticks(&text).unwrap_or(0.0);
+        }
+    }
+    Ok(total / TICKS_PER_S)
+}
+
 /// utime + stime: fields 14 and 15 of proc(5), counted after the name, which may hold anything.
 fn ticks(stat: &str) -> Option<f64> {
     let (_, rest) = stat.rsplit_once(')')?;

@@ -7,7 +7,7 @@
 use super::messages;
 use super::store_day::{self, DEVICES, POINTS};
 use crate::acks::Acks;
-use crate::headquarters::{Headquarters, LIMIT, Outgoing};
+use crate::headquarters::{Cpu, Headquarters, Keeper, LIMIT, Outgoing};
 use crate::lab::CHAIN;
 use crate::report::Row;
 use std::io;
@@ -30,52 +30,57 @@ const READINGS_PER_S: f64 = 500_000.0;
 /// What a run came to.
 struct Run {
     wall_s: f64,
-    hq_s: f64,
-    broker_s: f64,
+    cpu: Cpu,
 }
 
-/// Measures both kinds.
+/// Measures both kinds with either database.
 pub async fn measure() -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let (runs, count, disk) = run_all(Stream::Alert, ALERTS).await?;
-    report(&mut rows, "alerts", 1.0, ALERTS_PER_S, &runs, count, disk);
-    let (runs, count, disk) = run_all(Stream::Telemetry, 1).await?;
-    report(&mut rows, "readings", READINGS as f64, READINGS_PER_S, &runs, count, disk);
+    for keeper in [Keeper::Sqlite, Keeper::Postgres { workers: 1 }, Keeper::Postgres { workers: 2 }] {
+        eprintln!("  {}", keeper.name());
+        rows.extend(report(keeper, Stream::Alert, ALERTS).await?);
+        rows.extend(report(keeper, Stream::Telemetry, 1).await?);
+    }
     Ok(rows)
 }
 
-fn report(
-    rows: &mut Vec<Row>,
-    what: &str,
-    weight: f64,
-    bound: f64,
-    runs: &[Run],
-    count: u64,
-    disk_bytes: f64,
-) {
-    let things = count as f64 * weight;
-    let of = |value: fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<_>>();
-    let rate = |seconds: Vec<f64>| seconds.into_iter().map(|s| things / s).collect::<Vec<_>>();
-    let unit = if what == "alerts" { "alerts/s" } else { "readings/s" };
-    let core = format!("{what} of {STORES} stores committed, {things} a run: for a second of CPU time");
-    rows.push(Row::at_least("link-ingest", core, &rate(of(|run| run.hq_s)), unit, bound));
-    rows.push(Row::at_least(
-        "link-ingest",
-        "the same, by the clock",
-        &rate(of(|run| run.wall_s)),
-        unit,
-        bound,
-    ));
-    let cpu: Vec<_> = of(|run| run.broker_s).into_iter().map(|s| s / count as f64 * 1e6).collect();
-    rows.push(Row::compared("link-ingest", "CPU time of the broker for a message", &cpu, "µs", "Mosquitto"));
-    let on_disk = [disk_bytes / things];
-    let each = format!("{what}: database on disk for each, everything that is kept of it");
-    rows.push(Row::compared("link-ingest", each, &on_disk, "bytes", "SQLite"));
+async fn report(keeper: Keeper, stream: Stream, each: u64) -> io::Result<Vec<Row>> {
+    let (runs, disk_bytes) = run_all(keeper, stream, each).await?;
+    let messages = (STORES as u64 * each) as f64;
+    let (what, unit, weight, bound) = match stream {
+        Stream::Alert => ("alerts", "alerts/s", 1.0, ALERTS_PER_S),
+        _ => ("readings", "readings/s", READINGS as f64, READINGS_PER_S),
+    };
+    let things = messages * weight;
+    let of = |value: fn(&Run) -> f64| runs.iter().map(value);
+    let rate = |value: fn(&Run) -> f64| of(value).map(|s| things / s).collect::<Vec<_>>();
+    let each_us = |value: fn(&Run) -> f64| of(value).map(|s| s / messages * 1e6).collect::<Vec<_>>();
+    let name = keeper.name();
+    let row = |text: &str| format!("{name}: {text}");
+    let core =
+        row(&format!("{what} of {STORES} stores, {things} a run, for a second of the service's CPU time"));
+    let mut rows = vec![
+        Row::at_least("link-ingest", core, &rate(|run| run.cpu.service_s), unit, bound),
+        Row::at_least("link-ingest", row("the same, by the clock"), &rate(|run| run.wall_s), unit, bound),
+    ];
+    let compared = |text: &str, values: &[f64], unit, against: &str| {
+        Row::compared("link-ingest", row(text), values, unit, against)
+    };
+    if keeper != Keeper::Sqlite {
+        let text = "for a second of CPU time of service and server";
+        let both = rate(|run| run.cpu.service_s + run.cpu.postgres_s);
+        rows.push(compared(text, &both, unit, "the lines above"));
+    }
+    let broker = each_us(|run| run.cpu.broker_s);
+    rows.push(compared("CPU time of the broker for a message", &broker, "µs", "Mosquitto"));
+    let disk = [disk_bytes / things];
+    rows.push(compared(&format!("database on disk for each of the {what}"), &disk, "bytes", "with indices"));
+    Ok(rows)
 }
 
-/// The measured runs, how many messages each had, and by how many bytes the database grew in each.
-async fn run_all(stream: Stream, each: u64) -> io::Result<(Vec<Run>, u64, f64)> {
-    let mut hq = Headquarters::open().await?;
+/// The measured runs, and by how many bytes the database grew in each.
+async fn run_all(keeper: Keeper, stream: Stream, each: u64) -> io::Result<(Vec<Run>, f64)> {
+    let mut hq = Headquarters::open(keeper).await?;
     let acks = Acks::listen(hq.port, CHAIN, "+").await?;
     let day = store_day::make();
     let count = STORES as u64 * each;
@@ -93,17 +98,17 @@ async fn run_all(stream: Stream, each: u64) -> io::Result<(Vec<Run>, u64, f64)> 
         }
         hq.stand_still()?;
         hq.send(messages).await?;
-        let (before, began) = (hq.cpu_s()?, Instant::now());
+        let (before, began) = (hq.cpu()?, Instant::now());
         hq.go_on()?;
         acks.wait_for(stream, (run + 1) * count, LIMIT).await?;
-        let (wall_s, after) = (began.elapsed().as_secs_f64(), hq.cpu_s()?);
+        let (wall_s, after) = (began.elapsed().as_secs_f64(), hq.cpu()?);
         hq.check()?;
         if run == 0 {
             disk_before = hq.disk_bytes()?;
         } else {
-            runs.push(Run { wall_s, hq_s: after.0 - before.0, broker_s: after.1 - before.1 });
+            runs.push(Run { wall_s, cpu: after.since(before) });
         }
     }
     let grown = hq.disk_bytes()?.saturating_sub(disk_before) as f64 / RUNS as f64;
-    Ok((runs, count, grown))
+    Ok((runs, grown))
 }

@@ -6,11 +6,10 @@
 
 use super::messages;
 use super::store_day::{self, Day, POINTS};
-use crate::headquarters::{Headquarters, LIMIT, Outgoing};
+use crate::headquarters::{Headquarters, Keeper, LIMIT, Outgoing};
 use crate::lab::CHAIN;
 use crate::report::Row;
 use prost::Message as _;
-use rusqlite::Connection as Database;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,15 +52,22 @@ struct Returned {
     connections: u64,
 }
 
-/// Lets them come and counts.
+/// With either database.
 pub async fn measure() -> io::Result<Vec<Row>> {
-    let mut hq = Headquarters::open().await?;
+    let mut rows = return_to(Keeper::Sqlite).await?;
+    rows.extend(return_to(Keeper::Postgres { workers: 2 }).await?);
+    Ok(rows)
+}
+
+/// Lets them come and counts.
+async fn return_to(keeper: Keeper) -> io::Result<Vec<Row>> {
+    let mut hq = Headquarters::open(keeper).await?;
     let day = Arc::new(store_day::make());
     let start = Instant::now();
     let stores: Vec<_> = (0..STORES).map(|number| Store::new(number, &day, start)).collect();
     drop(day);
     hq.check()?;
-    let (cpu_before, began) = (hq.cpu_s()?, Instant::now());
+    let (cpu_before, began) = (hq.cpu()?, Instant::now());
     let mut under_way = JoinSet::new();
     for (number, store) in stores.into_iter().enumerate() {
         let after = Duration::from_millis(number as u64 * SPREAD_MS / STORES as u64);
@@ -82,33 +88,28 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     };
     timeout(LIMIT, all).await.map_err(|_| io::Error::other("not all was acknowledged"))??;
     let seconds = began.elapsed().as_secs_f64();
-    let cpu = hq.cpu_s()?;
+    let cpu = hq.cpu()?.since(cpu_before);
     hq.check()?;
     let messages = STORES as u64 * (ALERTS + TELEMETRY);
-    let (lost, doubled) = compare(&hq).map_err(io::Error::other)?;
-    let bounded = |what: &str, value, unit, bound| Row::bounded("link-return", what, value, unit, bound);
+    let (lost, doubled) = compare(&hq)?;
+    let name = keeper.name();
+    let bounded = |what: &str, value, unit, bound| {
+        Row::bounded("link-return", &format!("{name}: {what}"), value, unit, bound)
+    };
+    let compared = |what: &str, value| {
+        Row::compared("link-return", format!("{name}: {what}"), &[value], "s", "CPU time, two cores")
+    };
     let what = format!("{STORES} stores within a second, {messages} messages: until all is acknowledged");
     Ok(vec![
         // What takes longer is sent again.
         bounded(&what, seconds, "s", RESEND_AFTER.0 as f64 / 1000.0),
-        bounded("messages sent more than once", (sent - messages) as f64, "messages", 0.0),
-        bounded("connections lost", (connections - STORES as u64) as f64, "connections", 0.0),
         bounded("alerts and readings that headquarters does not have", lost, "rows", 0.0),
         bounded("alerts and readings that headquarters has too many", doubled, "rows", 0.0),
-        Row::compared(
-            "link-return",
-            "CPU time of headquarters meanwhile",
-            &[cpu.0 - cpu_before.0],
-            "s",
-            "SQLite",
-        ),
-        Row::compared(
-            "link-return",
-            "CPU time of the broker meanwhile",
-            &[cpu.1 - cpu_before.1],
-            "s",
-            "Mosquitto",
-        ),
+        bounded("messages sent more than once", (sent - messages) as f64, "messages", 0.0),
+        bounded("connections lost", (connections - STORES as u64) as f64, "connections", 0.0),
+        compared("the service meanwhile", cpu.service_s),
+        compared("the database's server meanwhile", cpu.postgres_s),
+        compared("the broker meanwhile", cpu.broker_s),
     ])
 }
 
@@ -239,33 +240,31 @@ impl Store {
 }
 
 /// Alerts and readings that headquarters lacks, and has too many.
-fn compare(hq: &Headquarters) -> rusqlite::Result<(f64, f64)> {
-    let db = Database::open(hq.database())?;
+fn compare(hq: &Headquarters) -> io::Result<(f64, f64)> {
     let readings = TELEMETRY * (DEVICES * POINTS.len() * 5) as u64;
     let (mut lost, mut doubled) = (0, 0);
     // Distinct rows by their meaning, not by the database's own key: each store's numbers, each point's moments.
     for (sql, expected) in [
         ("SELECT store, count(DISTINCT seq), count(*) FROM alert GROUP BY store", ALERTS),
         (
-            "SELECT store, count(DISTINCT sample.point || '@' || at_ms), count(*)
-             FROM sample JOIN point ON point.id = sample.point GROUP BY store",
+            "SELECT store, sum(moments), sum(n) FROM (SELECT point, count(DISTINCT at_ms) AS moments, count(*) AS n
+             FROM sample GROUP BY point) AS by_point JOIN point ON point.id = by_point.point GROUP BY store",
             readings,
         ),
     ] {
         let mut stores = 0;
-        let mut query = db.prepare(sql)?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let (distinct, count): (i64, i64) = (row.get(1)?, row.get(2)?);
+        for line in hq.ask(sql)?.lines() {
+            let mut cells = line.split('|').skip(1).map(str::parse::<u64>);
+            let (Some(Ok(distinct)), Some(Ok(count))) = (cells.next(), cells.next()) else {
+                return Err(io::Error::other(format!("the database answers {line:?}")));
+            };
             stores += 1;
-            lost += expected.saturating_sub(distinct.unsigned_abs());
-            doubled += (count - distinct).unsigned_abs();
+            lost += expected.saturating_sub(distinct);
+            doubled += count - distinct;
         }
-        lost += (STORES as u64 - stores) * expected;
+        lost += (STORES as u64).saturating_sub(stores) * expected;
     }
-    let aside: i64 =
-        db.query_row("SELECT (SELECT count(*) FROM refused) + (SELECT count(*) FROM gap)", [], |row| {
-            row.get(0)
-        })?;
-    Ok(((lost + aside.unsigned_abs()) as f64, doubled as f64))
+    let aside = hq.ask("SELECT (SELECT count(*) FROM refused) + (SELECT count(*) FROM gap)")?;
+    let aside: u64 = aside.parse().map_err(io::Error::other)?;
+    Ok(((lost + aside) as f64, doubled as f64))
 }
