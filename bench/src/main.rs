@@ -84,9 +84,9 @@ enum Figure {
     LinkLatency,
     /// Memory and disk of a store with 30 days of telemetry waiting for headquarters (90 s)
     LinkMemory,
-    /// Alerts and readings of 2,000 stores that one headquarters commits (120 s)
+    /// Alerts and readings of 500 stores that one headquarters commits, with SQLite and PostgreSQL (240 s)
     LinkIngest,
-    /// 2,000 stores that come back within a second, each with a backlog (60 s)
+    /// 2,000 stores that come back within a second, each with a backlog, to SQLite and PostgreSQL (90 s)
     LinkReturn,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,

@@ -15,7 +15,7 @@ use storewarden_proto::v1::Stream;
 use tokio::time::Instant;
 
 /// Stores that send.
-const STORES: usize = 2000;
+const STORES: usize = 500;
 /// Alerts of each in a run.
 const ALERTS: u64 = 30;
 /// Readings of a telemetry message: five minutes of a store of 60 devices.
