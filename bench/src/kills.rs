@@ -1,6 +1,6 @@
 //! `kills`: alerts lost or doubled at headquarters when the agent is killed again and again.
 
-use crate::lab::Lab;
+use crate::lab::{HqBroker, Lab};
 use crate::report::{Row, Spread, Verdict};
 use crate::waves::Waves;
 use std::collections::BTreeMap;
@@ -25,7 +25,9 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     let seed = fastrand::u64(..);
     eprintln!("kills: seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut lab = Lab::open(&WAVES.recordings(), |_| WAVES.simulator(), |place| WAVES.store(place)).await?;
+    let mut lab =
+        Lab::open(HqBroker::Embedded, &WAVES.recordings(), |_| WAVES.simulator(), |place| WAVES.store(place))
+            .await?;
     lab.start_agent().await?;
     for _ in 0..KILLS {
         sleep(Duration::from_millis(random.u64(LIFE_MS))).await;

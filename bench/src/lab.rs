@@ -1,6 +1,8 @@
 //! A store under measurement: brokers, simulated equipment, headquarters and the agent, each a process
 //! of its own.
 
+use crate::mosquitto::Mosquitto;
+use chrono::DateTime;
 use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
 use std::io;
@@ -18,7 +20,17 @@ pub const STORE: &str = "0001";
 /// Id of the price team's key.
 const KEY_ID: &str = "price-team";
 
+/// Who the broker of headquarters is; that of the store is always the embedded one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HqBroker {
+    /// The embedded one: nothing need be installed.
+    Embedded,
+    /// Mosquitto.
+    Mosquitto,
+}
+
 /// Where everything listens, for those who write configurations.
+#[derive(Clone)]
 pub struct Place {
     /// Port of the store's own broker.
     pub lan: u16,
@@ -85,6 +97,7 @@ pub struct Lab {
     agent: Option<Part>,
     simulator: Option<Part>,
     hq: Part,
+    _mosquitto: Option<Mosquitto>,
     _broker: Part,
 }
 
@@ -99,16 +112,35 @@ pub struct Alert {
     pub state: String,
     /// Number of the occurrence.
     pub alarm: u64,
+    /// Number of the message.
+    pub seq: u64,
     /// When the state changed, RFC 3339.
     pub time: String,
     /// When headquarters committed it, RFC 3339.
     pub received: String,
 }
 
+impl Alert {
+    /// When the state changed, ms since 1970.
+    pub fn time_ms(&self) -> io::Result<i64> {
+        ms(&self.time)
+    }
+
+    /// When headquarters began to commit it, ms since 1970.
+    pub fn received_ms(&self) -> io::Result<i64> {
+        ms(&self.received)
+    }
+}
+
+fn ms(rfc3339: &str) -> io::Result<i64> {
+    DateTime::parse_from_rfc3339(rfc3339).map(|time| time.timestamp_millis()).map_err(io::Error::other)
+}
+
 impl Lab {
     /// Starts everything but the agent. `files` (name and text) are put beside the configurations, which
     /// `simulator` and `store` write.
     pub async fn open(
+        hq_broker: HqBroker,
         files: &[(String, String)],
         simulator: impl FnOnce(&Place) -> String,
         store: impl FnOnce(&Place) -> String,
@@ -116,7 +148,11 @@ impl Lab {
         let dir = tempfile::tempdir()?;
         let (lan, hq, console) = (free_port()?, free_port()?, free_port()?);
         let mut place = Place { lan, hq, console, bus: String::new(), public_key: String::new() };
-        let broker = Part::start(dir.path(), "broker", [lan.to_string(), hq.to_string()])?;
+        let (embedded, mosquitto) = match hq_broker {
+            HqBroker::Embedded => (vec![lan, hq], None),
+            HqBroker::Mosquitto => (vec![lan], Some(Mosquitto::start(dir.path(), hq)?)),
+        };
+        let broker = Part::start(dir.path(), "broker", embedded.iter().map(ToString::to_string))?;
         wait_for_port(lan).await?;
         wait_for_port(hq).await?;
         for (name, text) in files {
@@ -147,7 +183,15 @@ impl Lab {
         let broker_url = format!("--broker=mqtt://127.0.0.1:{hq}");
         let chain = format!("--chain={CHAIN}");
         let hq = Part::start(dir.path(), "storewarden-hq", [&db, "serve", &broker_url, &chain])?;
-        Ok(Self { dir, place, agent: None, simulator: Some(simulator), hq, _broker: broker })
+        Ok(Self {
+            dir,
+            place,
+            agent: None,
+            simulator: Some(simulator),
+            hq,
+            _mosquitto: mosquitto,
+            _broker: broker,
+        })
     }
 
     /// Starts the agent and waits until it answers.

@@ -1,9 +1,8 @@
 //! `latency`: from the moment a fault can be read in a register to its commit at headquarters.
 
-use crate::lab::{Alert, Lab};
+use crate::lab::{Alert, HqBroker, Lab};
 use crate::report::{Row, Spread, percentile};
 use crate::waves::Waves;
-use chrono::DateTime;
 use serde::Deserialize;
 use std::io;
 
@@ -31,7 +30,9 @@ struct Fact {
 
 /// Breaks freezers for a minute and compares what is true with what headquarters knows.
 pub async fn measure() -> io::Result<Vec<Row>> {
-    let mut lab = Lab::open(&WAVES.recordings(), |_| WAVES.simulator(), |place| WAVES.store(place)).await?;
+    let mut lab =
+        Lab::open(HqBroker::Embedded, &WAVES.recordings(), |_| WAVES.simulator(), |place| WAVES.store(place))
+            .await?;
     lab.start_agent().await?;
     lab.watch(RUN_S.0).await?;
     let end_ms = chrono::Utc::now().timestamp_millis();
@@ -79,14 +80,10 @@ fn received_ms(facts: &[Fact], alerts: &[Alert], fault: &Fact) -> io::Result<Opt
             && alert.condition == "temperature_high"
             && alert.state == "active_unacknowledged"
     }) {
-        let raised_ms = ms(&alert.time)?;
+        let raised_ms = alert.time_ms()?;
         if (fault.at_ms..next).contains(&raised_ms) {
-            return ms(&alert.received).map(Some);
+            return alert.received_ms().map(Some);
         }
     }
     Ok(None)
-}
-
-fn ms(rfc3339: &str) -> io::Result<i64> {
-    DateTime::parse_from_rfc3339(rfc3339).map(|time| time.timestamp_millis()).map_err(io::Error::other)
 }

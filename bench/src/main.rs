@@ -5,13 +5,17 @@
 //! binary; nothing here asserts on time.
 #![forbid(unsafe_code)]
 
+mod acks;
 mod bus;
+mod headquarters;
 mod journal;
 mod kills;
 mod lab;
 mod latency;
 mod link;
 mod memory;
+mod mosquitto;
+mod postgres;
 mod process;
 mod report;
 mod rules;
@@ -31,8 +35,9 @@ use storewarden_demo::programs::{Program, runtime};
     after_help = "EXIT STATUS: 0 measured, whatever the verdicts; 1 a figure could not be measured; 2 wrong arguments"
 )]
 struct Arguments {
-    /// The figure to measure; all of them if left out
-    figure: Option<Figure>,
+    /// The figure to measure, or the first word of several (link); all of them if left out
+    #[arg(value_parser = chosen)]
+    figure: Option<Chosen>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -41,6 +46,23 @@ struct Arguments {
     list: bool,
     #[command(subcommand)]
     part: Option<Part>,
+}
+
+/// What was asked for.
+#[derive(Clone)]
+struct Chosen(Vec<Figure>);
+
+/// The figure called `name`, or those whose names begin with it and a hyphen.
+fn chosen(name: &str) -> Result<Chosen, String> {
+    let is_meant = |figure: &Figure| {
+        let full = figure.name();
+        full.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let figures: Vec<_> = Figure::value_variants().iter().copied().filter(is_meant).collect();
+    if figures.is_empty() {
+        return Err("there is no such figure; --list names them".into());
+    }
+    Ok(Chosen(figures))
 }
 
 /// What can be measured.
@@ -57,12 +79,24 @@ enum Figure {
     /// Durable alarm commits per second, beside bare SQLite (25 s)
     Journal,
     /// Bytes a reading takes on the wire, beside JSON, Sparkplug B and line protocol (5 s)
-    Link,
+    LinkWire,
+    /// From the moment a rule fires to the commit at headquarters, alone and while 7 days of telemetry drain (180 s)
+    LinkLatency,
+    /// Memory and disk of a store with 30 days of telemetry waiting for headquarters (90 s)
+    LinkMemory,
+    /// Alerts and readings of 500 stores that one headquarters commits, with SQLite and PostgreSQL (240 s)
+    LinkIngest,
+    /// 2,000 stores that come back within a second, each with a backlog, to SQLite and PostgreSQL (90 s)
+    LinkReturn,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
 
 impl Figure {
+    fn name(self) -> String {
+        self.to_possible_value().expect("no figure is skipped").get_name().to_owned()
+    }
+
     async fn measure(self) -> io::Result<Vec<Row>> {
         match self {
             Self::Memory => memory::measure().await,
@@ -70,7 +104,11 @@ impl Figure {
             Self::Kills => kills::measure().await,
             Self::Bus => bus::measure().await,
             Self::Journal => journal::measure().await,
-            Self::Link => link::measure(),
+            Self::LinkWire => link::wire::measure(),
+            Self::LinkLatency => link::latency::measure().await,
+            Self::LinkMemory => link::memory::measure().await,
+            Self::LinkIngest => link::ingest::measure().await,
+            Self::LinkReturn => link::returning::measure().await,
             Self::Rules => rules::measure().await,
         }
     }
@@ -114,13 +152,17 @@ fn ended(outcome: io::Result<()>) -> ExitCode {
 fn list() -> ExitCode {
     for figure in Figure::value_variants() {
         let value = figure.to_possible_value().expect("no figure is skipped");
-        println!("{:8}  {}", value.get_name(), value.get_help().map(ToString::to_string).unwrap_or_default());
+        println!(
+            "{:14}  {}",
+            value.get_name(),
+            value.get_help().map(ToString::to_string).unwrap_or_default()
+        );
     }
     ExitCode::SUCCESS
 }
 
-async fn measure(figure: Option<Figure>, json: bool) -> ExitCode {
-    let chosen = figure.map_or_else(|| Figure::value_variants().to_vec(), |figure| vec![figure]);
+async fn measure(chosen: Option<Chosen>, json: bool) -> ExitCode {
+    let chosen = chosen.map_or_else(|| Figure::value_variants().to_vec(), |chosen| chosen.0);
     let mut rows = Vec::new();
     let mut exit = ExitCode::SUCCESS;
     for figure in chosen {
@@ -135,4 +177,17 @@ async fn measure(figure: Option<Figure>, json: bool) -> ExitCode {
     }
     report::print(&rows, json);
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_one_figure_and_a_first_word_several() {
+        let named = |name| chosen(name).map(|chosen| chosen.0);
+        assert_eq!(named("latency"), Ok(vec![Figure::Latency]));
+        assert!(named("link").is_ok_and(|figures| figures.contains(&Figure::LinkWire)));
+        assert!(named("lin").is_err() && named("").is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! `memory`: what the agent takes while it runs the store of the demonstration.
 
-use crate::lab::{Lab, Place, View};
+use crate::lab::{HqBroker, Lab, Place, View};
 use crate::process::{self, Memory};
 use crate::report::Row;
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ const SHELF: [(&str, &str, &str, &str, &str); 8] = [
 
 /// Runs the store for a minute and looks.
 pub async fn measure() -> io::Result<Vec<Row>> {
-    let mut lab = Lab::open(&[], simulator, store).await?;
+    let mut lab = Lab::open(HqBroker::Embedded, &[], simulator, store).await?;
     lab.start_agent().await?;
     lab.watch(AGE_S.0).await?;
     let mut prices = String::from("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n");

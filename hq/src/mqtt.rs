@@ -10,7 +10,9 @@ use rumqttc::{
     PublishOptions, SessionStore, SessionStoreError, SessionStoreKey, SubscribeFilter,
 };
 use std::pin::Pin;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 use storewarden_proto::PAYLOAD_BYTES_MAX;
 use thiserror::Error;
@@ -19,9 +21,14 @@ use tokio::sync::watch;
 /// Most deliveries the broker may have given out and not seen confirmed.
 const UNCONFIRMED_MAX: u16 = 256;
 
-/// Room for deliveries between the connection and who confirms them. After a reconnect the broker
-/// gives out again what was not confirmed, beside what still waits here; the rest is for QoS 0.
-pub(crate) const DELIVERIES_MAX: usize = 4 * UNCONFIRMED_MAX as usize;
+/// Bytes of deliveries that are not confirmed yet. [`UNCONFIRMED_MAX`] does not bound them: Mosquitto up to
+/// 2.0.11 at least gives out as many again at each confirmation while it has a queue (eclipse/mosquitto
+/// #2301), so that a queue of any length comes at once. Beyond, the connection is given up and the broker
+/// keeps the rest; a message of QoS 0 is lost.
+const HELD_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a delivery takes beside its payload, about, bytes.
+const DELIVERY_BYTES: usize = 512;
 
 /// How long the broker keeps deliveries while this worker is away: long enough for a restart. Until then it
 /// goes on giving it its share; after it the others get all, and what was kept for it the stores send again.
@@ -87,12 +94,43 @@ pub(crate) struct Delivery {
     topic: String,
     publish: Publish,
     client: AsyncClient,
+    number: u64,
+    _held: Held,
+}
+
+/// Bytes of a delivery among those that are held; dropped with it.
+struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// None if there is no room.
+    fn take(all: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        // One task adds; others only take away.
+        if all.load(Ordering::Relaxed) + bytes > HELD_BYTES_MAX {
+            return None;
+        }
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Some(Self { all: all.clone(), bytes })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Delivery {
     /// The topic it came on.
     pub(crate) fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Counts the deliveries of this process, from 0, without a hole.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Its bytes.
@@ -134,20 +172,26 @@ impl Publisher {
 pub(crate) struct Connection {
     broker: Broker,
     filters: Vec<String>,
-    deliveries: SyncSender<Delivery>,
+    deliveries: Sender<Delivery>,
+    held: Arc<AtomicUsize>,
+    count: AtomicU64,
     present: watch::Sender<Option<AsyncClient>>,
 }
 
 impl Connection {
-    /// A connection to `broker` that subscribes `filters` and hands what comes to `deliveries`, which
-    /// must have room for [`DELIVERIES_MAX`].
+    /// A connection to `broker` that subscribes `filters` and hands what comes to `deliveries`: at most
+    /// [`HELD_BYTES_MAX`] that are not dropped.
     pub(crate) fn new(
         broker: Broker,
         filters: Vec<String>,
-        deliveries: SyncSender<Delivery>,
+        deliveries: Sender<Delivery>,
     ) -> (Self, Publisher) {
         let (sender, present) = watch::channel(None);
-        (Self { broker, filters, deliveries, present: sender }, Publisher { present })
+        let held = Arc::default();
+        (
+            Self { broker, filters, deliveries, held, count: AtomicU64::new(0), present: sender },
+            Publisher { present },
+        )
     }
 
     /// Connects, and after every error connects anew, until dropped or until nobody takes deliveries.
@@ -221,18 +265,17 @@ impl Connection {
     /// Never waits: the poll loop must go on, or the confirmations that make room cannot leave.
     fn deliver(&self, publish: Publish, client: &AsyncClient) -> Result<(), Ended> {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        let unkept = publish.qos == QoS::AtMostOnce;
-        match self.deliveries.try_send(Delivery { topic, publish, client: client.clone() }) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Disconnected(_)) => Err(Ended::NobodyTakes),
-            Err(TrySendError::Full(delivery)) if unkept => {
-                tracing::warn!(topic = delivery.topic, "dropped a QoS 0 message: too many at once");
-                Ok(())
+        let bytes = DELIVERY_BYTES + topic.len() + publish.payload.len();
+        let Some(held) = Held::take(&self.held, bytes) else {
+            if publish.qos == QoS::AtMostOnce {
+                tracing::warn!(topic, "dropped a QoS 0 message: too many at once");
+                return Ok(());
             }
-            Err(TrySendError::Full(_)) => {
-                Err(Ended::Failed("too many deliveries at once; the broker keeps them".to_owned()))
-            }
-        }
+            return Err(Ended::Failed("too many deliveries at once; the broker keeps them".to_owned()));
+        };
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let delivery = Delivery { topic, publish, client: client.clone(), number, _held: held };
+        self.deliveries.send(delivery).map_err(|_| Ended::NobodyTakes)
     }
 }
 

@@ -7,17 +7,16 @@
 //! Nothing is confirmed to the broker or acknowledged to a store before it is on the disk.
 
 use crate::database::{Ledger, now_ms, retention};
-use crate::mqtt::{Broker, Connection, DELIVERIES_MAX, Delivery, Publisher};
+use crate::mqtt::{Broker, Connection, Delivery, Publisher};
 use crate::pause::Pause;
 use crate::price::outgoing;
+use crate::turn::Waiting;
 use prost::Message as _;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use storewarden_proto::topic::{StoreTopics, headquarters_filters};
 use tokio::sync::mpsc;
-
-/// Messages in one transaction at most: a commit waits for the disk once, however many are in it.
-const GROUP_MAX: usize = 256;
 
 /// How often price batches and old telemetry are looked for.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
@@ -39,7 +38,7 @@ struct Publish {
 
 /// Serves `chain` until the future is dropped or the writer ends.
 pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger, keep_days: i64) {
-    let (deliver, deliveries) = sync_channel(DELIVERIES_MAX);
+    let (deliver, deliveries) = channel();
     let (commit, committed) = mpsc::channel(COMMITTED_MAX);
     let (connection, publisher) = Connection::new(broker, headquarters_filters(&chain), deliver);
     let writer = std::thread::spawn(move || write(ledger, &chain, keep_days, &deliveries, &commit));
@@ -54,9 +53,13 @@ pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger, keep_days
 }
 
 async fn confirm_and_publish(mut committed: mpsc::Receiver<Committed>, publisher: Publisher) {
+    // MQTT wants confirmations in the order of the deliveries: what overtook waits here for its turn.
+    let (mut safe, mut next) = (BTreeMap::new(), 0);
     while let Some(group) = committed.recv().await {
-        for delivery in &group.deliveries {
+        safe.extend(group.deliveries.into_iter().map(|delivery| (delivery.number(), delivery)));
+        while let Some(delivery) = safe.remove(&next) {
             delivery.confirm().await;
+            next += 1;
         }
         for publish in group.publishes {
             // What finds no connection is not lost: a store that comes online gets its
@@ -75,19 +78,26 @@ fn write(
     commit: &mpsc::Sender<Committed>,
 ) {
     let mut next_round = Instant::now();
+    let mut waiting = Waiting::new();
     loop {
-        let wait = next_round.saturating_duration_since(Instant::now());
+        let round = next_round.saturating_duration_since(Instant::now());
+        let wait = if waiting.is_empty() { round } else { Duration::ZERO };
         match deliveries.recv_timeout(wait) {
             Ok(first) => {
-                let group: Vec<_> =
-                    std::iter::once(first).chain(deliveries.try_iter()).take(GROUP_MAX).collect();
-                let Some(committed) = commit_group(&mut ledger, chain, group, commit) else { return };
-                if commit.blocking_send(committed).is_err() {
-                    return;
+                for delivery in std::iter::once(first).chain(deliveries.try_iter()) {
+                    let (topic, bytes) = (delivery.topic().to_owned(), delivery.payload().len());
+                    waiting.push(delivery, &topic, bytes);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let group = waiting.group();
+        if !group.is_empty() {
+            let Some(committed) = commit_group(&mut ledger, chain, group, commit) else { return };
+            if commit.blocking_send(committed).is_err() {
+                return;
+            }
         }
         if next_round <= Instant::now() {
             next_round = Instant::now() + ROUND_EVERY;

@@ -66,6 +66,26 @@ async fn messages_out_of_order_twice_and_with_a_gap_are_committed_once(headquart
     assert_eq!(String::from_utf8(count.stdout).unwrap(), "6\n");
 }
 
+/// Mosquitto sends all of it at once, whatever the receive maximum says.
+async fn a_long_queue_at_the_broker_is_taken_in(headquarters: Make) {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = broker(dir.path(), port);
+    let hq = headquarters(dir.path(), port);
+    let mut store = Store::connect(port, "0042").await;
+    let serve = hq.serve(&[]);
+    store.online(9).await;
+    store.acknowledged(9, Stream::Alert, 0).await;
+
+    serve.signal("STOP");
+    for seq in 1..=5000 {
+        store.message(9, seq, alert(seq)).await;
+    }
+    serve.signal("CONT");
+    store.acknowledged(9, Stream::Alert, 5000).await;
+    assert_eq!(hq.count("alert"), 5000);
+}
+
 async fn nothing_is_acknowledged_before_it_is_committed(headquarters: Make) {
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -198,6 +218,7 @@ macro_rules! with_either_database {
 }
 with_either_database!(
     messages_out_of_order_twice_and_with_a_gap_are_committed_once,
+    a_long_queue_at_the_broker_is_taken_in,
     nothing_is_acknowledged_before_it_is_committed,
     a_broker_that_lost_everything_is_found_again,
     what_cannot_be_named_is_kept_for_people_and_harms_nobody,

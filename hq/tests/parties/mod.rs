@@ -50,7 +50,11 @@ pub fn free_port() -> u16 {
 /// Starts Mosquitto with its configuration in `dir`.
 pub fn broker(dir: &Path, port: u16) -> Process {
     let config = dir.join("mosquitto.conf");
-    std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\n")).unwrap();
+    std::fs::write(
+        &config,
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"),
+    )
+    .unwrap();
     let child = Command::new("mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
     let process = Process(child);
     let end = Instant::now() + SOON;
