@@ -110,7 +110,7 @@ impl Store {
 
     fn run(&self) -> Agent {
         let child = Command::new(env!("CARGO_BIN_EXE_storewarden"))
-            .arg("run")
+            .args(["run", "--config"])
             .arg(self.dir.path().join("store.toml"))
             .stdout(Stdio::null())
             .spawn()
@@ -229,7 +229,7 @@ async fn a_value_the_server_refuses_is_told_and_every_other_arrives() {
 /// Time and value of the good temperatures of the telemetry in the outbox.
 fn outbox(journal: &Path) -> BTreeSet<(i64, i16)> {
     let db = rusqlite::Connection::open(journal).unwrap();
-    let mut query = db.prepare("SELECT payload FROM outbox WHERE stream = 2 ORDER BY seq").unwrap();
+    let mut query = db.prepare("SELECT payload FROM outbox WHERE stream = 4 ORDER BY seq").unwrap();
     let payloads = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let mut readings = BTreeSet::new();
     for payload in payloads {
@@ -316,7 +316,7 @@ async fn victoria_metrics_gets_what_waits_for_headquarters_also_after_a_kill() {
     std::fs::write(&config, format!("listener {broker_port} 127.0.0.1\nallow_anonymous true\n")).unwrap();
     let mosquitto = Command::new("mosquitto").arg("-c").arg(config).stderr(Stdio::null()).spawn();
     let _mosquitto = Agent(mosquitto.expect("mosquitto is installed: run ./scripts/test"));
-    let count = "SELECT count(*) FROM outbox WHERE stream = 2";
+    let count = "SELECT count(*) FROM outbox WHERE stream = 4";
     wait_for("what both have is not removed", || store.number(count) == 0).await;
     drop(agent);
 }

@@ -97,6 +97,8 @@ pub struct TimeSeries {
     pub org: At<String>,
     pub bucket: At<String>,
     pub token_file: Option<At<String>>,
+    #[serde(default)]
+    pub plaintext: bool,
     pub every: Option<At<String>>,
 }
 

@@ -1,6 +1,7 @@
 //! The time-series server that readings are written to.
 
 use super::Check;
+use super::store::is_loopback;
 use crate::config::TimeSeries;
 use crate::config::file;
 use storewarden_rules::Millis;
@@ -43,6 +44,11 @@ impl Check {
         }
         let every = self.span_of_time(to.every.as_ref(), EVERY, Millis(1000), Millis::from_mins(15));
         let (url, org, bucket) = (&to.url, to.org.get_ref().clone(), to.bucket.get_ref().clone());
+        let host = url.get_ref().trim_start_matches("http://").rsplit_once(':').map_or("", |(host, _)| host);
+        if !to.plaintext && !is_loopback(host.trim_matches(['[', ']'])) {
+            let message = "this would send readings and token unencrypted; write the http:// address of a TLS proxy on this machine, or timeseries.plaintext = true where the line itself is protected (VPN)";
+            self.fault(&url.span(), message);
+        }
         let to = TimeSeries { url: url.get_ref().clone(), org, bucket, token, every };
         if let Err(message) = writable(&to) {
             self.fault(&url.span(), message);
