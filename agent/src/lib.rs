@@ -33,5 +33,7 @@ mod sources;
 mod tasks;
 mod telemetry;
 pub mod texts;
+#[cfg(feature = "timeseries")]
+pub mod timeseries;
 pub mod view;
 pub mod watchdog;

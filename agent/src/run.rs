@@ -9,7 +9,7 @@ use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, LinkState, connection::Endpoint};
-use crate::journal::{self, Identity, Journal, JournalError, boot};
+use crate::journal::{self, Identity, Journal, JournalError, boot, exported};
 use crate::shelf::Shelf;
 use crate::site_task::SiteTask;
 use crate::sources::Sources;
@@ -41,8 +41,7 @@ const REQUESTS_MAX: usize = 16;
 const PRICE_BATCHES_MAX: usize = 4;
 /// Commands waiting to be checked; headquarters repeats what does not fit.
 const COMMANDS_MAX: usize = 16;
-/// Telemetry interval of a store without headquarters: readings are gathered, then bounded by the
-/// journal like any other.
+/// Telemetry interval of a store that tells nobody: readings are gathered, and then not kept.
 const TELEMETRY_EVERY: Millis = Millis::from_secs(60);
 
 /// Runs the store of `config`, which was read from `path`, until SIGTERM, SIGINT, a new configuration, or a
@@ -89,8 +88,14 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let journal = Journal::open(&config.journal.path, names, clock.now().utc).map_err(Failure::outcome)?;
     let started = clock.now().utc;
     // Not waited for: a full disk must not keep the store from being watched.
-    let _started =
-        journal.begin(move |db| boot::started(db, boot_id, started)).await.map_err(Failure::outcome)?;
+    let is_exported = config.timeseries.is_some();
+    let _started = journal
+        .begin(move |db| {
+            boot::started(db, boot_id, started)?;
+            exported::begin(db, is_exported)
+        })
+        .await
+        .map_err(Failure::outcome)?;
     let assembled =
         assemble(&config, |device, pace| Some(device.interval(pace))).map_err(Failure::outcome)?;
     tracing::info!(store = %config.store.id, version = env!("CARGO_PKG_VERSION"),
@@ -142,7 +147,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
         timezone: config.store.timezone,
         commands: buses.commands,
         heartbeat: config.heartbeat,
-        telemetry_every: config.hq.as_ref().map_or(TELEMETRY_EVERY, |hq| hq.telemetry_every),
+        telemetry_every: telemetry_every(&config),
         telemetry_budget: config.journal.telemetry,
         view,
         hq_link,
@@ -173,6 +178,15 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     };
     let commands =
         tasks.start(rest, "commands", commands.run(payloads_in, trial, was_heard, stop_intake.clone()));
+    #[cfg(feature = "timeseries")]
+    let export = match &config.timeseries {
+        Some(to) => {
+            let export = crate::timeseries::Export::new(to, journal.clone(), clock.clone());
+            let export = export.map_err(Failure::outcome)?;
+            Some(tasks.start(rest, "time series", export.run(stop_rest.clone())))
+        }
+        None => None,
+    };
     let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
     let state = ConsoleState {
         view: shown,
@@ -245,6 +259,10 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     if let Some(link) = link {
         let _ = link.await;
     }
+    #[cfg(feature = "timeseries")]
+    if let Some(export) = export {
+        let _ = export.await;
+    }
     let _ = console.await;
     let _ = watchdog.await;
     tracing::info!(readings, "stopped");
@@ -260,6 +278,12 @@ fn stop_at_the_latest() {
     std::thread::sleep(STOP_LIMIT);
     tracing::error!("the orderly stop takes too long; stopping at once");
     std::process::exit(1);
+}
+
+/// How often a telemetry message is closed.
+fn telemetry_every(config: &Config) -> Millis {
+    let of_hq = config.hq.as_ref().map(|hq| hq.telemetry_every);
+    of_hq.or(config.timeseries.as_ref().map(|to| to.every)).unwrap_or(TELEMETRY_EVERY)
 }
 
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);

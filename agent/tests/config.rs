@@ -613,3 +613,39 @@ fn a_running_agent_takes_over_rules_and_nothing_else() {
         assert!(!before.differs_in_rules_only(&changed(from, to)), "{to}");
     }
 }
+
+const SERIES: &str = "[timeseries]\nurl = \"http://127.0.0.1:8428\"\norg = \"chain\"\nbucket = \"cold\"\n";
+
+#[cfg(not(feature = "timeseries"))]
+#[test]
+fn a_program_without_time_series_says_how_to_get_one_with() {
+    let told = faults(&(good() + SERIES));
+    assert!(told.contains("remove the section"), "{told}");
+    assert!(told.contains("--features timeseries"), "{told}");
+}
+
+#[cfg(feature = "timeseries")]
+#[test]
+fn a_time_series_server_is_checked_as_it_is_written() {
+    let config = Config::parse(Path::new("store.toml"), &(good() + SERIES)).unwrap();
+    let to = config.timeseries.unwrap();
+    assert_eq!((to.url.as_str(), to.every.0, to.token.as_str()), ("http://127.0.0.1:8428", 60_000, ""));
+    for (from, to, said) in [
+        ("http://127.0.0.1:8428", "127.0.0.1:8428", "write http://HOST:PORT"),
+        ("http://127.0.0.1:8428", "https://127.0.0.1:8428", "TLS proxy"),
+        ("http://127.0.0.1:8428", "http://10.0.0.9:8428", "timeseries.plaintext = true"),
+        ("\"cold\"", "\"\"", "timeseries.bucket is empty"),
+        ("bucket", "token_file = \"no-such\"\nbucket", "`no-such` cannot be read"),
+        ("bucket", "every = \"1h\"\nbucket", "write 1s to 15m"),
+        ("bucket", "buckets", "unknown field"),
+    ] {
+        assert!(SERIES.contains(from));
+        let told = faults(&(good() + &SERIES.replace(from, to)));
+        assert!(told.contains(said), "{to}: {told}");
+    }
+    let both = "[hq]\nbroker = \"mqtt://127.0.0.1:1883\"\n\n".to_owned() + SERIES + "every = \"5s\"\n";
+    let told = faults(&(good() + &both));
+    assert!(told.contains("hq.telemetry_every holds for both"), "{told}");
+    let trusted = SERIES.replace("127.0.0.1", "10.0.0.9") + "plaintext = true\n";
+    assert!(Config::parse(Path::new("store.toml"), &(good() + &trusted)).is_ok());
+}

@@ -2,56 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod parties;
+#[path = "../../timeseries/tests/servers/mod.rs"]
+mod servers;
 
-use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use parties::{Headquarters, Process, SOON, Store, broker, free_port, telemetry};
-use std::collections::{BTreeMap, HashMap};
-use std::process::{Command, Stdio};
+use parties::{Headquarters, SOON, Store, broker, free_port, telemetry};
+use servers::{Fake, Moody, NOT_TAKEN, VictoriaMetrics, wait_for};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use storewarden_proto::v1::Stream;
 use storewarden_proto::v1::envelope::Body;
-
-/// An InfluxDB that fails the first times; and what it was sent, failed or not.
-#[derive(Clone, Default)]
-struct Fake {
-    failures_left: Arc<Mutex<u32>>,
-    bodies: Arc<Mutex<Vec<(StatusCode, String)>>>,
-}
-
-async fn write(
-    State(fake): State<Fake>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-    body: String,
-) -> StatusCode {
-    assert_eq!((query["org"].as_str(), query["bucket"].as_str()), ("chain", "cold"));
-    assert_eq!(headers["authorization"], "Token secret");
-    let mut left = fake.failures_left.lock().unwrap();
-    let status = if *left > 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT };
-    *left = left.saturating_sub(1);
-    fake.bodies.lock().unwrap().push((status, body));
-    status
-}
-
-async fn start(fake: Fake) -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let app = axum::Router::new().route("/api/v2/write", post(write)).with_state(fake);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    port
-}
-
-async fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + SOON;
-    while !done() {
-        assert!(Instant::now() < end, "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cursor_moves_only_when_the_readings_were_taken() {
@@ -60,7 +20,7 @@ async fn the_cursor_moves_only_when_the_readings_were_taken() {
     let _broker = broker(dir.path(), port);
     let hq = Headquarters::sqlite(dir.path(), port);
     let fake = Fake { failures_left: Arc::new(Mutex::new(2)), ..Fake::default() };
-    let url = format!("http://127.0.0.1:{}", start(fake.clone()).await);
+    let url = fake.start().await;
     let token = dir.path().join("token");
     std::fs::write(&token, "secret\n").unwrap();
     let arguments = [
@@ -80,9 +40,7 @@ async fn the_cursor_moves_only_when_the_readings_were_taken() {
     store.acknowledged(9, Stream::Telemetry, 0).await;
     store.message(9, 1, telemetry(1_790_000_000_000, 3)).await;
     store.acknowledged(9, Stream::Telemetry, 1).await;
-    let taken =
-        || fake.bodies.lock().unwrap().iter().filter(|(status, _)| *status == StatusCode::NO_CONTENT).count();
-    wait_for("the readings were never taken", || taken() == 1).await;
+    wait_for("the readings were never taken", || fake.taken() == 1).await;
     wait_for("the cursor never moved", || hq.count("influx_cursor WHERE sample = 3") == 1).await;
     // Two good readings of three; a bad one is a gap. Written by hand from the line protocol reference.
     let tags = "reading,chain=kaixin,device=freezer\\ 2,point=air_temperature,store=0042,unit=°C";
@@ -97,39 +55,9 @@ async fn the_cursor_moves_only_when_the_readings_were_taken() {
     drop(serve);
     let _serve = hq.serve(&arguments);
     store.message(9, 2, telemetry(1_790_000_003_000, 1)).await;
-    wait_for("the next reading was never taken", || taken() == 2).await;
+    wait_for("the next reading was never taken", || fake.taken() == 2).await;
     let bodies = fake.bodies.lock().unwrap();
     assert_eq!(bodies.last().unwrap().1, format!("{tags} value=-18 1790000003000000000\n"));
-}
-
-/// A store that answers each of the first writes in another way, and then takes at most four lines,
-/// and none with the value of the poison.
-#[derive(Clone, Default)]
-struct Moody {
-    writes: Arc<Mutex<u32>>,
-    taken: Arc<Mutex<String>>,
-}
-
-const POISON: &str = " value=-22 ";
-
-async fn moody(State(moody): State<Moody>, body: String) -> Response {
-    let write = {
-        let mut writes = moody.writes.lock().unwrap();
-        *writes += 1;
-        *writes
-    };
-    match write {
-        1 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response(),
-        2 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        3 => std::future::pending().await,
-        4 => StatusCode::UNAUTHORIZED.into_response(),
-        _ if body.lines().count() > 4 => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        _ if body.contains(POISON) => (StatusCode::BAD_REQUEST, "no such cold").into_response(),
-        _ => {
-            moody.taken.lock().unwrap().push_str(&body);
-            StatusCode::NO_CONTENT.into_response()
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,14 +66,8 @@ async fn all_but_the_poison_arrives_through_every_answer_and_the_poison_is_named
     let port = free_port();
     let _broker = broker(dir.path(), port);
     let hq = Headquarters::sqlite(dir.path(), port);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let fake = Moody::default();
-    let app = axum::Router::new()
-        .route("/api/v2/write", post(moody))
-        .layer(DefaultBodyLimit::disable())
-        .with_state(fake.clone());
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let url = fake.start().await;
 
     let mut store = Store::connect(port, "0042").await;
     let _serve = hq.serve(&[
@@ -175,23 +97,7 @@ async fn all_but_the_poison_arrives_through_every_answer_and_the_poison_is_named
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .unwrap();
-    assert_eq!(refused, (5, line(4).trim_end().to_owned(), "400 Bad Request no such cold".to_owned()));
-}
-
-/// Starts VictoriaMetrics of the distribution, which `scripts/test` installs.
-fn victoria_metrics(dir: &std::path::Path, port: u16) -> Process {
-    let child = Command::new("victoria-metrics")
-        .arg(format!("-storageDataPath={}", dir.join("victoria").display()))
-        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
-        .arg("-retentionPeriod=100y")
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("victoria-metrics is missing: apt-get install victoria-metrics");
-    Process::new(child)
-}
-
-async fn get(url: &str) -> Option<String> {
-    reqwest::get(url).await.ok()?.error_for_status().ok()?.text().await.ok()
+    assert_eq!(refused, (5, line(4).trim_end().to_owned(), NOT_TAKEN.to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,9 +106,8 @@ async fn victoria_metrics_has_every_value() {
     let port = free_port();
     let _broker = broker(dir.path(), port);
     let hq = Headquarters::sqlite(dir.path(), port);
-    let listens = free_port();
-    let _victoria = victoria_metrics(dir.path(), listens);
-    let url = format!("http://127.0.0.1:{listens}");
+    let victoria = VictoriaMetrics::start(dir.path(), free_port());
+    let url = victoria.url();
 
     let mut store = Store::connect(port, "0042").await;
     let _serve = hq.serve(&["--influx-url", &url, "--influx-org", "o", "--influx-bucket", "b"]);
@@ -228,12 +133,9 @@ async fn victoria_metrics_has_every_value() {
         .await;
 
     let end = Instant::now() + SOON;
-    let export = format!("{url}/api/v1/export?match[]=reading_value&start={}", first_ms / 1_000);
     loop {
         let mut stored = BTreeMap::new();
-        get(&format!("{url}/internal/force_flush")).await;
-        for series in get(&export).await.unwrap_or_default().lines() {
-            let series: serde_json::Value = serde_json::from_str(series).unwrap();
+        for series in victoria.stored("reading_value", first_ms).await {
             assert_eq!(
                 series["metric"],
                 serde_json::json!({

@@ -23,6 +23,7 @@ pub struct File {
     #[serde(default)]
     pub telemetry: Telemetry,
     pub hq: Option<Hq>,
+    pub timeseries: Option<TimeSeries>,
     #[serde(default)]
     pub profiles: Profiles,
     #[serde(default)]
@@ -89,6 +90,18 @@ pub struct Hq {
     pub plaintext: bool,
     pub ack: Option<At<String>>,
     pub telemetry_every: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeSeries {
+    pub url: At<String>,
+    pub org: At<String>,
+    pub bucket: At<String>,
+    pub token_file: Option<At<String>>,
+    #[serde(default)]
+    pub plaintext: bool,
+    pub every: Option<At<String>>,
 }
 
 #[derive(Default, Deserialize)]

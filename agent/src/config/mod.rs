@@ -44,6 +44,8 @@ pub struct Config {
     pub heartbeat: Millis,
     /// The link to headquarters; none: the store works alone.
     pub hq: Option<Hq>,
+    /// The server that readings are written to, beside or instead of headquarters.
+    pub timeseries: Option<TimeSeries>,
     /// The page on the store's LAN.
     pub console: Console,
     /// Keys whose price batches are accepted.
@@ -112,6 +114,21 @@ pub struct Hq {
     pub ack: AckBy,
     /// How often a telemetry message is closed.
     pub telemetry_every: Millis,
+}
+
+/// A server of the InfluxDB v2 write API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeSeries {
+    /// `http://HOST:PORT`.
+    pub url: String,
+    /// The organisation.
+    pub org: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The access token; empty: none is sent.
+    pub token: String,
+    /// How often a telemetry message is closed in a store without headquarters.
+    pub every: Millis,
 }
 
 /// The PEM files of a TLS connection. They are read at each connection: renewed ones need no restart.

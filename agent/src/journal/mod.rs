@@ -11,6 +11,7 @@ pub mod audit;
 pub mod boot;
 pub mod care;
 pub mod commands;
+pub mod exported;
 pub mod outbox;
 pub mod prices;
 pub mod recover;
@@ -68,7 +69,7 @@ pub struct Identity {
     /// Random id of this journal file.
     pub journal: u64,
     /// Whether there is a headquarters to tell. Without one nothing is put into the outbox, which would
-    /// only grow.
+    /// only grow, but telemetry for a time-series server ([`exported`]).
     pub reports: bool,
 }
 

@@ -1,9 +1,9 @@
 //! The outbox: messages headquarters has not acknowledged yet.
 //!
 //! A message gets its number and its bytes in the transaction of the fact it tells, and leaves the
-//! outbox only when headquarters acknowledged that number.
+//! outbox only when headquarters acknowledged that number; telemetry, only when it is exported too.
 
-use super::Identity;
+use super::{Identity, exported};
 use rusqlite::{Connection, OptionalExtension, params};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::envelope::Body;
@@ -35,7 +35,7 @@ fn stream_of(body: &Body) -> Stream {
     }
 }
 
-/// Adds a message and returns its number; 0, and nothing is done, if there is no headquarters to tell.
+/// Adds a message and returns its number; 0, and nothing is done, if there is nobody to tell.
 pub fn append(connection: &Connection, identity: &Identity, now: Utc, body: Body) -> rusqlite::Result<u64> {
     append_encoded(connection, identity, now, stream_of(&body), &encoded(&body))
 }
@@ -48,7 +48,8 @@ pub fn append_encoded(
     stream: Stream,
     body: &[u8],
 ) -> rusqlite::Result<u64> {
-    if !identity.reports {
+    let is_read = identity.reports || stream == Stream::Telemetry && exported::cursor(connection)?.is_some();
+    if !is_read {
         return Ok(0);
     }
     let seq: i64 = connection
@@ -140,10 +141,20 @@ pub fn acknowledge(connection: &Connection, stream: Stream, seq: u64) -> rusqlit
     if known == 0 {
         return Ok(false);
     }
-    connection
-        .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
-        .execute(params![i32::from(stream), seq])?;
+    delete_passed(connection, stream)?;
     Ok(true)
+}
+
+/// Removes the messages of `stream` that everybody has who reads it.
+pub(super) fn delete_passed(connection: &Connection, stream: Stream) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE stream = ?1 AND seq <=
+             (SELECT min(acked, coalesce((SELECT seq FROM exported WHERE stream = ?1), acked))
+              FROM stream WHERE stream = ?1)",
+        )?
+        .execute([i32::from(stream)])?;
+    Ok(())
 }
 
 /// Highest acknowledged number of `stream`.
@@ -155,13 +166,14 @@ pub fn acked(connection: &Connection, stream: Stream) -> rusqlite::Result<u64> {
     Ok(acked.unwrap_or(0).cast_unsigned())
 }
 
-/// How many messages wait: numbers are without holes from the first held to the last given out, so that
-/// nothing is counted.
+/// How many messages wait to be acknowledged: numbers are without holes from the first held to the last
+/// given out, so that nothing is counted.
 pub fn pending(connection: &Connection) -> rusqlite::Result<u64> {
-    STREAMS
-        .iter()
-        .map(|stream| Ok(held(connection, *stream)?.map_or(0, |(first, last)| last + 1 - first)))
-        .sum()
+    let of = |stream| -> rusqlite::Result<u64> {
+        let Some((first, last)) = held(connection, stream)? else { return Ok(0) };
+        Ok((last + 1).saturating_sub(first.max(acked(connection, stream)? + 1)))
+    };
+    STREAMS.iter().map(|stream| of(*stream)).sum()
 }
 
 /// Bytes of the messages of `stream` in the outbox.
@@ -184,7 +196,7 @@ fn held(connection: &Connection, stream: Stream) -> rusqlite::Result<Option<(u64
     Ok(first.zip(last).map(|(first, last)| (first.cast_unsigned(), last.cast_unsigned())))
 }
 
-/// What telemetry may take while headquarters is away.
+/// What telemetry may take while headquarters, or the time-series server, is away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes of its messages.
@@ -218,6 +230,10 @@ pub fn bound_telemetry(
     let dropped = connection
         .prepare_cached("DELETE FROM outbox WHERE stream = ?1 AND seq <= ?2")?
         .execute([stream, last])?;
+    // Headquarters misses none of what it has acknowledged.
+    if last <= acked {
+        return Ok(dropped as u64);
+    }
     let gap = Gap { first_seq: (acked + 1).cast_unsigned(), from_ms, to_ms };
     write(connection, identity, now, Stream::Telemetry, last, &encoded(&Body::Gap(gap)))?;
     Ok(dropped as u64)

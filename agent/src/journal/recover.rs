@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 14] = [
+const TABLES: [(&str, &[&str]); 15] = [
     ("boot", &["boot"]),
     ("alarm", &["device", "condition"]),
     ("alarm_history", &["id"]),
@@ -30,6 +30,7 @@ const TABLES: [(&str, &[&str]); 14] = [
     ("label", &["label"]),
     ("audit", &["id"]),
     ("stream", &["stream"]),
+    ("exported", &["stream"]),
 ];
 
 /// What came of it.
@@ -160,8 +161,13 @@ fn put(to: &Connection, envelope: &Envelope) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers the messages of each stream from 1, in their order, as those of `journal`.
+/// Numbers the messages of each stream from 1, in their order, as those of `journal`. Telemetry that
+/// headquarters has, and a time-series server not, is given up: it would be told there twice.
 fn number_anew(to: &Connection, journal: u64) -> rusqlite::Result<()> {
+    to.execute("DELETE FROM exported", [])?;
+    for stream in outbox::STREAMS {
+        outbox::delete_passed(to, stream)?;
+    }
     for stream in outbox::STREAMS {
         let lane = i32::from(stream);
         let mut last = 0;

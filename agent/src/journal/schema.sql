@@ -19,7 +19,7 @@ CREATE TABLE stream (
     bytes  INTEGER NOT NULL DEFAULT 0 -- of its messages in the outbox, kept by the triggers below
 ) STRICT;
 
--- Messages headquarters has not acknowledged yet, as they will travel.
+-- Messages headquarters has not acknowledged yet, as they will travel; and telemetry that is not exported.
 CREATE TABLE outbox (
     stream       INTEGER NOT NULL,
     seq          INTEGER NOT NULL,
@@ -27,6 +27,13 @@ CREATE TABLE outbox (
     payload      BLOB NOT NULL,
     PRIMARY KEY (stream, seq)
 ) STRICT, WITHOUT ROWID;
+
+-- How far telemetry was written to a time-series server. No row: nobody writes it.
+CREATE TABLE exported (
+    stream   INTEGER PRIMARY KEY,
+    seq      INTEGER NOT NULL,        -- all messages up to this number,
+    readings INTEGER NOT NULL         -- and of the next so many readings
+) STRICT;
 
 CREATE TRIGGER outbox_grows AFTER INSERT ON outbox BEGIN
     UPDATE stream SET bytes = bytes + length(NEW.payload) WHERE stream = NEW.stream;

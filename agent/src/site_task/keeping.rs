@@ -292,7 +292,7 @@ impl Keeping {
             Ok(0) => {}
             Ok(dropped) => tracing::warn!(
                 messages = dropped,
-                "headquarters has been away too long: the oldest telemetry was dropped"
+                "headquarters or the time-series server has been away too long: the oldest telemetry was dropped"
             ),
             Err(JournalError::Refused) => {
                 if let Some(message) = message {

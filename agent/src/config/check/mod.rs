@@ -8,6 +8,7 @@ mod lights;
 mod policy;
 mod rules;
 mod store;
+mod timeseries;
 mod user_rules;
 
 use super::file::{At, File};
@@ -33,6 +34,7 @@ pub(super) fn check(
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
     let hq = file.hq.as_ref().and_then(|hq| check.hq(hq));
+    let timeseries = file.timeseries.as_ref().and_then(|to| check.timeseries(to, file.hq.is_some()));
     let console = check.console(&file.console);
     let price_keys = check.keys("price", &file.price_key);
     let command_keys = check.keys("command", &file.command_key);
@@ -63,6 +65,7 @@ pub(super) fn check(
                 journal,
                 heartbeat,
                 hq,
+                timeseries,
                 console,
                 price_keys,
                 command_keys,

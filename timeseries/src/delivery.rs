@@ -3,18 +3,23 @@
 //! A batch that is refused for what is in it is sent again in ever smaller parts until the line at
 //! fault is alone. Only such a line is given up; anything else is sent again until it is taken.
 
-use crate::pause::Pause;
 use std::time::Duration;
 
 /// Lines in one write at most.
-pub(super) const LINES_MAX: usize = 5_000;
+const LINES_MAX: usize = 5_000;
 
 /// The longest that a `Retry-After` is honoured: who asks for more has a wrong clock.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// The pause after the first failure; it doubles with each further one,
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+
+/// and ends here.
+const PAUSE_LONGEST: Duration = Duration::from_secs(60);
+
 /// What became of one write.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// 2xx: it is stored.
     Taken,
     /// 400, 422: at least one line is wrong.
@@ -31,7 +36,7 @@ pub(super) enum Answer {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// The lines that were sent are done.
     Advance,
     /// The one line that was sent is to be recorded as refused, and is done.
@@ -42,36 +47,32 @@ pub(super) enum Next {
 
 /// How many lines are sent at once, and when.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     /// Lines in the next write at most; never 0.
     lines: usize,
     /// Halved by 413, so that it need not be found out with every write.
     ceiling: usize,
     /// One of so many lines that come next is known to be wrong; 0 if none is.
     suspects: usize,
-    pause: Pause,
+    /// Writes in a row that came to nothing.
+    failures: u32,
 }
 
 impl Delivery {
-    pub(super) fn new() -> Self {
-        Self {
-            lines: LINES_MAX,
-            ceiling: LINES_MAX,
-            suspects: 0,
-            pause: Pause::new(Duration::from_secs(1), Duration::from_secs(60)),
-        }
+    pub(crate) fn new() -> Self {
+        Self { lines: LINES_MAX, ceiling: LINES_MAX, suspects: 0, failures: 0 }
     }
 
     /// Lines that the next write may hold.
-    pub(super) fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         self.lines
     }
 
     /// The answer to a write of `sent` lines, at least one; `random` is from 0 to 1.
-    pub(super) fn answered(&mut self, sent: usize, answer: &Answer, random: f64) -> Next {
+    pub(crate) fn answered(&mut self, sent: usize, answer: &Answer, random: f64) -> Next {
         match answer {
             Answer::Taken => {
-                self.pause.reset();
+                self.failures = 0;
                 self.suspects = self.suspects.saturating_sub(sent);
                 self.lines = match self.suspects {
                     0 => self.lines.saturating_mul(2),
@@ -81,27 +82,27 @@ impl Delivery {
                 Next::Advance
             }
             Answer::Wrong if sent > 1 => {
-                self.pause.reset();
+                self.failures = 0;
                 self.suspects = sent;
                 self.lines = sent / 2;
                 Next::Again(Duration::ZERO)
             }
             Answer::TooLarge if sent > 1 => {
-                self.pause.reset();
+                self.failures = 0;
                 self.ceiling = sent / 2;
                 self.lines = self.ceiling;
                 Next::Again(Duration::ZERO)
             }
             // Alone, so it is this line. The next write is small too: faults rarely come singly.
             Answer::Wrong => {
-                self.pause.reset();
+                self.failures = 0;
                 self.suspects = 0;
                 self.lines = 1;
                 Next::Refuse
             }
             // It was this line that was too large, not the writes before.
             Answer::TooLarge => {
-                self.pause.reset();
+                self.failures = 0;
                 self.suspects = 0;
                 self.ceiling = LINES_MAX;
                 self.lines = 1;
@@ -111,8 +112,16 @@ impl Delivery {
                 let spread = Duration::from_secs(1).mul_f64(random.clamp(0.0, 1.0));
                 Next::Again((*after).min(RETRY_AFTER_MAX) + spread)
             }
-            Answer::Mend | Answer::Busy(None) | Answer::Lost => Next::Again(self.pause.after_failure(random)),
+            Answer::Mend | Answer::Busy(None) | Answer::Lost => Next::Again(self.pause(random)),
         }
+    }
+
+    /// The pause after one more failure, shortened by up to a half at random, so that the writers of a
+    /// restarted server do not come back in the same moment.
+    fn pause(&mut self, random: f64) -> Duration {
+        let pause = PAUSE_FIRST.saturating_mul(1 << self.failures.min(16)).min(PAUSE_LONGEST);
+        self.failures += 1;
+        pause.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
     }
 }
 
