@@ -47,6 +47,8 @@ const DISKS: [(&str, &str); 2] = [("disk", "32m"), ("hq", "2g")];
 const COPY_EVERY: Duration = Duration::from_secs(60);
 /// How long the agent may take until it hears signals.
 const STARTED: Duration = Duration::from_secs(1);
+/// How long everything is whole at least before the verdict.
+const WHOLE: Duration = Duration::from_secs(6);
 /// Orderly stops at the end until nothing waits; each may leave what was decided during it.
 const STOPS_MAX: usize = 5;
 
@@ -340,6 +342,8 @@ impl Rig {
             line.turn(Weather::Fair);
         }
         let (journal, hq) = (self.journal.clone(), self.hq.clone());
+        // Whole for long enough that something is due in every run.
+        self.wait_until(Instant::now() + WHOLE).await?;
         // What the journal has told by now; more comes all the time.
         let mut told = None;
         for _ in 0..STOPS_MAX {
