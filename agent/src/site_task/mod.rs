@@ -206,6 +206,7 @@ impl Running {
         if now.mono - self.learnt_at.mono >= LEARNT_EVERY {
             self.keep_learnt()?;
         }
+        self.look_at_headquarters(now);
         self.look_at_journal(now).await?;
         // The count stands behind whatever is being committed: the view waits for it a second at most.
         if self.counting.is_some() {
@@ -311,6 +312,24 @@ impl Running {
             cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by,
             escalation = change.escalation, "alarm");
         self.keeping.change(now, (event.device, event.condition), change)
+    }
+
+    /// Tells the rules how the store stands with headquarters, if it has one.
+    fn look_at_headquarters(&mut self, now: Now) {
+        let reports = self.task.journal.identity().reports;
+        let is_refusing = match *self.task.hq_link.borrow() {
+            LinkState::Offline => None,
+            LinkState::Online => Some(false),
+            LinkState::Refused => Some(true),
+        };
+        let is_clock_wrong = match *self.task.clock_trust.borrow() {
+            Trust::Unknown => None,
+            Trust::Wrong => Some(true),
+            Trust::Synchronised | Trust::Holdover => Some(false),
+        };
+        let [is_refusing, is_clock_wrong] =
+            [is_refusing, is_clock_wrong].map(|found| if reports { found } else { Some(false) });
+        self.step(now, Input::Headquarters { is_refusing, is_clock_wrong });
     }
 
     /// Tells the rules how the journal is, and hands over what was held.
