@@ -10,6 +10,7 @@ pub mod alarms;
 pub mod audit;
 pub mod boot;
 pub mod care;
+pub mod meter;
 pub mod outbox;
 pub mod prices;
 pub mod recover;
@@ -23,10 +24,11 @@ use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What leads from each older version to the next, the oldest first. A step that was released is never
 /// changed.
-const MIGRATIONS: [&str; 2] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("from_1.sql"), include_str!("from_2.sql"), include_str!("from_3.sql")];
 /// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
 /// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some
 /// 4 KB for an alarm with its curve, 8 MB in all.
@@ -108,6 +110,8 @@ pub enum JournalError {
 pub struct Journal {
     path: Arc<Path>,
     was_damaged: bool,
+    /// What the hour meter showed when it was opened.
+    meter: i64,
     jobs: mpsc::Sender<Queued>,
     identity: Arc<Identity>,
     outbox_grew: watch::Receiver<u64>,
@@ -116,7 +120,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or creates the journal at `path`. A damaged file is put aside under another name, and what can
     /// be read of it is taken over ([`recover`]), so that the agent always starts. `names` is taken over but
-    /// for the journal's id, which is the file's; `now` is told of what was damaged.
+    /// for the journal's id, which is the file's; `now` is told of what was damaged, and where the hour meter
+    /// of a new journal begins.
     pub fn open(path: &Path, names: Identity, now: Utc) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
@@ -161,6 +166,7 @@ impl Journal {
             .query_row("SELECT journal FROM identity", [], |row| row.get::<_, i64>(0))
             .map_err(fault)?
             .cast_unsigned();
+        let meter = meter::last(&connection, now).map_err(fault)?;
         let identity = Arc::new(Identity { journal, ..names });
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let (grew, outbox_grew) = watch::channel(0);
@@ -168,12 +174,17 @@ impl Journal {
             .name("journal".into())
             .spawn(move || run(connection, queue, &grew))
             .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
-        Ok(Self { path: path.into(), was_damaged, jobs, identity, outbox_grew })
+        Ok(Self { path: path.into(), was_damaged, meter, jobs, identity, outbox_grew })
     }
 
     /// Whether the file was found damaged when it was opened.
     pub fn was_damaged(&self) -> bool {
         self.was_damaged
+    }
+
+    /// What the hour meter showed when the journal was opened, ms.
+    pub fn meter(&self) -> i64 {
+        self.meter
     }
 
     /// The names every message carries.

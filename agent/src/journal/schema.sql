@@ -1,4 +1,4 @@
--- The journal of one store. Version 3.
+-- The journal of one store. Version 4.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -9,6 +9,12 @@ CREATE TABLE boot (
     started_ms INTEGER NOT NULL,
     stopped_ms INTEGER,               -- null: it did not stop in order
     readings   INTEGER
+) STRICT;
+
+-- The hour meter: one row. What is `…_at_meter` below is what it showed, not a stamp.
+CREATE TABLE meter (
+    begun_ms INTEGER NOT NULL,        -- UTC of the first start, where it began
+    shown_ms INTEGER NOT NULL         -- what it showed when that was last saved
 ) STRICT;
 
 -- Last number given out, and highest number headquarters acknowledged, per stream.
@@ -43,7 +49,7 @@ CREATE TABLE alarm (
     state      TEXT NOT NULL,
     since_ms   INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL,
-    pending_ms INTEGER,               -- the delay runs since then
+    pending_at_meter INTEGER,         -- the delay runs since then
     cause      TEXT NOT NULL,
     evidence   TEXT NOT NULL,         -- JSON: [[quantity, value], ...]
     shelved_until_ms INTEGER,
@@ -53,10 +59,11 @@ CREATE TABLE alarm (
     parent_device    TEXT,            -- the alarm that explains it
     parent_condition TEXT,
     escalation INTEGER NOT NULL,      -- how often nobody acknowledged in time
-    raised_ms        INTEGER,         -- what chattering is told by: the last two raises,
-    raised_before_ms INTEGER,
+    raised_at_meter        INTEGER,   -- what chattering is told by: the last two raises,
+    raised_before_at_meter INTEGER,
     damped           INTEGER NOT NULL,-- whether clears are held back,
-    over_ms          INTEGER,         -- and since when one is
+    over_at_meter    INTEGER,         -- and since when one is
+    changed_at_meter INTEGER NOT NULL DEFAULT 0, -- as changed_ms: how long it waits is told by this
     PRIMARY KEY (device, condition)
 ) STRICT, WITHOUT ROWID;
 
@@ -73,7 +80,8 @@ CREATE TABLE alarm_history (
     evidence  TEXT NOT NULL,          -- JSON: [[quantity, value], ...]
     by        TEXT NOT NULL,
     previous  TEXT NOT NULL,          -- the same as state: something else about it changed
-    escalation INTEGER NOT NULL
+    escalation INTEGER NOT NULL,
+    at_meter  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Repairs, from beginning to end. Of those that are finished the newest 1,000 are kept.
@@ -87,13 +95,14 @@ CREATE TABLE repair (
     since_ms   INTEGER NOT NULL,
     escalation INTEGER NOT NULL,      -- how often it took too long
     fixed_by   TEXT,                  -- null: not finished
-    fixed_ms   INTEGER
+    fixed_ms   INTEGER,
+    since_at_meter INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Devices that are in maintenance or out of service.
 CREATE TABLE service (
     device   TEXT PRIMARY KEY,
-    until_ms INTEGER,                 -- end of the maintenance; null: out of service
+    until_at_meter INTEGER,           -- end of the maintenance; null: out of service
     by       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -102,7 +111,8 @@ CREATE TABLE inspection (
     id    INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     by    TEXT NOT NULL,
-    note  TEXT NOT NULL
+    note  TEXT NOT NULL,
+    at_meter INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What was learnt of each cabinet: 32-bit floats, least significant byte first.

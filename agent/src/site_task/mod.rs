@@ -239,19 +239,21 @@ impl Running {
 
     /// Commits what the rules said and sends the commands. `hand` tells what a person did to cause it.
     async fn carry_out(&mut self, now: Now, hand: Option<&Hand>) -> Result<(), JournalError> {
+        let meter = self.keeping.meter(now);
         for event in std::mem::take(&mut self.events) {
             match event {
                 Event::Alarm(event) | Event::Update(event) => self.alarm(now, event, hand).await?,
                 Event::Pending { device, condition, since } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
-                    self.keeping.fact(move |db| alarms::record_pending(db, &id, &condition, since))?;
+                    self.keeping.fact(move |db| alarms::record_pending(db, &id, &condition, since, meter))?;
                 }
                 Event::Chatter { device, condition, chatter } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
-                    let keep =
-                        move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, &condition, chatter);
+                    let keep = move |db: &rusqlite::Connection| {
+                        alarms::record_chatter(db, &id, &condition, chatter, meter)
+                    };
                     self.keeping.fact(keep)?;
                 }
                 Event::Service { device, service } => self.service(now, device, service, hand).await?,
@@ -298,6 +300,7 @@ impl Running {
             state: event.state,
             previous: event.previous,
             at: event.at,
+            meter: self.keeping.meter(now),
             diagnosis: event.diagnosis,
             evidence: event.evidence,
             parent,
@@ -363,12 +366,13 @@ impl Running {
         }
         let id = self.names.device(device).id.clone();
         tracing::warn!(device = %id, service = service_name(service), %by, "service");
+        let meter = self.keeping.meter(now);
         let keep = move |db: &rusqlite::Connection| {
             if !by.is_empty() {
                 let detail = format!("{id} is {}", service_name(service));
                 audit::append(db, now.utc, &by, "service", &detail)?;
             }
-            care::record_service(db, &id, service, &by)
+            care::record_service(db, &id, service, &by, meter)
         };
         self.keeping.fact(keep)
     }
