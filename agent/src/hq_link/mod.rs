@@ -13,6 +13,7 @@ use connection::{Connection, Endpoint, LinkEvent, Taken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
+use storewarden_drivers::keep::{Beat, Tie};
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::{self, Ack, Status, Stream, StreamAck};
@@ -34,6 +35,7 @@ const RENEWED_EVERY: Duration = Duration::from_secs(10);
 const ASK_AGAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What the link is made of.
+#[derive(Clone)]
 pub struct Link {
     /// Where to connect; its last will is set from `status`.
     pub endpoint: Endpoint,
@@ -78,7 +80,10 @@ enum End {
 
 impl Link {
     /// Runs until `stop`, then brings out what is left within a few seconds.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), JournalError> {
+    pub async fn run(mut self, tie: impl Into<Tie>) -> Result<(), JournalError> {
+        let Tie { stop, beat } = tie.into();
+        // One that failed left whatever was so then.
+        self.state.send_replace(LinkState::Offline);
         let acked = self
             .journal
             .read(|db| {
@@ -113,7 +118,7 @@ impl Link {
                         clock: &mut clock,
                         refused: &mut refused,
                     };
-                    let end = session.run(&mut window, &stop).await?;
+                    let end = session.run(&mut window, &stop, &beat).await?;
                     let (connection, connected) = (session.connection, session.connected);
                     if !matches!(end, End::Lost(_)) {
                         connection.close(CLOSE_LIMIT).await;
@@ -178,7 +183,12 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, window: &mut Window, stop: &CancellationToken) -> Result<End, JournalError> {
+    async fn run(
+        &mut self,
+        window: &mut Window,
+        stop: &CancellationToken,
+        beat: &Beat,
+    ) -> Result<End, JournalError> {
         let mut grew = self.link.journal.outbox_grew();
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,6 +198,7 @@ impl Session<'_> {
         let drained = tokio::time::sleep(Duration::MAX);
         tokio::pin!(drained);
         loop {
+            beat.give().await;
             tokio::select! {
                 event = self.connection.events.recv() => match event {
                     Some(LinkEvent::Lost(why)) => return Ok(if stopping { End::Stopped } else { End::Lost(why) }),
