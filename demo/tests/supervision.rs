@@ -9,14 +9,15 @@ use parties::{Party, Scene, count, mosquitto, until};
 use serde_json::json;
 
 /// Two cabinets on two lines, labels, and headquarters.
-fn configure(scene: &Scene, fridges: &Fridges) {
-    let (address, lan) = (fridges.address(), scene.lan_port);
+fn configure(scene: &Scene, lines: &[Fridges; 2]) {
+    let lan = scene.lan_port;
     let mut rest =
         format!("[[gateway]]\nid = \"shelf\"\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{lan}\"\n");
-    for (unit, bus) in [(1, "front"), (2, "back")] {
+    for (bus, line) in ["front", "back"].iter().zip(lines) {
+        let address = line.address();
         rest += &format!(
-            "\n[[bus]]\nid = \"{bus}\"\ntcp = \"{address}\"\n\n[[device]]\nid = \"freezer-{unit}\"\n\
-             class = \"freezer\"\nprofile = \"carel-ir33\"\nbus = \"{bus}\"\nunit = {unit}\npoll = \"200ms\"\n\
+            "\n[[bus]]\nid = \"{bus}\"\ntcp = \"{address}\"\n\n[[device]]\nid = \"freezer-{bus}\"\n\
+             class = \"freezer\"\nprofile = \"danfoss-ekc-202d\"\nbus = \"{bus}\"\nunit = 1\npoll = \"200ms\"\n\
              points = [\"air_temperature\"]\n\
              temperature_high = {{ limit = -18.0, delay = \"0s\", delay_hold_off = \"0s\" }}\n"
         );
@@ -34,8 +35,11 @@ fn read_at(scene: &Scene, device: usize) -> Option<i64> {
 #[test]
 fn a_line_a_gateway_and_the_link_each_panic_and_the_rest_goes_on() {
     let scene = Scene::new();
-    let fridges = Fridges::start(scene.dir(), &json!({ "1": steady(-22.0), "2": steady(-22.0) }));
-    configure(&scene, &fridges);
+    let lines = ["front", "back"].map(|line| {
+        std::fs::create_dir(scene.path(line)).unwrap();
+        Fridges::start(&scene.path(line), &json!({ "1": steady(-22.0) }))
+    });
+    configure(&scene, &lines);
     let _broker = scene.broker();
     let _lan = mosquitto(scene.dir(), scene.lan_port);
     let _headquarters = scene.headquarters();
@@ -72,7 +76,9 @@ fn a_line_a_gateway_and_the_link_each_panic_and_the_rest_goes_on() {
     until("the link is connected again", || said("connected to headquarters") == 2);
 
     // And what the store finds then is at headquarters.
-    fridges.tell(&json!({ "1": steady(-10.0), "2": steady(-10.0) }));
+    for line in &lines {
+        line.tell(&json!({ "1": steady(-10.0) }));
+    }
     until("both alarms are at headquarters", || scene.messages(1).len() == 2);
     assert_eq!(count(&scene.journal(), "boot"), 1, "one run of the agent all the time");
     assert!(agent.terminate().0.success());
