@@ -544,3 +544,29 @@ async fn a_check_by_hand_is_due_by_how_long_the_agent_ran() {
         assert_eq!(bench.state(), [due], "{days} d");
     }
 }
+
+#[tokio::test]
+async fn a_broker_that_refuses_and_a_clock_that_disagrees_are_alarms_of_the_store_and_told() {
+    let mut bench = Bench::new().await;
+    let now = bench.running.task.clock.now();
+    let mut find = async |minute, link, trust| {
+        bench.running.task.hq_link = watch::channel(link).1;
+        bench.running.task.clock_trust = watch::channel(trust).1;
+        let now = now.after(Millis::from_mins(minute));
+        bench.running.look_at_headquarters(now);
+        bench.running.carry_out(now, None).await.unwrap();
+        bench.state()
+    };
+    let raised = |condition| (condition, AlarmState::ActiveUnacknowledged);
+    let over = |condition| (condition, AlarmState::ReturnedUnacknowledged);
+    assert_eq!(find(0, LinkState::Refused, Trust::Wrong).await, []);
+    let refused = [raised(Condition::LinkRefused)];
+    assert_eq!(find(5, LinkState::Refused, Trust::Wrong).await, refused);
+    assert_eq!(find(6, LinkState::Offline, Trust::Unknown).await, refused);
+    let both = [raised(Condition::LinkRefused), raised(Condition::ClockUntrusted)];
+    assert_eq!(find(15, LinkState::Refused, Trust::Wrong).await, both);
+    let ended = [over(Condition::LinkRefused), over(Condition::ClockUntrusted)];
+    assert_eq!(find(16, LinkState::Online, Trust::Holdover).await, ended);
+    let told: Vec<_> = bench.alerts().await.into_iter().map(|alert| alert.condition).collect();
+    assert_eq!(told, ["link_refused", "clock_untrusted", "link_refused", "clock_untrusted"]);
+}
