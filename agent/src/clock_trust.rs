@@ -3,8 +3,8 @@
 //! Headquarters puts its time into each acknowledgement. While the store's clock agrees within
 //! [`AGREES`], it is synchronised; an hour without word it is on its own (holdover) for up to
 //! [`HOLDOVER`], in which a quartz of 100 ppm strays by a minute; beyond that, before the first word since
-//! the agent started, after a step of the clock, and when the two disagree, nothing is known. What the
-//! clock was set by (NTP, a radio, a person) does not matter: only whether it is right. Bounds are
+//! the agent started, and after a step of the clock, nothing is known. When the two disagree it is wrong,
+//! until they agree or it is set: a line that is down does not mend it. What the clock was set by (NTP, a radio, a person) does not matter: only whether it is right. Bounds are
 //! choices of this project.
 
 use storewarden_proto::v1;
@@ -28,6 +28,8 @@ pub enum Trust {
     /// It may show anything.
     #[default]
     Unknown,
+    /// Headquarters' disagrees. On its way there it is called unknown: that it disagrees it knows itself.
+    Wrong,
     /// It agrees with headquarters.
     Synchronised,
     /// It did, not too long ago, and has not been set since.
@@ -37,7 +39,7 @@ pub enum Trust {
 impl From<Trust> for v1::ClockTrust {
     fn from(trust: Trust) -> Self {
         match trust {
-            Trust::Unknown => Self::Unknown,
+            Trust::Unknown | Trust::Wrong => Self::Unknown,
             Trust::Synchronised => Self::Synchronised,
             Trust::Holdover => Self::Holdover,
         }
@@ -47,27 +49,28 @@ impl From<Trust> for v1::ClockTrust {
 /// Follows it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClockTrust {
-    /// When the two last agreed.
-    agreed: Option<(Mono, Utc)>,
+    /// When headquarters last gave its time, and whether the two agreed then.
+    heard: Option<(Mono, Utc, bool)>,
 }
 
 impl ClockTrust {
     /// Headquarters says that it is `there`; the word must be fresh, not one the broker kept.
     pub fn heard(&mut self, now: Now, there: Utc) {
-        self.agreed = ((now.utc.0 - there.0).abs() <= AGREES.0).then_some((now.mono, now.utc));
+        self.heard = Some((now.mono, now.utc, (now.utc.0 - there.0).abs() <= AGREES.0));
     }
 
     /// How far the clock may be trusted now.
     pub fn trust(&mut self, now: Now) -> Trust {
-        let Some((mono, utc)) = self.agreed else { return Trust::Unknown };
+        let Some((mono, utc, agrees)) = self.heard else { return Trust::Unknown };
         let elapsed = now.mono - mono;
         let moved = (now.utc.0 - utc.0 - elapsed.0).abs();
         if moved > STEP.0 + elapsed.0 * STRAY_PPM / 1_000_000 {
             // It was set: wrong or right, it is another clock.
-            self.agreed = None;
+            self.heard = None;
             return Trust::Unknown;
         }
         match elapsed {
+            _ if !agrees => Trust::Wrong,
             fresh if fresh <= FRESH => Trust::Synchronised,
             old if old <= HOLDOVER => Trust::Holdover,
             _ => Trust::Unknown,
@@ -105,7 +108,10 @@ mod tests {
     fn a_clock_that_disagrees_or_was_set_is_not_trusted_until_it_agrees_again() {
         let mut clock = ClockTrust::default();
         clock.heard(at(10, 6), there(10));
-        assert_eq!(clock.trust(at(10, 6)), Trust::Unknown, "six seconds off");
+        assert_eq!(clock.trust(at(10, 6)), Trust::Wrong, "six seconds off");
+        assert_eq!(clock.trust(at(10 + 8 * 86_400, 6)), Trust::Wrong, "no word mends nothing");
+        let mut set = clock;
+        assert_eq!(set.trust(at(20, 0)), Trust::Unknown, "it was set, rightly or not");
         clock.heard(at(20, 0), there(20));
         for off in [3600, -3600, 86_400, -86_400, 3] {
             let mut set = clock;

@@ -15,7 +15,7 @@ use crate::site_task::SiteTask;
 use crate::sources::Sources;
 use crate::tasks::Tasks;
 use crate::view::StoreView;
-use crate::watchdog;
+use crate::watchdog::{self, LookedAt};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,9 +23,11 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
+use storewarden_drivers::keep::{Beat, Inlet, Tie};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
 use storewarden_rules::Millis;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -72,7 +74,9 @@ pub fn run(config: Config, path: &Path, trial: Option<Trial>) -> Result<(), Fail
 async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
-    let listener = tokio::net::TcpListener::bind(config.console.listen).await.map_err(|error| {
+    // Kept beside the task that serves it: one that begins anew needs no free port.
+    let listener = TcpListener::bind(config.console.listen).await.and_then(TcpListener::into_std);
+    let listener = listener.map_err(|error| {
         Failure::Outcome(format!(
             "console.listen {}: {error}; is an agent running already? Stop it, or write another address",
             config.console.listen
@@ -138,8 +142,9 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
-    let shelf =
-        tasks.start(rest, "labels", shelf.run(prices_in, label_tasks, label_events, stop_intake.clone()));
+    let shelf_beat = Beat::of("labels");
+    let tie = Tie { stop: stop_intake.clone(), beat: shelf_beat.clone() };
+    let shelf = tasks.start(rest, "labels", shelf.run(prices_in, label_tasks, label_events, tie));
     let site = SiteTask {
         assembled,
         journal: journal.clone(),
@@ -155,10 +160,12 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
         labels: labels_shown,
     };
     let site = tasks.start(intake, "site", site.run(readings_in, requests_in, orders_in, reloads_in));
+    let link_beat = Beat::of("headquarters link");
     let link = config.hq.as_ref().map(|hq| {
         let takers = Takers { prices, commands: payloads, heard, state: link_state, clock_trust };
         let link = link(&config, hq, &journal, takers, &clock);
-        tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
+        let tie = Tie { stop: stop_rest.clone(), beat: link_beat.clone() };
+        tasks.keep(rest, link_beat.clone(), move || link.clone().run(tie.clone()))
     });
     let restart = CancellationToken::new();
     let commands = Commands {
@@ -187,14 +194,25 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
         }
         None => None,
     };
-    let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
+    let looked_at = LookedAt {
+        view: shown.clone(),
+        beats: buses.beats.into_iter().chain(gateways.beats).collect(),
+        waiting_for_journal: link.iter().map(|_| link_beat.clone()).chain([shelf_beat]).collect(),
+    };
+    let watchdog = rest.spawn(watchdog::run(looked_at, stop_intake.clone()));
     let state = ConsoleState {
         view: shown,
         requests,
         default_language: config.console.language,
         allowed_hosts: config.console.allowed_hosts.clone().into(),
     };
-    let console = tasks.start(rest, "console", console::serve(listener, state, stop_rest.clone()));
+    let console = {
+        let stop = stop_rest.clone();
+        tasks.keep(rest, Beat::of("console"), move || {
+            let (listener, state, stop) = (listener.try_clone(), state.clone(), stop.clone());
+            async move { console::serve(TcpListener::from_std(listener?)?, state, stop).await }
+        })
+    };
 
     let mut hangup = signal(SignalKind::hangup()).expect("the runtime has signals enabled");
     let mut in_force = config.clone();
@@ -289,7 +307,8 @@ fn telemetry_every(config: &Config) -> Millis {
 type GatewayChannels = (mpsc::Sender<LabelTask>, mpsc::Receiver<GatewayEvent>);
 
 struct Gateways {
-    tasks: Vec<JoinHandle<Option<()>>>,
+    tasks: Vec<JoinHandle<()>>,
+    beats: Vec<Beat>,
     channels: Vec<GatewayChannels>,
 }
 
@@ -300,7 +319,7 @@ fn start_gateways(
     clock: &Clock,
     stop: &CancellationToken,
 ) -> Gateways {
-    let mut gateways = Gateways { tasks: Vec::new(), channels: Vec::new() };
+    let mut gateways = Gateways { tasks: Vec::new(), beats: Vec::new(), channels: Vec::new() };
     for gateway in &config.gateways {
         let (label_tasks, tasks_in) = mpsc::channel(64);
         let (events, events_in) = mpsc::channel(64);
@@ -313,10 +332,29 @@ fn start_gateways(
             client_id: format!("storewarden-{}-{}", config.store.id, gateway.id),
             limits: estation::gateway::Limits::default(),
         };
-        let task = estation::mqtt::run(estation, tasks_in, events, clock.clone(), stop.clone());
-        gateways.tasks.push(tasks.start(on, "label gateway", async {
-            task.await;
-            Ok::<_, JournalError>(())
+        let beat = Beat::of(&format!("label gateway {}", gateway.id));
+        gateways.beats.push(beat.clone());
+        let (clock, tasks_in) = (clock.clone(), Inlet::from(tasks_in));
+        let tie = Tie { stop: stop.clone(), beat: beat.clone() };
+        let mut is_first = true;
+        gateways.tasks.push(tasks.keep(on, beat, move || {
+            let is_first = std::mem::replace(&mut is_first, false);
+            let again = events.clone();
+            let task = estation::mqtt::run(
+                estation.clone(),
+                tasks_in.clone(),
+                events.clone(),
+                clock.clone(),
+                tie.clone(),
+            );
+            async move {
+                // What the one before had under way it has forgotten.
+                if !is_first {
+                    let _ = again.send(GatewayEvent::Restarted).await;
+                }
+                task.await;
+                Ok::<_, JournalError>(())
+            }
         }));
         gateways.channels.push((label_tasks, events_in));
     }

@@ -14,12 +14,12 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
+use storewarden_drivers::keep::Tie;
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Millis, Now, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 /// A clock that differs by this from what it was expected to be was moved, not merely slewed.
 const CLOCK_MOVED: Millis = Millis::from_secs(5);
@@ -94,18 +94,19 @@ impl Shelf {
         })
     }
 
-    /// Runs until `stop`. `tasks` and `events` are those of each gateway, in the order of the config.
+    /// Runs until the `tie` says stop. `tasks` and `events` are those of each gateway, in the order of the config.
     pub async fn run(
         mut self,
         mut batches: mpsc::Receiver<Vec<u8>>,
         tasks: Vec<mpsc::Sender<LabelTask>>,
         events: Vec<mpsc::Receiver<GatewayEvent>>,
-        stop: CancellationToken,
+        tie: Tie,
     ) -> Result<(), JournalError> {
         let mut events = merge(events);
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
+            tie.beat.give().await;
             tokio::select! {
                 Some(batch) = batches.recv() => self.on_batch(batch).await?,
                 Some((gateway, event)) = events.recv() => self.on_event(gateway, event).await?,
@@ -114,7 +115,7 @@ impl Shelf {
                     // The page is made once a second too: a leaflet's thousands of results need no view each.
                     self.publish();
                 }
-                () = stop.cancelled() => return Ok(()),
+                () = tie.stop.cancelled() => return Ok(()),
             }
             self.hand_over(&tasks);
         }

@@ -6,6 +6,7 @@ use crate::journal::JournalError;
 use crate::tasks::Tasks;
 use std::collections::HashMap;
 use storewarden_drivers::clock::Clock;
+use storewarden_drivers::keep::{Beat, Inlet, Tie};
 use storewarden_drivers::modbus::task::{self, BusConfig, Command};
 use storewarden_drivers::mqtt::equipment::MqttDevice;
 use storewarden_drivers::mqtt::task::{self as mqtt, BrokerConfig};
@@ -21,7 +22,9 @@ const COMMANDS_MAX: usize = 16;
 /// Everything that brings readings in.
 pub struct Buses {
     /// The running tasks.
-    pub tasks: Vec<JoinHandle<Option<()>>>,
+    pub tasks: Vec<JoinHandle<()>>,
+    /// Their signs of life.
+    pub beats: Vec<Beat>,
     /// Where the commands for each device go.
     pub commands: HashMap<DeviceId, mpsc::Sender<Command>>,
 }
@@ -46,7 +49,7 @@ impl Sources<'_> {
     /// One task per bus.
     pub fn start_buses(&self, tasks: &mut Tasks) -> Buses {
         let Self { on, config, assembled, readings, clock, stop } = *self;
-        let mut buses = Buses { tasks: Vec::new(), commands: HashMap::new() };
+        let mut buses = Buses { tasks: Vec::new(), beats: Vec::new(), commands: HashMap::new() };
         for (index, bus) in config.buses.iter().enumerate() {
             let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
             let mut devices = Vec::new();
@@ -58,10 +61,17 @@ impl Sources<'_> {
             }
             let bus =
                 BusConfig { name: bus.id.clone(), transport: bus.transport.clone(), cost: bus.cost, devices };
-            let task = task::run(bus, readings.clone(), receiver, clock.clone(), stop.clone());
-            buses.tasks.push(tasks.start(on, "bus", async {
-                task.await;
-                Ok::<_, JournalError>(())
+            let beat = Beat::of(&format!("bus {}", bus.name));
+            buses.beats.push(beat.clone());
+            let (readings, clock, commands) = (readings.clone(), clock.clone(), Inlet::from(receiver));
+            let tie = Tie { stop: stop.clone(), beat: beat.clone() };
+            buses.tasks.push(tasks.keep(on, beat, move || {
+                let task =
+                    task::run(bus.clone(), readings.clone(), commands.clone(), clock.clone(), tie.clone());
+                async {
+                    task.await;
+                    Ok::<_, JournalError>(())
+                }
             }));
         }
         buses
@@ -108,10 +118,17 @@ impl Sources<'_> {
                 client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
                 devices,
             };
-            let task = mqtt::run(broker, readings.clone(), receiver, clock.clone(), stop.clone());
-            buses.tasks.push(tasks.start(on, "broker", async {
-                task.await;
-                Ok::<_, JournalError>(())
+            let beat = Beat::of(&format!("broker {}", broker.name));
+            buses.beats.push(beat.clone());
+            let (readings, clock, commands) = (readings.clone(), clock.clone(), Inlet::from(receiver));
+            let tie = Tie { stop: stop.clone(), beat: beat.clone() };
+            buses.tasks.push(tasks.keep(on, beat, move || {
+                let task =
+                    mqtt::run(broker.clone(), readings.clone(), commands.clone(), clock.clone(), tie.clone());
+                async {
+                    task.await;
+                    Ok::<_, JournalError>(())
+                }
             }));
         }
     }

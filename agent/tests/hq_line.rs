@@ -57,6 +57,12 @@ impl Broker {
         self.child.wait().unwrap();
     }
 
+    /// Takes changed access rules over; connections stay.
+    fn read_again(&self) {
+        let hangup = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status();
+        assert!(hangup.unwrap().success());
+    }
+
     fn again(&mut self) {
         self.child = Self::spawn(&self.dir, self.port);
     }
@@ -349,6 +355,14 @@ async fn a_refused_message_looks_delivered_under_3_1_1_and_is_kept_and_said_by_t
     let refused = store.state.wait_for(|state| *state == LinkState::Refused);
     timeout(SOON, refused).await.expect("that is said").unwrap();
     assert_eq!(store.pending().await, 1, "and the message is kept");
+
+    // Mended while the connection lasts: the next try of the same message takes the word back.
+    std::fs::write(&acl, "topic readwrite #\n").unwrap();
+    broker.read_again();
+    let mended = store.state.wait_for(|state| *state == LinkState::Online);
+    timeout(SOON, mended).await.expect("that is said too").unwrap();
+    store.until_sent().await;
+    assert_eq!(count(&heard, ALERT), 1);
     store.stop().await;
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::path::Path;
+use storewarden::journal::meter::Meter;
 use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
@@ -112,6 +113,13 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li')",
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
           NULL, NULL, 0, NULL)",
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
+          NULL, NULL, 0, NULL)",
+    ];
+    let schemas = [
+        include_str!("journal_schemas/1.sql"),
+        include_str!("journal_schemas/2.sql"),
+        include_str!("journal_schemas/3.sql"),
     ];
     let schemas = [
         (include_str!("journal_schemas/1.sql"), of_alarm[0]),
@@ -134,7 +142,8 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(journal.identity().journal, 77);
         assert_eq!(append(&journal).await, 10, "numbers go on");
         assert_eq!(journal.run(outbox::pending).await.unwrap(), 3);
-        let alarms = journal.run(storewarden::journal::alarms::load).await.unwrap();
+        let alarms =
+            journal.run(|db| storewarden::journal::alarms::load(db, Meter::default())).await.unwrap();
         assert_eq!(
             alarms.iter().map(|alarm| (alarm.alarm, alarm.by.as_str())).collect::<Vec<_>>(),
             [(4, "li")]

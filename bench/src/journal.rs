@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden::journal::alarms::{self, AlarmChange};
+use storewarden::journal::meter::Meter;
 use storewarden::journal::{Identity, Journal};
 use storewarden_rules::{AlarmState, Chatter, Condition, Diagnosis, Evidence, Quantity, Utc};
 use tokio::task::JoinSet;
@@ -73,6 +74,7 @@ fn change(number: u64) -> AlarmChange {
         state: if raised { AlarmState::ActiveUnacknowledged } else { AlarmState::ReturnedUnacknowledged },
         previous: if raised { AlarmState::Normal } else { AlarmState::ActiveUnacknowledged },
         at: Utc(1_796_000_000_000),
+        meter: Meter::default(),
         diagnosis: Diagnosis::default(),
         evidence: Evidence::since(Utc(1_796_000_000_000)).with(Quantity::ALL[0], -9.5),
         parent: None,

@@ -78,7 +78,7 @@ fn what_piled_up_without_a_broker_arrives_in_order() {
     });
     fridges.tell(&json!({ "1": steady(-21.0) }));
     // The third within a minute: its clear is held back.
-    let open = "alarm WHERE over_ms IS NULL OR pending_ms IS NOT NULL";
+    let open = "alarm WHERE over_at_meter IS NULL OR pending_at_meter IS NOT NULL";
     until("the last excursion is over", || count(&scene.journal(), open) == 0);
     let waiting = count(&scene.journal(), "outbox WHERE stream = 1");
     assert_eq!(waiting, count(&scene.journal(), "alarm_history"), "every change waits for headquarters");

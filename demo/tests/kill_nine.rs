@@ -96,7 +96,7 @@ fn kill_nine(seed: u64) -> Account {
     until("alarms came and went", || count(&scene.journal(), "alarm_history") >= 2 * KILLS.cast_signed());
     // All excursions end, so every alarm must return, also those of a life that was cut off.
     fridges.tell(&cabinets(|_| steady(-21.0)));
-    let open = "alarm WHERE state LIKE 'active%' OR pending_ms IS NOT NULL";
+    let open = "alarm WHERE state LIKE 'active%' OR pending_at_meter IS NOT NULL";
     until("every alarm has returned", || count(&scene.journal(), open) == 0);
     until("headquarters has everything", || scene.outbox() == 0);
     let (status, _) = agent.terminate();

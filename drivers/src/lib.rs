@@ -15,6 +15,7 @@
 
 pub mod clock;
 pub mod esl;
+pub mod keep;
 pub mod modbus;
 pub mod mqtt;
 pub mod profile;

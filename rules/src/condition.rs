@@ -49,13 +49,17 @@ pub enum Condition {
     JournalStopped,
     /// What was written down was damaged, and began anew with what could be read of it.
     JournalDamaged,
+    /// The broker of headquarters refuses what the store sends, or what it asks for.
+    LinkRefused,
+    /// The store's clock and that of headquarters disagree.
+    ClockUntrusted,
     /// The user's rule of that number is true. Its name is the configuration's.
     User(u8),
 }
 
 impl Condition {
     /// All that have a name of their own, for tables of texts; those of the user are not among them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::TemperatureHigh,
         Self::TemperatureLow,
         Self::TemperaturePreAlarm,
@@ -76,6 +80,8 @@ impl Condition {
         Self::InspectionDue,
         Self::JournalStopped,
         Self::JournalDamaged,
+        Self::LinkRefused,
+        Self::ClockUntrusted,
     ];
 
     /// As written in files, on the wire and in logs. A rule of the user is `user_rule` here: whoever
@@ -102,6 +108,8 @@ impl Condition {
             Self::InspectionDue => "inspection_due",
             Self::JournalStopped => "journal_stopped",
             Self::JournalDamaged => "journal_damaged",
+            Self::LinkRefused => "link_refused",
+            Self::ClockUntrusted => "clock_untrusted",
             Self::User(_) => "user_rule",
         }
     }
@@ -126,6 +134,8 @@ impl Condition {
             | Self::DemandHigh
             | Self::AlarmFlood
             | Self::JournalStopped
+            | Self::LinkRefused
+            | Self::ClockUntrusted
             | Self::User(_) => Priority::Medium,
             Self::TemperaturePreAlarm
             | Self::DefrostAbnormal

@@ -7,6 +7,7 @@ mod cover;
 mod event;
 mod family;
 mod flood;
+mod headquarters;
 mod points;
 mod policy;
 mod rule;
@@ -26,6 +27,7 @@ use crate::{
 };
 use core::fmt;
 use flood::Flood;
+use headquarters::Headquarters;
 use heapless::Vec;
 use points::Points;
 use rule::{Running, Sight};
@@ -37,9 +39,15 @@ const RULES_MAX: usize = 512;
 const CABINETS_MAX: usize = 64;
 /// Alarms: those of every cabinet, one of each other rule, and those of the store itself.
 const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX + STORE_CONDITIONS.len();
-/// What is found about the store by its alarms, its people and its journal, without a rule.
-const STORE_CONDITIONS: [Condition; 4] =
-    [Condition::AlarmFlood, Condition::InspectionDue, Condition::JournalStopped, Condition::JournalDamaged];
+/// What is found about the store by its alarms, its people, its journal and its link, without a rule.
+const STORE_CONDITIONS: [Condition; 6] = [
+    Condition::AlarmFlood,
+    Condition::InspectionDue,
+    Condition::JournalStopped,
+    Condition::JournalDamaged,
+    Condition::LinkRefused,
+    Condition::ClockUntrusted,
+];
 /// In place of a rule's number, where none is.
 const NO_RULE: u16 = u16::MAX;
 /// Changes of one rule in one step.
@@ -77,6 +85,7 @@ pub struct Site {
     alarms: Vec<Slot, ALARMS_MAX>,
     policy: AlarmPolicy,
     flood: Flood,
+    headquarters: Headquarters,
     /// The store as a device, if it was added, and where its alarms of [`STORE_CONDITIONS`] begin.
     store: Option<(DeviceId, u16)>,
     /// When the refrigeration was last checked by hand; before the first, when watching began.
@@ -183,6 +192,7 @@ impl Site {
         Self {
             policy: AlarmPolicy::default(),
             flood: Flood::new(),
+            headquarters: Headquarters::new(),
             store: None,
             inspected: None,
             has_ticked: false,
@@ -216,7 +226,8 @@ impl Site {
     }
 
     /// Adds a device that is polled every `poll`; ids count from 0. The first store brings its alarms with
-    /// it: [`Condition::AlarmFlood`], [`Condition::InspectionDue`] and those of the journal.
+    /// it: [`Condition::AlarmFlood`], [`Condition::InspectionDue`], those of the
+    /// journal and those of the link to headquarters.
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
         let watch = Watch::InUse;
@@ -443,6 +454,9 @@ impl Site {
             }
             Input::Journal { is_stopped, is_damaged } => {
                 self.look_at_journal(now, [is_stopped, is_damaged], out);
+            }
+            Input::Headquarters { is_refusing, is_clock_wrong } => {
+                self.look_at_headquarters(now, [is_refusing, is_clock_wrong], out);
             }
         }
     }

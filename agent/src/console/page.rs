@@ -290,7 +290,7 @@ fn headquarters(view: &StoreView, language: Language) -> Markup {
             h2 { (t("总部", "Headquarters", "本部との接続")) }
             @if view.hq_online {
                 p { (t("已连接", "Connected", "つながっています")) }
-                @if view.clock_trust == Trust::Unknown {
+                @if view.clock_trust == Trust::Wrong {
                     p { strong { (t("店里的时钟与总部不一致，请报修。", "The store's clock differs from headquarters'. Call for repair.", "店の時計が本部と合っていません。修理を頼んでください。")) } }
                 }
             } @else {

@@ -8,7 +8,8 @@ use crate::config::TlsFiles;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
-    PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
+    PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode,
+    TlsConfiguration, Transport,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -63,6 +64,8 @@ pub enum LinkEvent {
     },
     /// The broker refused a subscription; the code.
     Denied(String),
+    /// It granted all that were asked for together.
+    Granted,
     /// It is over; why. Nothing follows.
     Lost(String),
 }
@@ -114,7 +117,7 @@ impl Connection {
                             |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                         match answer.return_codes.iter().find(|code| !granted(code)) {
                             Some(code) => LinkEvent::Denied(format!("{code:?}")),
-                            None => continue,
+                            None => LinkEvent::Granted,
                         }
                     }
                     Ok(Event::Incoming(Packet::Disconnect(packet))) => {
@@ -132,9 +135,11 @@ impl Connection {
         Ok(Self { client, events, task })
     }
 
-    /// Asks for the messages of `topic`. False: the client library's queue is full.
-    pub fn subscribe(&self, topic: &str) -> bool {
-        self.client.try_subscribe(topic, QoS::AtLeastOnce).is_ok()
+    /// Asks for the messages of these topics; [`LinkEvent::Granted`] or [`LinkEvent::Denied`] follows for
+    /// all of them together. False: the client library's queue is full.
+    pub fn subscribe(&self, topics: impl IntoIterator<Item = String>) -> bool {
+        let filters = topics.into_iter().map(|topic| SubscribeFilterInput::new(topic, QoS::AtLeastOnce));
+        self.client.try_subscribe_many(filters).is_ok()
     }
 
     /// Hands over a message, which must not be longer than the broker takes: the library keeps one that is

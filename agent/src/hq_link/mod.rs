@@ -13,6 +13,7 @@ use connection::{Connection, Endpoint, LinkEvent, Taken};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
+use storewarden_drivers::keep::{Beat, Tie};
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::{self, Ack, Status, Stream, StreamAck};
@@ -30,7 +31,11 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// How often it is looked whether a certificate was renewed.
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
 
+/// How often a subscription that was refused is asked for again.
+const ASK_AGAIN_EVERY: Duration = Duration::from_secs(60);
+
 /// What the link is made of.
+#[derive(Clone)]
 pub struct Link {
     /// Where to connect; its last will is set from `status`.
     pub endpoint: Endpoint,
@@ -64,8 +69,8 @@ pub enum LinkState {
     Offline,
     /// Connected.
     Online,
-    /// Connected, but the broker refuses what we send, or what we ask for, or it is too long for it:
-    /// somebody must mend the broker's rules.
+    /// Connected, but the broker refuses what we send, or what we ask for, or it is too long for it, and
+    /// has not taken it since: somebody must mend the broker's rules.
     Refused,
 }
 
@@ -79,7 +84,10 @@ enum End {
 
 impl Link {
     /// Runs until `stop`, then brings out what is left within a few seconds.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), JournalError> {
+    pub async fn run(mut self, tie: impl Into<Tie>) -> Result<(), JournalError> {
+        let Tie { stop, beat } = tie.into();
+        // One that failed left whatever was so then.
+        self.state.send_replace(LinkState::Offline);
         let acked = self
             .journal
             .read(|db| {
@@ -94,6 +102,7 @@ impl Link {
         let mut backoff = Backoff::default();
         let mut clock = ClockTrust::default();
         let mut complained = false;
+        let mut refused = BTreeSet::new();
         loop {
             self.endpoint.last_will = (self.topics.status(), self.status_bytes(false, &window));
             // Before they are read: what is renewed meanwhile is seen as renewed.
@@ -111,8 +120,9 @@ impl Link {
                         connected: false,
                         payload_bytes_max: 0,
                         clock: &mut clock,
+                        refused: &mut refused,
                     };
-                    let end = session.run(&mut window, &stop).await?;
+                    let end = session.run(&mut window, &stop, &beat).await?;
                     let (connection, connected) = (session.connection, session.connected);
                     if !matches!(end, End::Lost(_)) {
                         connection.close(CLOSE_LIMIT).await;
@@ -171,25 +181,36 @@ struct Session<'a> {
     /// What the broker takes.
     payload_bytes_max: usize,
     clock: &'a mut ClockTrust,
+    /// The streams of which the broker refused a message and has taken none since; the unspecified one
+    /// stands for what we ask for.
+    refused: &'a mut BTreeSet<i32>,
 }
 
 impl Session<'_> {
-    async fn run(&mut self, window: &mut Window, stop: &CancellationToken) -> Result<End, JournalError> {
+    async fn run(
+        &mut self,
+        window: &mut Window,
+        stop: &CancellationToken,
+        beat: &Beat,
+    ) -> Result<End, JournalError> {
         let mut grew = self.link.journal.outbox_grew();
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut renewed = interval(RENEWED_EVERY);
+        let mut ask_again = interval(ASK_AGAIN_EVERY);
         let mut stopping = false;
         let drained = tokio::time::sleep(Duration::MAX);
         tokio::pin!(drained);
         loop {
+            beat.give().await;
             tokio::select! {
                 event = self.connection.events.recv() => match event {
                     Some(LinkEvent::Lost(why)) => return Ok(if stopping { End::Stopped } else { End::Lost(why) }),
                     None => return Ok(End::Lost("the connection's task ended".into())),
-                    Some(LinkEvent::Denied(code)) => self.refused(&format!(
-                        "headquarters' broker refuses our subscriptions ({code}): no acknowledgement and no price can come; check its access rules"
+                    Some(LinkEvent::Denied(code)) => self.refused(Stream::Unspecified, &format!(
+                        "headquarters' broker refuses our subscriptions ({code}): no acknowledgement and no price can come; asked again every minute; check its access rules"
                     )),
+                    Some(LinkEvent::Granted) => self.no_longer_refused(Stream::Unspecified),
                     Some(LinkEvent::Connected { payload_bytes_max }) => {
                         self.payload_bytes_max = payload_bytes_max;
                         self.on_connected(window);
@@ -204,6 +225,11 @@ impl Session<'_> {
                 _ = tick.tick() => {
                     self.on_tick(window);
                     self.on_trust(window);
+                }
+                _ = ask_again.tick() => {
+                    if self.connected && self.refused.contains(&Stream::Unspecified.into()) {
+                        self.subscribe();
+                    }
                 }
                 _ = renewed.tick(), if self.connected && !stopping => {
                     if self.link.endpoint.tls.as_ref().map(connection::written) != self.written {
@@ -234,15 +260,18 @@ impl Session<'_> {
 
     fn on_connected(&mut self, window: &mut Window) {
         let link = self.link;
-        // The acknowledgement is retained: subscribing tells at once what headquarters has.
-        self.connection.subscribe(&link.topics.ack());
-        self.connection.subscribe(&link.topics.price());
-        self.connection.subscribe(&link.topics.command());
+        self.subscribe();
         let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true, window), true);
         self.connected = true;
         window.connected();
-        link.state.send_replace(LinkState::Online);
+        self.tell_state();
         tracing::info!(broker = %link.endpoint.host, "connected to headquarters");
+    }
+
+    fn subscribe(&self) {
+        let topics = &self.link.topics;
+        // The acknowledgement is retained: subscribing tells at once what headquarters has.
+        self.connection.subscribe([topics.ack(), topics.price(), topics.command()]);
     }
 
     async fn on_message(
@@ -315,11 +344,12 @@ impl Session<'_> {
     ) -> Result<(), JournalError> {
         if let Err(why) = taken {
             // A denied publish stays in the outbox and is tried again; somebody must mend the broker.
-            self.refused(&format!(
+            self.refused(stream, &format!(
                 "headquarters' broker did not take message {seq} of {stream:?} ({why}); it is kept and sent again; check the broker's access rules"
             ));
             return Ok(());
         }
+        self.no_longer_refused(stream);
         self.under_way.remove(&(stream.into(), seq));
         if self.link.ack == AckBy::Broker {
             // Receipts may come out of order: safe is what lies before the first still under way.
@@ -345,11 +375,24 @@ impl Session<'_> {
         }
     }
 
-    /// Somebody must mend the broker; said once a connection.
-    fn refused(&self, why: &str) {
-        if self.link.state.send_replace(LinkState::Refused) != LinkState::Refused {
+    /// Somebody must mend the broker; said once, until it takes what it refused.
+    fn refused(&mut self, stream: Stream, why: &str) {
+        if self.refused.insert(stream.into()) {
             tracing::error!("{why}");
         }
+        self.tell_state();
+    }
+
+    fn no_longer_refused(&mut self, stream: Stream) {
+        if self.refused.remove(&stream.into()) {
+            tracing::info!(?stream, "headquarters' broker takes it again");
+        }
+        self.tell_state();
+    }
+
+    fn tell_state(&self) {
+        let state = if self.refused.is_empty() { LinkState::Online } else { LinkState::Refused };
+        self.link.state.send_if_modified(|told| std::mem::replace(told, state) != state);
     }
 
     fn on_tick(&self, window: &mut Window) {
@@ -371,7 +414,7 @@ impl Session<'_> {
             }
             for row in rows {
                 if row.payload.len() > self.payload_bytes_max {
-                    self.refused(&format!(
+                    self.refused(row.stream, &format!(
                         "message {} of {:?} has {} bytes, headquarters' broker takes {}; raise its limit of the packet size",
                         row.seq, row.stream, row.payload.len(), self.payload_bytes_max
                     ));

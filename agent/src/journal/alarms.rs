@@ -2,13 +2,14 @@
 //! of its changes. A change of state and its message to headquarters are one transaction.
 
 use super::care::Repair;
+use super::meter::Meter;
 use super::{Identity, outbox};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{Alert, CurveSample, Fact, ProbableCause};
 use storewarden_rules::cabinet::TraceSample;
 use storewarden_rules::{
-    AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Priority, Quantity, Utc,
+    AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Millis, Priority, Quantity, Utc,
 };
 
 /// Changes kept for people to look back on; the oldest go first.
@@ -33,6 +34,8 @@ pub struct AlarmChange {
     pub previous: AlarmState,
     /// When that happened.
     pub at: Utc,
+    /// What the hour meter showed then.
+    pub meter: Meter,
     /// Probable cause.
     pub diagnosis: Diagnosis,
     /// The numbers behind it.
@@ -64,9 +67,11 @@ pub struct Stored {
     pub condition: String,
     /// The state it was in.
     pub state: AlarmState,
-    /// When the state changed.
+    /// When the state changed, by the clock of then.
     pub changed: Utc,
-    /// Since when the delay runs, if it does.
+    /// How long it has been in that state, as far as the agent ran.
+    pub waited: Millis,
+    /// Since when the delay runs, if it does; by the present clock, as `chatter`.
     pub pending: Option<Utc>,
     /// Probable cause.
     pub diagnosis: Diagnosis,
@@ -78,7 +83,7 @@ pub struct Stored {
     pub escalation: u8,
     /// What chattering is told by.
     pub chatter: Chatter,
-    /// Until when it is shelved, if it is.
+    /// Until when it is shelved, if it is; by the clock of then.
     pub shelved_until: Option<Utc>,
     /// Who acknowledged or shelved it.
     pub by: String,
@@ -94,17 +99,18 @@ pub fn record(
     let (since, facts) = (change.evidence.since.0, facts_text(&change.evidence));
     let (parent_device, parent_condition) =
         change.parent.as_ref().map(|(device, condition)| (device, condition)).unzip();
-    let [raised, raised_before] = change.chatter.raised;
+    let [raised, raised_before, over] = chatter_at_meter(change.chatter, change.meter);
     // What else changed is not the state's: when it began, until when it is shelved and who did that stay.
     connection
         .prepare_cached(
             "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16, ?17, ?18, ?19)
+             ?16, ?17, ?18, ?19, ?21)
              ON CONFLICT (device, condition) DO UPDATE SET alarm = ?3, state = ?4, since_ms = ?5,
-             changed_ms = iif(?20, changed_ms, ?6), pending_ms = NULL, cause = ?7, evidence = ?8,
+             changed_ms = iif(?20, changed_ms, ?6), changed_at_meter = iif(?20, changed_at_meter, ?21),
+             pending_at_meter = NULL, cause = ?7, evidence = ?8,
              shelved_until_ms = iif(?20, shelved_until_ms, ?9), by = iif(?20, by, ?10), probability = ?11,
-             alternatives = ?12, parent_device = ?13, parent_condition = ?14, escalation = ?15, raised_ms = ?16,
-             raised_before_ms = ?17, damped = ?18, over_ms = ?19",
+             alternatives = ?12, parent_device = ?13, parent_condition = ?14, escalation = ?15,
+             raised_at_meter = ?16, raised_before_at_meter = ?17, damped = ?18, over_at_meter = ?19",
         )?
         .execute(params![
             change.device,
@@ -122,16 +128,17 @@ pub fn record(
             parent_device,
             parent_condition,
             change.escalation,
-            raised.map(|at| at.0),
-            raised_before.map(|at| at.0),
+            raised,
+            raised_before,
             change.chatter.is_damped,
-            change.chatter.over.map(|at| at.0),
+            over,
             change.state == change.previous,
+            change.meter.shown_at(change.at),
         ])?;
     connection
         .prepare_cached(
             "INSERT INTO alarm_history (alarm, device, condition, state, at_ms, since_ms, cause, evidence, by,
-             previous, escalation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             previous, escalation, at_meter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             change.alarm.cast_signed(),
@@ -145,6 +152,7 @@ pub fn record(
             change.by,
             change.previous.name(),
             change.escalation,
+            change.meter.shown_at(change.at),
         ])?;
     let newest = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM alarm_history WHERE id <= ?1")?.execute([newest - HISTORY_MAX])?;
@@ -158,14 +166,15 @@ pub fn record_pending(
     device: &str,
     condition: &str,
     since: Option<Utc>,
+    meter: Meter,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO alarm VALUES (?1, ?2, 0, ?3, 0, 0, ?4, '', '[]', NULL, '', 0, '[]', NULL, NULL, 0, NULL,
-             NULL, 0, NULL)
-             ON CONFLICT (device, condition) DO UPDATE SET pending_ms = ?4",
+             NULL, 0, NULL, 0)
+             ON CONFLICT (device, condition) DO UPDATE SET pending_at_meter = ?4",
         )?
-        .execute(params![device, condition, AlarmState::Normal.name(), since.map(|at| at.0)])?;
+        .execute(params![device, condition, AlarmState::Normal.name(), since.map(|at| meter.shown_at(at))])?;
     Ok(())
 }
 
@@ -175,29 +184,28 @@ pub fn record_chatter(
     device: &str,
     condition: &str,
     chatter: Chatter,
+    meter: Meter,
 ) -> rusqlite::Result<()> {
-    let [raised, raised_before] = chatter.raised;
+    let [raised, raised_before, over] = chatter_at_meter(chatter, meter);
     connection
         .prepare_cached(
-            "UPDATE alarm SET raised_ms = ?3, raised_before_ms = ?4, damped = ?5, over_ms = ?6
+            "UPDATE alarm SET raised_at_meter = ?3, raised_before_at_meter = ?4, damped = ?5, over_at_meter = ?6
              WHERE device = ?1 AND condition = ?2",
         )?
-        .execute(params![
-            device,
-            condition,
-            raised.map(|at| at.0),
-            raised_before.map(|at| at.0),
-            chatter.is_damped,
-            chatter.over.map(|at| at.0),
-        ])?;
+        .execute(params![device, condition, raised, raised_before, chatter.is_damped, over])?;
     Ok(())
 }
 
+fn chatter_at_meter(chatter: Chatter, meter: Meter) -> [Option<i64>; 3] {
+    let [raised, before] = chatter.raised;
+    [raised, before, chatter.over].map(|at| at.map(|at| meter.shown_at(at)))
+}
+
 /// When the last dozen alarms were announced that call for attention by themselves, oldest first: what a
-/// flood is told by.
-pub fn announced(connection: &Connection) -> rusqlite::Result<Vec<Utc>> {
+/// flood is told by. By the present clock.
+pub fn announced(connection: &Connection, meter: Meter) -> rusqlite::Result<Vec<Utc>> {
     let mut statement = connection.prepare(
-        "SELECT at_ms FROM alarm_history WHERE state = ?1 AND previous IN (?2, ?3, ?4) AND condition <> ?5
+        "SELECT at_meter FROM alarm_history WHERE state = ?1 AND previous IN (?2, ?3, ?4) AND condition <> ?5
          ORDER BY id DESC LIMIT 12",
     )?;
     let names = [
@@ -207,35 +215,37 @@ pub fn announced(connection: &Connection) -> rusqlite::Result<Vec<Utc>> {
         AlarmState::Latched.name(),
         Condition::AlarmFlood.name(),
     ];
-    let mut announced =
-        statement.query_map(names, |row| row.get(0).map(Utc))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut announced = statement
+        .query_map(names, |row| row.get(0).map(|shown| meter.stamp(shown)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
     announced.reverse();
     Ok(announced)
 }
 
 /// Every alarm the journal knows. Rows of states this version does not know are left out.
-pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+pub fn load(connection: &Connection, meter: Meter) -> rusqlite::Result<Vec<Stored>> {
     let mut statement = connection.prepare(
-        "SELECT alarm, device, condition, state, since_ms, changed_ms, pending_ms, cause, evidence,
-         shelved_until_ms, by, probability, alternatives, parent_device, parent_condition, escalation, raised_ms,
-         raised_before_ms, damped, over_ms FROM alarm",
+        "SELECT alarm, device, condition, state, since_ms, changed_ms, pending_at_meter, cause, evidence,
+         shelved_until_ms, by, probability, alternatives, parent_device, parent_condition, escalation,
+         raised_at_meter, raised_before_at_meter, damped, over_at_meter, changed_at_meter FROM alarm",
     )?;
-    let rows = statement.query_map([], stored)?;
+    let rows = statement.query_map([], |row| stored(row, meter))?;
     rows.filter_map(Result::transpose).collect()
 }
 
-fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
+fn stored(row: &Row, meter: Meter) -> rusqlite::Result<Option<Stored>> {
     let (condition, state): (String, String) = (row.get(2)?, row.get(3)?);
     let (cause, facts): (String, String) = (row.get(7)?, row.get(8)?);
     let Some(state) = AlarmState::from_name(&state) else { return Ok(None) };
     let parent = Option::zip(row.get(13)?, row.get(14)?);
-    let utc = |column| row.get::<_, Option<i64>>(column).map(|at| at.map(Utc));
+    let utc = |column| row.get::<_, Option<i64>>(column).map(|shown| shown.map(|shown| meter.stamp(shown)));
     Ok(Some(Stored {
         alarm: row.get::<_, i64>(0)?.cast_unsigned(),
         device: row.get(1)?,
         condition,
         state,
         changed: Utc(row.get(5)?),
+        waited: meter.since(row.get(20)?),
         pending: utc(6)?,
         diagnosis: Diagnosis {
             cause: Cause::from_name(&cause).unwrap_or_default(),
@@ -246,7 +256,7 @@ fn stored(row: &Row) -> rusqlite::Result<Option<Stored>> {
         parent,
         escalation: row.get(15)?,
         chatter: Chatter { raised: [utc(16)?, utc(17)?], is_damped: row.get(18)?, over: utc(19)? },
-        shelved_until: utc(9)?,
+        shelved_until: row.get::<_, Option<i64>>(9)?.map(Utc),
         by: row.get(10)?,
     }))
 }

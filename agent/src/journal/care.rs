@@ -1,5 +1,6 @@
 //! What people do about equipment, and what was learnt of it: repairs, maintenance, inspections.
 
+use super::meter::Meter;
 use rusqlite::{Connection, OptionalExtension, params};
 use storewarden_proto::v1;
 use storewarden_rules::{Service, Utc};
@@ -45,6 +46,7 @@ pub fn record_repair(
     device: &str,
     condition: &str,
     repair: &Repair,
+    meter: Meter,
 ) -> rusqlite::Result<()> {
     let (fixed_by, fixed_ms) = repair.fixed.as_ref().map(|(by, at)| (by, at.0)).unzip();
     let known = connection.execute(
@@ -54,8 +56,8 @@ pub fn record_repair(
     )?;
     if known == 0 {
         connection.execute(
-            "INSERT INTO repair (alarm, device, condition, reference, by, since_ms, escalation, fixed_by, fixed_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO repair (alarm, device, condition, reference, by, since_ms, escalation, fixed_by, fixed_ms,
+             since_at_meter) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 repair.alarm.cast_signed(),
                 device,
@@ -66,6 +68,7 @@ pub fn record_repair(
                 repair.escalation,
                 fixed_by,
                 fixed_ms,
+                meter.shown_at(repair.since),
             ],
         )?;
     }
@@ -77,10 +80,13 @@ pub fn record_repair(
     Ok(())
 }
 
-/// Repairs that are not finished: device, condition, repair.
-pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Repair)>> {
+/// Repairs that are not finished: device, condition, repair, and when it began by the present clock.
+pub fn open_repairs(
+    connection: &Connection,
+    meter: Meter,
+) -> rusqlite::Result<Vec<(String, String, Repair, Utc)>> {
     let mut statement = connection.prepare(
-        "SELECT device, condition, alarm, reference, by, since_ms, escalation FROM repair
+        "SELECT device, condition, alarm, reference, by, since_ms, escalation, since_at_meter FROM repair
          WHERE fixed_ms IS NULL",
     )?;
     let rows = statement.query_map([], |row| {
@@ -92,7 +98,7 @@ pub fn open_repairs(connection: &Connection) -> rusqlite::Result<Vec<(String, St
             escalation: row.get(6)?,
             fixed: None,
         };
-        Ok((row.get(0)?, row.get(1)?, repair))
+        Ok((row.get(0)?, row.get(1)?, repair, meter.stamp(row.get(7)?)))
     })?;
     rows.collect()
 }
@@ -103,25 +109,26 @@ pub fn record_service(
     device: &str,
     service: Service,
     by: &str,
+    meter: Meter,
 ) -> rusqlite::Result<()> {
     let until = match service {
         Service::InUse => {
             connection.execute("DELETE FROM service WHERE device = ?1", [device])?;
             return Ok(());
         }
-        Service::Maintenance { until } => Some(until.0),
+        Service::Maintenance { until } => Some(meter.shown_at(until)),
         Service::OutOfService => None,
     };
     connection.execute("INSERT OR REPLACE INTO service VALUES (?1, ?2, ?3)", params![device, until, by])?;
     Ok(())
 }
 
-/// Devices that are in maintenance or out of service, and who decided that.
-pub fn services(connection: &Connection) -> rusqlite::Result<Vec<(String, Service, String)>> {
-    let mut statement = connection.prepare("SELECT device, until_ms, by FROM service")?;
+/// Devices that are in maintenance or out of service, by the present clock, and who decided that.
+pub fn services(connection: &Connection, meter: Meter) -> rusqlite::Result<Vec<(String, Service, String)>> {
+    let mut statement = connection.prepare("SELECT device, until_at_meter, by FROM service")?;
     let rows = statement.query_map([], |row| {
         let service = match row.get::<_, Option<i64>>(1)? {
-            Some(until) => Service::Maintenance { until: Utc(until) },
+            Some(until) => Service::Maintenance { until: meter.stamp(until) },
             None => Service::OutOfService,
         };
         Ok((row.get(0)?, service, row.get(2)?))
@@ -130,24 +137,22 @@ pub fn services(connection: &Connection) -> rusqlite::Result<Vec<(String, Servic
 }
 
 /// The refrigeration was checked by hand.
-pub fn record_inspection(connection: &Connection, at: Utc, by: &str, note: &str) -> rusqlite::Result<()> {
-    connection
-        .execute("INSERT INTO inspection (at_ms, by, note) VALUES (?1, ?2, ?3)", params![at.0, by, note])?;
+pub fn record_inspection(connection: &Connection, at: Meter, by: &str, note: &str) -> rusqlite::Result<()> {
+    connection.execute(
+        "INSERT INTO inspection (at_ms, by, note, at_meter) VALUES (?1, ?2, ?3, ?4)",
+        params![at.utc.0, by, note, at.shows],
+    )?;
     let newest = connection.last_insert_rowid();
     connection.execute("DELETE FROM inspection WHERE id <= ?1", [newest - KEPT_MAX])?;
     Ok(())
 }
 
-/// When the refrigeration was last checked by hand; before the first, when the agent first ran.
-pub fn last_inspection(connection: &Connection) -> rusqlite::Result<Option<Utc>> {
-    let last: Option<i64> =
-        connection.query_row("SELECT max(at_ms) FROM inspection", [], |row| row.get(0))?;
-    if let Some(last) = last {
-        return Ok(Some(Utc(last)));
-    }
-    let first: Option<i64> =
-        connection.query_row("SELECT min(started_ms) FROM boot", [], |row| row.get(0))?;
-    Ok(first.map(Utc))
+/// When the refrigeration was last checked by hand; before the first, when the agent first ran. By the
+/// present clock.
+pub fn last_inspection(connection: &Connection, meter: Meter) -> rusqlite::Result<Option<Utc>> {
+    let last = "SELECT coalesce((SELECT max(at_meter) FROM inspection), (SELECT begun_ms FROM meter))";
+    let shown: Option<i64> = connection.query_row(last, [], |row| row.get(0))?;
+    Ok(shown.map(|shown| meter.stamp(shown)))
 }
 
 /// Remembers what was learnt of a cabinet.
@@ -174,6 +179,9 @@ pub fn learnt<const N: usize>(connection: &Connection, device: &str) -> rusqlite
 mod tests {
     use super::*;
 
+    /// The meter shows 70 when the clock shows 5.
+    const LATER: Meter = Meter { utc: Utc(5), shows: 70 };
+
     fn journal() -> Connection {
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch(include_str!("schema.sql")).unwrap();
@@ -190,16 +198,17 @@ mod tests {
             since: Utc(5),
             ..Repair::default()
         };
-        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &repair, LATER).unwrap();
         repair.escalation = 1;
-        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
-        let open = open_repairs(&db).unwrap();
-        assert_eq!(open, [("freezer-1".to_owned(), "goods_warm".to_owned(), repair.clone())]);
+        record_repair(&db, "freezer-1", "goods_warm", &repair, LATER).unwrap();
+        // The clock has been set since, and the agent stood still for a while.
+        let open = open_repairs(&db, Meter { utc: Utc(1000), shows: 80 }).unwrap();
+        assert_eq!(open, [("freezer-1".to_owned(), "goods_warm".to_owned(), repair.clone(), Utc(1000 - 10))]);
         repair.fixed = Some(("wang".into(), Utc(9)));
-        record_repair(&db, "freezer-1", "goods_warm", &repair).unwrap();
-        assert_eq!(open_repairs(&db).unwrap(), []);
+        record_repair(&db, "freezer-1", "goods_warm", &repair, LATER).unwrap();
+        assert_eq!(open_repairs(&db, LATER).unwrap(), []);
         let next = Repair { alarm: 8, ..Repair::default() };
-        record_repair(&db, "freezer-1", "goods_warm", &next).unwrap();
+        record_repair(&db, "freezer-1", "goods_warm", &next, LATER).unwrap();
         let count: i64 = db.query_row("SELECT count(*) FROM repair", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 2);
     }
@@ -208,19 +217,20 @@ mod tests {
     fn services_and_inspections_are_read_back() {
         let db = journal();
         let maintenance = Service::Maintenance { until: Utc(77) };
-        record_service(&db, "a", maintenance, "li").unwrap();
-        record_service(&db, "b", Service::OutOfService, "wang").unwrap();
-        record_service(&db, "c", Service::OutOfService, "wang").unwrap();
-        record_service(&db, "c", Service::InUse, "wang").unwrap();
+        record_service(&db, "a", maintenance, "li", LATER).unwrap();
+        record_service(&db, "b", Service::OutOfService, "wang", LATER).unwrap();
+        record_service(&db, "c", Service::OutOfService, "wang", LATER).unwrap();
+        record_service(&db, "c", Service::InUse, "wang", LATER).unwrap();
         let expected =
             [("a".into(), maintenance, "li".into()), ("b".into(), Service::OutOfService, "wang".into())];
-        assert_eq!(services(&db).unwrap(), expected);
+        assert_eq!(services(&db, LATER).unwrap(), expected);
 
-        assert_eq!(last_inspection(&db).unwrap(), None);
-        db.execute("INSERT INTO boot (boot, started_ms) VALUES (1, 30), (2, 40)", []).unwrap();
-        assert_eq!(last_inspection(&db).unwrap(), Some(Utc(30)), "counted from the first start");
-        record_inspection(&db, Utc(50), "li", "").unwrap();
-        assert_eq!(last_inspection(&db).unwrap(), Some(Utc(50)));
+        let then = Meter { utc: Utc(1000), shows: 80 };
+        assert_eq!(last_inspection(&db, then).unwrap(), None);
+        db.execute("INSERT INTO meter VALUES (30, 30)", []).unwrap();
+        assert_eq!(last_inspection(&db, then).unwrap(), Some(Utc(950)), "counted from the first start");
+        record_inspection(&db, LATER, "li", "").unwrap();
+        assert_eq!(last_inspection(&db, then).unwrap(), Some(Utc(1000 - 10)));
     }
 
     #[test]

@@ -16,3 +16,26 @@ CREATE TABLE exported (
     seq      INTEGER NOT NULL,
     readings INTEGER NOT NULL
 ) STRICT;
+
+-- From version 3: what waits over a restart is counted by the hour meter. Until then it was by UTC, so the
+-- meter begins with the first start, and shows the last sign of life.
+CREATE TABLE meter (
+    begun_ms INTEGER NOT NULL,
+    shown_ms INTEGER NOT NULL
+) STRICT;
+INSERT INTO meter
+    SELECT min(started_ms), max(max(max(started_ms), coalesce(max(stopped_ms), 0)),
+        coalesce((SELECT max(changed_ms) FROM alarm), 0)) FROM boot HAVING count(*) > 0;
+ALTER TABLE alarm ADD COLUMN changed_at_meter INTEGER NOT NULL DEFAULT 0;
+UPDATE alarm SET changed_at_meter = changed_ms;
+ALTER TABLE alarm RENAME COLUMN pending_ms TO pending_at_meter;
+ALTER TABLE alarm RENAME COLUMN raised_ms TO raised_at_meter;
+ALTER TABLE alarm RENAME COLUMN raised_before_ms TO raised_before_at_meter;
+ALTER TABLE alarm RENAME COLUMN over_ms TO over_at_meter;
+ALTER TABLE alarm_history ADD COLUMN at_meter INTEGER NOT NULL DEFAULT 0;
+UPDATE alarm_history SET at_meter = at_ms;
+ALTER TABLE repair ADD COLUMN since_at_meter INTEGER NOT NULL DEFAULT 0;
+UPDATE repair SET since_at_meter = since_ms;
+ALTER TABLE service RENAME COLUMN until_ms TO until_at_meter;
+ALTER TABLE inspection ADD COLUMN at_meter INTEGER NOT NULL DEFAULT 0;
+UPDATE inspection SET at_meter = at_ms;

@@ -12,6 +12,7 @@ pub mod boot;
 pub mod care;
 pub mod commands;
 pub mod exported;
+pub mod meter;
 pub mod outbox;
 pub mod prices;
 pub mod recover;
@@ -111,6 +112,8 @@ pub enum JournalError {
 pub struct Journal {
     path: Arc<Path>,
     was_damaged: bool,
+    /// What the hour meter showed when it was opened.
+    meter: i64,
     jobs: mpsc::Sender<Queued>,
     identity: Arc<Identity>,
     outbox_grew: watch::Receiver<u64>,
@@ -119,7 +122,8 @@ pub struct Journal {
 impl Journal {
     /// Opens or creates the journal at `path`. A damaged file is put aside under another name, and what can
     /// be read of it is taken over ([`recover`]), so that the agent always starts. `names` is taken over but
-    /// for the journal's id, which is the file's; `now` is told of what was damaged.
+    /// for the journal's id, which is the file's; `now` is told of what was damaged, and where the hour meter
+    /// of a new journal begins.
     pub fn open(path: &Path, names: Identity, now: Utc) -> Result<Self, JournalError> {
         let fault =
             |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
@@ -164,6 +168,7 @@ impl Journal {
             .query_row("SELECT journal FROM identity", [], |row| row.get::<_, i64>(0))
             .map_err(fault)?
             .cast_unsigned();
+        let meter = meter::last(&connection, now).map_err(fault)?;
         let identity = Arc::new(Identity { journal, ..names });
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let (grew, outbox_grew) = watch::channel(0);
@@ -171,12 +176,17 @@ impl Journal {
             .name("journal".into())
             .spawn(move || run(connection, queue, &grew))
             .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
-        Ok(Self { path: path.into(), was_damaged, jobs, identity, outbox_grew })
+        Ok(Self { path: path.into(), was_damaged, meter, jobs, identity, outbox_grew })
     }
 
     /// Whether the file was found damaged when it was opened.
     pub fn was_damaged(&self) -> bool {
         self.was_damaged
+    }
+
+    /// What the hour meter showed when the journal was opened, ms.
+    pub fn meter(&self) -> i64 {
+        self.meter
     }
 
     /// The names every message carries.

@@ -15,8 +15,9 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 15] = [
+const TABLES: [(&str, &[&str]); 16] = [
     ("boot", &["boot"]),
+    ("meter", &["begun_ms"]),
     ("alarm", &["device", "condition"]),
     ("alarm_history", &["id"]),
     ("repair", &["id"]),

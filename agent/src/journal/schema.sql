@@ -11,6 +11,12 @@ CREATE TABLE boot (
     readings   INTEGER
 ) STRICT;
 
+-- The hour meter: one row. What is `…_at_meter` below is what it showed, not a stamp.
+CREATE TABLE meter (
+    begun_ms INTEGER NOT NULL,        -- UTC of the first start, where it began
+    shown_ms INTEGER NOT NULL         -- what it showed when that was last saved
+) STRICT;
+
 -- Last number given out, and highest number headquarters acknowledged, per stream.
 CREATE TABLE stream (
     stream INTEGER PRIMARY KEY,
@@ -50,7 +56,7 @@ CREATE TABLE alarm (
     state      TEXT NOT NULL,
     since_ms   INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL,
-    pending_ms INTEGER,               -- the delay runs since then
+    pending_at_meter INTEGER,         -- the delay runs since then
     cause      TEXT NOT NULL,
     evidence   TEXT NOT NULL,         -- JSON: [[quantity, value], ...]
     shelved_until_ms INTEGER,
@@ -60,10 +66,11 @@ CREATE TABLE alarm (
     parent_device    TEXT,            -- the alarm that explains it
     parent_condition TEXT,
     escalation INTEGER NOT NULL,      -- how often nobody acknowledged in time
-    raised_ms        INTEGER,         -- what chattering is told by: the last two raises,
-    raised_before_ms INTEGER,
+    raised_at_meter        INTEGER,   -- what chattering is told by: the last two raises,
+    raised_before_at_meter INTEGER,
     damped           INTEGER NOT NULL,-- whether clears are held back,
-    over_ms          INTEGER,         -- and since when one is
+    over_at_meter    INTEGER,         -- and since when one is
+    changed_at_meter INTEGER NOT NULL DEFAULT 0, -- as changed_ms: how long it waits is told by this
     PRIMARY KEY (device, condition)
 ) STRICT, WITHOUT ROWID;
 
@@ -80,7 +87,8 @@ CREATE TABLE alarm_history (
     evidence  TEXT NOT NULL,          -- JSON: [[quantity, value], ...]
     by        TEXT NOT NULL,
     previous  TEXT NOT NULL,          -- the same as state: something else about it changed
-    escalation INTEGER NOT NULL
+    escalation INTEGER NOT NULL,
+    at_meter  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Repairs, from beginning to end. Of those that are finished the newest 1,000 are kept.
@@ -94,13 +102,14 @@ CREATE TABLE repair (
     since_ms   INTEGER NOT NULL,
     escalation INTEGER NOT NULL,      -- how often it took too long
     fixed_by   TEXT,                  -- null: not finished
-    fixed_ms   INTEGER
+    fixed_ms   INTEGER,
+    since_at_meter INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Devices that are in maintenance or out of service.
 CREATE TABLE service (
     device   TEXT PRIMARY KEY,
-    until_ms INTEGER,                 -- end of the maintenance; null: out of service
+    until_at_meter INTEGER,           -- end of the maintenance; null: out of service
     by       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -109,7 +118,8 @@ CREATE TABLE inspection (
     id    INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     by    TEXT NOT NULL,
-    note  TEXT NOT NULL
+    note  TEXT NOT NULL,
+    at_meter INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What was learnt of each cabinet: 32-bit floats, least significant byte first.

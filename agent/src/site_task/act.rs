@@ -38,10 +38,10 @@ impl Running {
             | Act::RemoveFromService { device }
             | Act::ReturnToService { device } => (None, Some(device)),
             Act::Inspected { note } => {
-                let (by, note) = (hand.by.clone(), note.clone());
+                let (by, note, meter) = (hand.by.clone(), note.clone(), self.keeping.meter(now));
                 let inspected = move |db: &rusqlite::Connection| {
                     audit::append(db, now.utc, &by, "inspection", &note)?;
-                    care::record_inspection(db, now.utc, &by, &note)
+                    care::record_inspection(db, meter, &by, &note)
                 };
                 self.keeping.fact(inspected)?;
                 self.step(now, Input::Inspected);

@@ -7,6 +7,7 @@
 use crate::console::RequestError;
 use crate::journal::alarms::{self, AlarmChange};
 use crate::journal::care::{self, Repair};
+use crate::journal::meter::{self, Meter};
 use crate::journal::{Journal, JournalError, audit, outbox};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -50,6 +51,8 @@ struct Message {
 pub(super) struct Keeping {
     journal: Journal,
     clock: Clock,
+    /// What the hour meter showed when the monotonic clock showed 0.
+    meter: i64,
     /// Facts handed over, oldest first.
     facts: VecDeque<Fact>,
     /// The latest change of each alarm, from when the journal took no more on.
@@ -67,6 +70,7 @@ pub(super) struct Keeping {
 impl Keeping {
     pub(super) fn new(journal: Journal, clock: Clock) -> Self {
         Self {
+            meter: journal.meter() - clock.now().mono.0,
             journal,
             clock,
             facts: VecDeque::new(),
@@ -76,6 +80,11 @@ impl Keeping {
             refused: None,
             is_refusing: false,
         }
+    }
+
+    /// What the hour meter shows at `now`.
+    pub(super) fn meter(&self, now: Now) -> Meter {
+        Meter { utc: now.utc, shows: self.meter + now.mono.0 }
     }
 
     /// Hands over an alarm's change, or holds it while the journal takes no more: of each alarm the latest.
@@ -107,7 +116,7 @@ impl Keeping {
         self.hand_over(move |db| {
             let is_update = change.state == change.previous;
             if let Some(repair) = change.repair.as_ref().filter(|_| is_update) {
-                care::record_repair(db, &change.device, &change.condition, repair)?;
+                care::record_repair(db, &change.device, &change.condition, repair, change.meter)?;
             }
             if !change.by.is_empty() {
                 audit::append(db, now.utc, &change.by, "alarm", &audit_detail(&change))?;
@@ -130,8 +139,13 @@ impl Keeping {
     /// Hands a fact to the journal without waiting; false if it takes no more.
     fn hand_over(
         &mut self,
-        job: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
+        mut job: impl FnMut(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<bool, JournalError> {
+        let shows = self.meter(self.clock.now()).shows;
+        let job = move |db: &rusqlite::Connection| {
+            meter::keep(db, shows)?;
+            job(db)
+        };
         match self.journal.hand_over(job) {
             Ok(stored) => {
                 let since = self.clock.now().mono;
@@ -212,7 +226,9 @@ impl Keeping {
             return Ok(());
         }
         let identity = self.journal.identity().clone();
+        let shows = self.meter(now).shows;
         let offered = self.journal.offer(move |db| {
+            meter::keep(db, shows)?;
             if let Some(lost) = before {
                 outbox::append_loss(db, &identity, now.utc, lost)?;
             }

@@ -223,6 +223,7 @@ impl Running {
         if now.mono - self.learnt_at.mono >= LEARNT_EVERY {
             self.keep_learnt()?;
         }
+        self.look_at_headquarters(now);
         self.look_at_journal(now).await?;
         // The count stands behind whatever is being committed: the view waits for it a second at most.
         if self.counting.is_some() {
@@ -255,19 +256,21 @@ impl Running {
 
     /// Commits what the rules said and sends the commands. `hand` tells what a person did to cause it.
     async fn carry_out(&mut self, now: Now, hand: Option<&Hand>) -> Result<(), JournalError> {
+        let meter = self.keeping.meter(now);
         for event in std::mem::take(&mut self.events) {
             match event {
                 Event::Alarm(event) | Event::Update(event) => self.alarm(now, event, hand).await?,
                 Event::Pending { device, condition, since } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
-                    self.keeping.fact(move |db| alarms::record_pending(db, &id, &condition, since))?;
+                    self.keeping.fact(move |db| alarms::record_pending(db, &id, &condition, since, meter))?;
                 }
                 Event::Chatter { device, condition, chatter } => {
                     let id = self.names.device(device).id.clone();
                     let condition = self.names.condition(condition).to_owned();
-                    let keep =
-                        move |db: &rusqlite::Connection| alarms::record_chatter(db, &id, &condition, chatter);
+                    let keep = move |db: &rusqlite::Connection| {
+                        alarms::record_chatter(db, &id, &condition, chatter, meter)
+                    };
                     self.keeping.fact(keep)?;
                 }
                 Event::Service { device, service } => self.service(now, device, service, hand).await?,
@@ -314,6 +317,7 @@ impl Running {
             state: event.state,
             previous: event.previous,
             at: event.at,
+            meter: self.keeping.meter(now),
             diagnosis: event.diagnosis,
             evidence: event.evidence,
             parent,
@@ -328,6 +332,24 @@ impl Running {
             cause = change.diagnosis.cause.name(), alarm = change.alarm, by = %change.by,
             escalation = change.escalation, "alarm");
         self.keeping.change(now, (event.device, event.condition), change)
+    }
+
+    /// Tells the rules how the store stands with headquarters, if it has one.
+    fn look_at_headquarters(&mut self, now: Now) {
+        let reports = self.task.journal.identity().reports;
+        let is_refusing = match *self.task.hq_link.borrow() {
+            LinkState::Offline => None,
+            LinkState::Online => Some(false),
+            LinkState::Refused => Some(true),
+        };
+        let is_clock_wrong = match *self.task.clock_trust.borrow() {
+            Trust::Unknown => None,
+            Trust::Wrong => Some(true),
+            Trust::Synchronised | Trust::Holdover => Some(false),
+        };
+        let [is_refusing, is_clock_wrong] =
+            [is_refusing, is_clock_wrong].map(|found| if reports { found } else { Some(false) });
+        self.step(now, Input::Headquarters { is_refusing, is_clock_wrong });
     }
 
     /// Tells the rules how the journal is, and hands over what was held.
@@ -361,12 +383,13 @@ impl Running {
         }
         let id = self.names.device(device).id.clone();
         tracing::warn!(device = %id, service = service_name(service), %by, "service");
+        let meter = self.keeping.meter(now);
         let keep = move |db: &rusqlite::Connection| {
             if !by.is_empty() {
                 let detail = format!("{id} is {}", service_name(service));
                 audit::append(db, now.utc, &by, "service", &detail)?;
             }
-            care::record_service(db, &id, service, &by)
+            care::record_service(db, &id, service, &by, meter)
         };
         self.keeping.fact(keep)
     }

@@ -6,6 +6,7 @@ use crate::assemble::Assembled;
 use crate::journal::JournalError;
 use crate::journal::alarms::{self, AlarmChange, Stored};
 use crate::journal::care;
+use crate::journal::meter::Meter;
 use crate::report::Reports;
 use crate::telemetry::Gathering;
 use std::collections::HashMap;
@@ -18,19 +19,20 @@ impl Running {
     pub(super) async fn restore(mut task: SiteTask, mut keeping: Keeping) -> Result<Self, JournalError> {
         let names = task.assembled.names.clone();
         let ids: Vec<String> = names.devices().map(|(_, device)| device.id.clone()).collect();
+        let now = task.clock.now();
+        let meter = keeping.meter(now);
         let (stored, last_number, known) = task
             .journal
             .read(move |db| {
                 let known = ids.iter().map(|id| alarms::knows_device(db, id));
                 let known: Vec<bool> = known.collect::<Result<_, _>>()?;
-                Ok((alarms::load(db)?, alarms::last_number(db)?, known))
+                Ok((alarms::load(db, meter)?, alarms::last_number(db)?, known))
             })
             .await?;
-        let now = task.clock.now();
         for (device, _) in (0..).map(DeviceId).zip(&known).filter(|(_, known)| **known) {
             task.assembled.site.resume(device);
         }
-        let service_by = restore_care(&mut task, now).await?;
+        let service_by = restore_care(&mut task, now, meter).await?;
         let mut occurrences = HashMap::new();
         for alarm in stored {
             let rule = Option::zip(names.find_device(&alarm.device), names.find_condition(&alarm.condition))
@@ -44,14 +46,20 @@ impl Running {
             let parent = alarm.parent.as_ref();
             let parent = parent
                 .and_then(|(id, condition)| Some((names.find_device(id)?, names.find_condition(condition)?)));
+            // The clock that wrote the alarm, had it gone on while the agent ran: the alarm has waited as
+            // long as that, whatever the present clock shows.
+            let of_alarm = Now { mono: now.mono, utc: alarm.changed + alarm.waited };
             for restored in restored(alarm, parent) {
+                let now = if matches!(restored, Restored::Alarm { .. }) { of_alarm } else { now };
                 task.assembled.site.restore(now, device, condition, restored);
             }
         }
-        for (device, condition, repair) in task.journal.read(care::open_repairs).await? {
+        for (device, condition, repair, since) in
+            task.journal.read(move |db| care::open_repairs(db, meter)).await?
+        {
             let known = Option::zip(names.find_device(&device), names.find_condition(&condition));
             let Some((device, condition)) = known else { continue };
-            let open = OpenRepair { since: repair.since, escalation: repair.escalation };
+            let open = OpenRepair { since, escalation: repair.escalation };
             task.assembled.site.restore(now, device, condition, Restored::Repair(open));
             occurrences.entry((device, condition)).or_insert_with(Occurrence::default).repair = Some(repair);
         }
@@ -101,13 +109,22 @@ impl Running {
 }
 
 /// Tells the rules what people do about devices and what was learnt of them; who took devices out of use.
-async fn restore_care(task: &mut SiteTask, now: Now) -> Result<HashMap<DeviceId, String>, JournalError> {
+async fn restore_care(
+    task: &mut SiteTask,
+    now: Now,
+    meter: Meter,
+) -> Result<HashMap<DeviceId, String>, JournalError> {
     let names = task.assembled.names.clone();
     let ids: Vec<String> = names.devices().map(|(_, device)| device.id.clone()).collect();
     let load = move |db: &rusqlite::Connection| {
         let learnt = ids.iter().map(|id| care::learnt::<LEARNT>(db, id));
         let learnt: Vec<_> = learnt.collect::<Result<_, _>>()?;
-        Ok((learnt, care::services(db)?, alarms::announced(db)?, care::last_inspection(db)?))
+        Ok((
+            learnt,
+            care::services(db, meter)?,
+            alarms::announced(db, meter)?,
+            care::last_inspection(db, meter)?,
+        ))
     };
     let (learnt, services, announced, inspected) = task.journal.read(load).await?;
     let site = &mut task.assembled.site;
@@ -148,6 +165,7 @@ async fn retire(keeping: &mut Keeping, now: Now, alarm: Stored) -> Result<(), Jo
         state: AlarmState::Normal,
         previous: alarm.state,
         at: now.utc,
+        meter: keeping.meter(now),
         diagnosis: alarm.diagnosis,
         evidence: alarm.evidence,
         parent: None,

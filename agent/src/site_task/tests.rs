@@ -323,7 +323,8 @@ impl Bench {
 
     async fn pending(&self) -> Vec<(String, Option<i64>)> {
         let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-        self.rows("SELECT condition, pending_ms FROM alarm WHERE condition = 'temperature_high'", read).await
+        self.rows("SELECT condition, pending_at_meter FROM alarm WHERE condition = 'temperature_high'", read)
+            .await
     }
 }
 
@@ -476,4 +477,96 @@ async fn a_disk_that_does_not_answer_keeps_nobody_waiting_and_an_alarm_says_so()
         bench.alerts().await.iter().map(|alert| (alert.condition.clone(), alert.at_ms)).collect();
     let names: Vec<_> = states.iter().map(|(condition, _)| condition.as_str()).collect();
     assert_eq!(names, ["temperature_high", "journal_stopped", "journal_stopped"], "in their order");
+}
+
+impl Bench {
+    /// Another agent goes on by a clock that is `days` ahead of the one before, which ran `minutes` longer.
+    async fn restart_under_another_clock(mut self, days: i64, minutes: i64) -> Self {
+        self.running.keeping.settle().await.unwrap();
+        let (ahead, ran) = (days * 86_400_000, minutes * 60_000);
+        let stamps = format!(
+            "UPDATE alarm SET changed_ms = changed_ms - {ahead}, since_ms = since_ms - {ahead},
+                 shelved_until_ms = shelved_until_ms - {ahead};
+             UPDATE alarm_history SET at_ms = at_ms - {ahead}, since_ms = since_ms - {ahead};
+             UPDATE inspection SET at_ms = at_ms - {ahead};
+             UPDATE meter SET shown_ms = shown_ms + {ran};"
+        );
+        self.running.task.journal.run(move |db| db.execute_batch(&stamps)).await.unwrap();
+        let mut next = self.restart().await;
+        next.running.tick().await.unwrap();
+        next
+    }
+
+    /// How often it was said that nobody acknowledges.
+    fn escalation(&self) -> u8 {
+        self.running.task.assembled.site.alarms().next().unwrap().escalation
+    }
+}
+
+#[tokio::test]
+async fn what_waits_over_a_restart_is_told_by_how_long_the_agent_ran_whatever_the_clock_shows() {
+    for days in [-400, -1, 1, 400] {
+        let mut bench = Bench::new().await;
+        bench.judge(1, Sample::Good(-10.0)).await;
+        let high = (Condition::TemperatureHigh, AlarmState::ActiveUnacknowledged);
+        assert_eq!(bench.state(), [high]);
+        let bench = bench.restart_under_another_clock(days, 14).await;
+        assert_eq!((bench.state(), bench.escalation()), (vec![high], 0), "{days} d: neither early");
+        let mut bench = bench.restart_under_another_clock(-days, 1).await;
+        assert_eq!((bench.state(), bench.escalation()), (vec![high], 1), "{days} d: nor never");
+
+        let alarm = bench.running.alarm_views()[0].alarm;
+        bench.act(Act::Shelve { alarm, minutes: 60 }).await.unwrap();
+        let shelved = (Condition::TemperatureHigh, AlarmState::Shelved);
+        let bench = bench.restart_under_another_clock(days, 59).await;
+        assert_eq!(bench.state(), [shelved], "{days} d");
+        let mut bench = bench.restart_under_another_clock(-days, 1).await;
+        assert_eq!(bench.state(), [high], "{days} d: the shelf is over");
+
+        bench.act(Act::Maintain { device: "freezer".into(), minutes: 60 }).await.unwrap();
+        let suppressed = (Condition::TemperatureHigh, AlarmState::SuppressedByDesign);
+        let bench = bench.restart_under_another_clock(days, 59).await;
+        assert_eq!(bench.state(), [suppressed], "{days} d");
+        let bench = bench.restart_under_another_clock(-days, 1).await;
+        assert_eq!(bench.state(), [high], "{days} d: the maintenance is over");
+    }
+}
+
+#[tokio::test]
+async fn a_check_by_hand_is_due_by_how_long_the_agent_ran() {
+    for days in [-400, 400] {
+        let mut bench = Bench::new().await;
+        bench.act(Act::Inspected { note: String::new() }).await.unwrap();
+        let bench = bench.restart_under_another_clock(days, 10 * 24 * 60 - 1).await;
+        assert_eq!(bench.state(), [], "{days} d");
+        let bench = bench.restart_under_another_clock(-days, 1).await;
+        let due = (Condition::InspectionDue, AlarmState::ActiveUnacknowledged);
+        assert_eq!(bench.state(), [due], "{days} d");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_and_a_clock_that_disagrees_are_alarms_of_the_store_and_told() {
+    let mut bench = Bench::new().await;
+    let now = bench.running.task.clock.now();
+    let mut find = async |minute, link, trust| {
+        bench.running.task.hq_link = watch::channel(link).1;
+        bench.running.task.clock_trust = watch::channel(trust).1;
+        let now = now.after(Millis::from_mins(minute));
+        bench.running.look_at_headquarters(now);
+        bench.running.carry_out(now, None).await.unwrap();
+        bench.state()
+    };
+    let raised = |condition| (condition, AlarmState::ActiveUnacknowledged);
+    let over = |condition| (condition, AlarmState::ReturnedUnacknowledged);
+    assert_eq!(find(0, LinkState::Refused, Trust::Wrong).await, []);
+    let refused = [raised(Condition::LinkRefused)];
+    assert_eq!(find(5, LinkState::Refused, Trust::Wrong).await, refused);
+    assert_eq!(find(6, LinkState::Offline, Trust::Unknown).await, refused);
+    let both = [raised(Condition::LinkRefused), raised(Condition::ClockUntrusted)];
+    assert_eq!(find(15, LinkState::Refused, Trust::Wrong).await, both);
+    let ended = [over(Condition::LinkRefused), over(Condition::ClockUntrusted)];
+    assert_eq!(find(16, LinkState::Online, Trust::Holdover).await, ended);
+    let told: Vec<_> = bench.alerts().await.into_iter().map(|alert| alert.condition).collect();
+    assert_eq!(told, ["link_refused", "clock_untrusted", "link_refused", "clock_untrusted"]);
 }

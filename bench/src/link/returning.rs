@@ -166,7 +166,7 @@ impl Store {
             tokio::select! {
                 event = connection.events.recv() => match event {
                     Some(LinkEvent::Connected { .. }) => {
-                        connection.subscribe(&self.topics.ack());
+                        connection.subscribe([self.topics.ack()]);
                         connection.publish(&self.topics.status(), self.status(true), true);
                         window.connected();
                     }

@@ -1,6 +1,7 @@
 //! The task that owns one line and does what [`Bus`] says.
 
 use crate::clock::{Clock, wait_until};
+use crate::keep::{Beat, Inlet, Tie};
 use crate::modbus::bus::{Bus, Change, Next};
 use crate::modbus::command::CommandError;
 use crate::modbus::cost::LineCost;
@@ -12,7 +13,6 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use storewarden_rules::{BadReason, Millis, PointId, Reading};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// One bus: a line and the devices on it.
@@ -41,7 +41,7 @@ pub struct Command {
     pub reply: oneshot::Sender<Result<(), CommandError>>,
 }
 
-/// Polls the bus until `stop`, or until nobody takes readings any more. Waits while `readings` is
+/// Polls the bus until the `tie` says stop, or until nobody takes readings any more. Waits while `readings` is
 /// full: polls are then skipped, none are lost half-way.
 ///
 /// A serial bus runs on a thread of its own. The silence between two frames is a few milliseconds,
@@ -55,22 +55,23 @@ pub struct Command {
 pub async fn run(
     config: BusConfig,
     readings: mpsc::Sender<Vec<Reading>>,
-    commands: mpsc::Receiver<Command>,
+    commands: impl Into<Inlet<Command>>,
     clock: Clock,
-    stop: CancellationToken,
+    tie: impl Into<Tie>,
 ) {
+    let (commands, tie) = (commands.into(), tie.into());
     if !matches!(config.transport, Transport::Serial { .. }) {
-        return poll(config, readings, commands, clock, stop).await;
+        return poll(config, readings, commands, clock, tie).await;
     }
     // Ends the thread when this future is dropped.
-    let stop = stop.child_token();
-    let _stop_with_us = stop.clone().drop_guard();
+    let tie = Tie { stop: tie.stop.child_token(), ..tie };
+    let _stop_with_us = tie.stop.clone().drop_guard();
     let (ended_sender, ended) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name(config.name.clone()).spawn(move || {
         // Dropped at the end, also at that of a panic.
         let _ended = ended_sender;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(poll(config, readings, commands, clock, stop));
+        runtime.expect("a runtime").block_on(poll(config, readings, commands, clock, tie));
     });
     let thread = thread.expect("a thread");
     let _ = ended.await;
@@ -82,10 +83,11 @@ pub async fn run(
 async fn poll(
     config: BusConfig,
     readings: mpsc::Sender<Vec<Reading>>,
-    mut commands: mpsc::Receiver<Command>,
+    commands: Inlet<Command>,
     clock: Clock,
-    stop: CancellationToken,
+    tie: Tie,
 ) {
+    let mut commands = commands.take().await;
     let mut shell = Shell {
         bus: Bus::new(config.cost, config.devices, clock.moment().mono),
         name: config.name,
@@ -97,8 +99,8 @@ async fn poll(
         clock,
     };
     tokio::select! {
-        () = shell.drive(&readings, &mut commands) => {}
-        () = stop.cancelled() => {}
+        () = shell.drive(&readings, &mut commands, &tie.beat) => {}
+        () = tie.stop.cancelled() => {}
     }
     for (_, reply) in shell.replies.drain() {
         let _ = reply.send(Err(CommandError::Stopped));
@@ -119,10 +121,16 @@ struct Shell {
 }
 
 impl Shell {
-    async fn drive(&mut self, readings: &mpsc::Sender<Vec<Reading>>, commands: &mut mpsc::Receiver<Command>) {
+    async fn drive(
+        &mut self,
+        readings: &mpsc::Sender<Vec<Reading>>,
+        commands: &mut mpsc::Receiver<Command>,
+        beat: &Beat,
+    ) {
         // Read again after each wait only.
         let mut now = self.clock.moment();
         loop {
+            beat.give().await;
             // Before every step, so that a command waits for at most one request.
             while let Ok(command) = commands.try_recv() {
                 self.accept(command);
@@ -164,7 +172,7 @@ impl Shell {
                     continue;
                 }
                 Next::WaitUntil(moment) => {
-                    let left = moment.saturating_sub(self.clock.moment().mono);
+                    let left = moment.saturating_sub(self.clock.moment().mono).min(Beat::EVERY);
                     tokio::select! {
                         () = wait_until(Instant::now() + left, self.own_thread) => {}
                         Some(command) = commands.recv() => self.accept(command),

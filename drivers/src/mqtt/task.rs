@@ -1,6 +1,7 @@
 //! The task that owns the connection to one broker and does what [`Equipment`] says.
 
 use crate::clock::{Clock, Moment};
+use crate::keep::{Beat, Inlet, Tie};
 use crate::modbus::command::CommandError;
 use crate::modbus::task::Command;
 use crate::mqtt::equipment::{Change, Equipment, Input, MqttDevice, Output};
@@ -12,9 +13,8 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 use storewarden_rules::Reading;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 /// Topics of one subscription request: some 10 KiB at the longest that the config allows.
@@ -49,15 +49,16 @@ pub struct BrokerConfig {
     pub devices: Vec<MqttDevice>,
 }
 
-/// Listens and commands until `stop`, or until nobody takes readings any more. Waits while `readings` is
+/// Listens and commands until the `tie` says stop, or until nobody takes readings any more. Waits while `readings` is
 /// full: messages then wait at the broker, which drops them by its own rules.
 pub async fn run(
     config: BrokerConfig,
     readings: mpsc::Sender<Vec<Reading>>,
-    commands: mpsc::Receiver<Command>,
+    commands: impl Into<Inlet<Command>>,
     clock: Clock,
-    stop: CancellationToken,
+    tie: impl Into<Tie>,
 ) {
+    let tie = tie.into();
     let mut shell = Shell {
         equipment: Equipment::new(config.devices.clone(), clock.moment().mono),
         name: config.name.clone(),
@@ -65,12 +66,13 @@ pub async fn run(
         link_told: None,
         replies: HashMap::new(),
         readings,
-        commands,
+        commands: commands.into().take().await,
         clock,
+        beat: tie.beat,
     };
     tokio::select! {
         _ = shell.drive(&config) => {}
-        () = stop.cancelled() => {}
+        () = tie.stop.cancelled() => {}
     }
     for (_, reply) in shell.replies.drain() {
         let _ = reply.send(Err(CommandError::Stopped));
@@ -89,8 +91,9 @@ struct Shell {
     /// Who waits for which ticket: as many as [`Equipment`] keeps commands.
     replies: HashMap<u64, oneshot::Sender<Result<(), CommandError>>>,
     readings: mpsc::Sender<Vec<Reading>>,
-    commands: mpsc::Receiver<Command>,
+    commands: OwnedMutexGuard<mpsc::Receiver<Command>>,
     clock: Clock,
+    beat: Beat,
 }
 
 impl Shell {
@@ -159,7 +162,8 @@ impl Shell {
         let mut future = pin!(future);
         loop {
             let now = self.clock.moment();
-            let due = self.equipment.due(now).saturating_sub(now.mono);
+            let due = self.equipment.due(now).saturating_sub(now.mono).min(Beat::EVERY);
+            self.beat.give().await;
             tokio::select! {
                 output = &mut future => return Ok(output),
                 Some(command) = self.commands.recv() => {

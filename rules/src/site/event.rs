@@ -86,6 +86,14 @@ pub enum Input {
         /// Whether it was found damaged.
         is_damaged: bool,
     },
+    /// How the store stands with headquarters, as the link finds it; may be told again and again. None:
+    /// nobody knows, as while there is no connection.
+    Headquarters {
+        /// Whether its broker refuses what the store sends or asks for.
+        is_refusing: Option<bool>,
+        /// Whether its time and the store's disagree.
+        is_clock_wrong: Option<bool>,
+    },
 }
 
 /// Whether a device is watched.

@@ -45,6 +45,8 @@ pub fn staff(condition: Condition, class: Option<Class>, language: Language) -> 
         Condition::InspectionDue => shop::inspection_due(language),
         Condition::JournalStopped => shop::journal_stopped(language),
         Condition::JournalDamaged => shop::journal_damaged(language),
+        Condition::LinkRefused => shop::link_refused(language),
+        Condition::ClockUntrusted => shop::clock_untrusted(language),
         Condition::User(_) => shop::user_rule(language),
     }
 }
@@ -76,6 +78,8 @@ pub fn technical(condition: Condition) -> &'static str {
         Condition::InspectionDue => "no check by hand within the interval",
         Condition::JournalStopped => "the journal cannot be written: disk full, read-only or not answering",
         Condition::JournalDamaged => "the journal was damaged; it began anew with what could be read",
+        Condition::LinkRefused => "headquarters' broker refuses what the store sends or asks for",
+        Condition::ClockUntrusted => "the store's clock and headquarters' disagree",
         Condition::User(_) => "a rule of the chain or the store is true",
     }
 }

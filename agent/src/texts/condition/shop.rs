@@ -148,6 +148,67 @@ pub(super) fn journal_damaged(language: Language) -> StaffText {
     )
 }
 
+pub(super) fn link_refused(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "发给总部的消息被拒收",
+            now: "今天给总部打电话。设备照常监控。",
+            steps: &[
+                "总部可能收不到本店的报警：紧急的事请直接打电话。",
+                "给总部打电话，告诉他们“消息被拒收”。",
+            ],
+        },
+        StaffText {
+            what: "sends messages that headquarters' computer refuses",
+            now: "Call headquarters today. Your equipment is still watched.",
+            steps: &[
+                "Headquarters may not see your alarms: if something is urgent, call them.",
+                "Call headquarters: tell them “our messages are refused”.",
+            ],
+        },
+        StaffText {
+            what: "から本部への通知が受け付けられません",
+            now: "今日中に本部に電話してください。設備の監視は続いています。",
+            steps: &[
+                "本部に警報が届いていないことがあります。急ぎのことは電話してください。",
+                "本部に電話して「通知が受け付けられない」と伝えてください。",
+            ],
+        },
+    )
+}
+
+pub(super) fn clock_untrusted(language: Language) -> StaffText {
+    language.pick(
+        StaffText {
+            what: "监控电脑的时间不对",
+            now: "今天给总部打电话。设备照常监控。",
+            steps: &[
+                "这里写的时间可能不对：记录温度时看店里的钟。",
+                "看一下价签：有不对的，打电话时一起说。",
+                "给总部打电话，告诉他们“监控电脑时间不对”。",
+            ],
+        },
+        StaffText {
+            what: "has a monitoring computer whose clock is wrong",
+            now: "Call headquarters today. Your equipment is still watched.",
+            steps: &[
+                "Times shown here may be wrong: when you write one down, use the shop's clock.",
+                "Look at the price labels: tell headquarters if one is wrong.",
+                "Call headquarters: tell them “the computer's clock is wrong”.",
+            ],
+        },
+        StaffText {
+            what: "の監視用パソコンの時計が合っていません",
+            now: "今日中に本部に電話してください。設備の監視は続いています。",
+            steps: &[
+                "ここに出る時刻は正しくないことがあります。記録には店の時計を使ってください。",
+                "値札を見て、間違いがあれば本部に伝えてください。",
+                "本部に電話して「監視用パソコンの時計が合っていない」と伝えてください。",
+            ],
+        },
+    )
+}
+
 pub(super) fn inspection_due(language: Language) -> StaffText {
     language.pick(
         StaffText {

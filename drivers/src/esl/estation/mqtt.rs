@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::esl::estation::gateway::{Gateway, Input, Limits, Output};
 use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
+use crate::keep::{Beat, Inlet, Tie};
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeReasonCode,
@@ -11,9 +12,8 @@ use rumqttc::{
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::time::{Interval, interval, sleep};
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 /// Requests that may wait in the client: more than the window of labels and the subscriptions, so
@@ -58,15 +58,16 @@ fn first_token(clock: &Clock) -> u16 {
     u16::try_from(clock.now().utc.0.rem_euclid(65_536)).unwrap_or(0)
 }
 
-/// Serves the gateway until `stop`, or until nobody takes events any more. Takes no new task while
+/// Serves the gateway until the `tie` says stop, or until nobody takes events any more. Takes no new task while
 /// events wait to be taken, so that a slow listener slows the sender and nothing is lost.
 pub async fn run(
     config: EstationConfig,
-    tasks: mpsc::Receiver<LabelTask>,
+    tasks: impl Into<Inlet<LabelTask>>,
     events: mpsc::Sender<GatewayEvent>,
     clock: Clock,
-    stop: CancellationToken,
+    tie: impl Into<Tie>,
 ) {
+    let tie = tie.into();
     let mut shell = Shell {
         gateway: Gateway::new(config.limits, first_token(&clock)),
         client: None,
@@ -74,15 +75,16 @@ pub async fn run(
         ap: config.ap.clone(),
         link_told: None,
         waiting: VecDeque::new(),
-        tasks,
+        tasks: tasks.into().take().await,
         events: events.clone(),
         clock,
+        beat: tie.beat,
         second: interval(Duration::from_secs(1)),
     };
     tokio::select! {
         () = shell.drive(&config) => {}
         () = events.closed() => {}
-        () = stop.cancelled() => {}
+        () = tie.stop.cancelled() => {}
     }
 }
 
@@ -95,9 +97,10 @@ struct Shell {
     link_told: Option<bool>,
     /// Events nobody took yet: at most those of one message of the gateway.
     waiting: VecDeque<GatewayEvent>,
-    tasks: mpsc::Receiver<LabelTask>,
+    tasks: OwnedMutexGuard<mpsc::Receiver<LabelTask>>,
     events: mpsc::Sender<GatewayEvent>,
     clock: Clock,
+    beat: Beat,
     second: Interval,
 }
 
@@ -157,6 +160,7 @@ impl Shell {
         // A place reserved in the channel would keep all of `self` borrowed.
         let events = self.events.clone();
         loop {
+            self.beat.give().await;
             tokio::select! {
                 output = &mut future => return output,
                 Ok(place) = events.reserve(), if !self.waiting.is_empty() => {
