@@ -17,7 +17,7 @@ fn nothing_is_lost_doubled_out_of_order_or_wrong() {
     judge("37", "sqlite", &["summer_time_begins", "kill_agent_read_only_disk", "line_twice"]);
 }
 
-/// The seed kills and stops the server, its disk is full, and each of the two workers is killed.
+/// The seed kills the server four times and each of the two workers, and fills the server's disk.
 #[test]
 fn nor_with_two_workers_and_a_database_server_that_dies() {
     judge("102", "postgres", &["kill_database", "kill_headquarters", "kill_second_headquarters"]);
