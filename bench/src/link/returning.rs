@@ -176,6 +176,7 @@ impl Store {
                             window.acknowledged(self.now(), of.stream(), of.seq);
                         }
                     }
+                    Some(LinkEvent::Granted) => {}
                     Some(LinkEvent::Denied(why)) => return Err(io::Error::other(why)),
                     Some(LinkEvent::Lost(_)) | None => return Ok(false),
                 },
