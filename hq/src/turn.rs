@@ -42,7 +42,8 @@ impl<T> Waiting<T> {
     /// does not hold telemetry up for ever: where both wait they take turns.
     pub(crate) fn group(&mut self) -> Vec<T> {
         let is_telemetry = !self.telemetry.is_empty() && (self.is_telemetrys_turn || self.urgent.is_empty());
-        self.is_telemetrys_turn = !is_telemetry;
+        // Its turn comes when it was passed over.
+        self.is_telemetrys_turn = !is_telemetry && !self.telemetry.is_empty();
         if !is_telemetry {
             let count = self.urgent.len().min(GROUP_MAX);
             return self.urgent.drain(..count).collect();
