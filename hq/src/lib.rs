@@ -17,7 +17,6 @@ mod pause;
 mod price;
 mod serve;
 mod show;
-mod turn;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
