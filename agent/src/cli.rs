@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
 use crate::assemble::assemble;
+use crate::command::config_push::Trial;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::installer;
@@ -187,7 +188,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
-        Command::Run { config } => load(&config).and_then(|loaded| crate::run::run(loaded, &config)),
+        Command::Run { config } => {
+            Trial::load(&config, load).and_then(|(loaded, trial)| crate::run::run(loaded, &config, trial))
+        }
         Command::Check { config } => load(&config).map(|config| print_summary(&config)),
         Command::Alarms { config, history, json } => {
             load(&config).and_then(|config| print_alarms(&config, history, json))

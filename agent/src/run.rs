@@ -3,6 +3,8 @@
 
 use crate::assemble::{Assembled, assemble};
 use crate::clock_trust::Trust;
+use crate::command::Commands;
+use crate::command::config_push::{Answer, Push, Trial};
 use crate::config::{Config, Hq};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
@@ -37,12 +39,15 @@ const READING_BLOCKS_MAX: usize = 256;
 const REQUESTS_MAX: usize = 16;
 /// Price batches waiting to be checked; headquarters repeats what does not fit.
 const PRICE_BATCHES_MAX: usize = 4;
+/// Commands waiting to be checked; headquarters repeats what does not fit.
+const COMMANDS_MAX: usize = 16;
 /// Telemetry interval of a store without headquarters: readings are gathered, then bounded by the
 /// journal like any other.
 const TELEMETRY_EVERY: Millis = Millis::from_secs(60);
 
-/// Runs the store of `config`, which was read from `path`, until SIGTERM, SIGINT, or a task that cannot go on.
-pub fn run(config: Config, path: &Path) -> Result<(), Failure> {
+/// Runs the store of `config`, which was read from `path`, until SIGTERM, SIGINT, a new configuration, or a
+/// task that cannot go on. `trial` is the configuration that is tried, if one is.
+pub fn run(config: Config, path: &Path, trial: Option<Trial>) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("STOREWARDEN_LOG")
@@ -62,10 +67,10 @@ pub fn run(config: Config, path: &Path) -> Result<(), Failure> {
         .build()
         .map_err(Failure::outcome)?;
     let rest = Builder::new_current_thread().enable_all().build().map_err(Failure::outcome)?;
-    rest.block_on(store(config, path, intake.handle()))
+    rest.block_on(store(config, path, trial, intake.handle()))
 }
 
-async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failure> {
+async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handle) -> Result<(), Failure> {
     let clock = Clock::start();
     let boot_id = journal::random_id();
     let listener = tokio::net::TcpListener::bind(config.console.listen).await.map_err(|error| {
@@ -97,6 +102,10 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
     let (reloads, reloads_in) = mpsc::channel(1);
+    let (orders, orders_in) = mpsc::channel(REQUESTS_MAX);
+    let (payloads, payloads_in) = mpsc::channel(COMMANDS_MAX);
+    let (pushes, mut pushes_in) = mpsc::channel::<Push>(1);
+    let (heard, was_heard) = watch::channel(false);
     let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
     let (link_state, hq_link) = watch::channel(LinkState::Offline);
     let (clock_trust, clock_trusted) = watch::channel(Trust::Unknown);
@@ -140,11 +149,30 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
         clock_trust: clock_trusted,
         labels: labels_shown,
     };
-    let site = tasks.start(intake, "site", site.run(readings_in, requests_in, reloads_in));
+    let site = tasks.start(intake, "site", site.run(readings_in, requests_in, orders_in, reloads_in));
     let link = config.hq.as_ref().map(|hq| {
-        let link = link(&config, hq, &journal, prices, (link_state, clock_trust), &clock);
+        let takers = Takers { prices, commands: payloads, heard, state: link_state, clock_trust };
+        let link = link(&config, hq, &journal, takers, &clock);
         tasks.start(rest, "headquarters link", link.run(stop_rest.clone()))
     });
+    let restart = CancellationToken::new();
+    let commands = Commands {
+        keys: config.command_keys.clone(),
+        set_points: config
+            .devices
+            .iter()
+            .filter_map(|device| Some((device.id.clone(), device.set_point_range?)))
+            .collect(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        acts: requests.clone(),
+        orders,
+        pushes,
+        config: path.to_owned(),
+        restart: restart.clone(),
+    };
+    let commands =
+        tasks.start(rest, "commands", commands.run(payloads_in, trial, was_heard, stop_intake.clone()));
     let watchdog = rest.spawn(watchdog::run(shown.clone(), stop_intake.clone()));
     let state = ConsoleState {
         view: shown,
@@ -156,20 +184,44 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
 
     let mut hangup = signal(SignalKind::hangup()).expect("the runtime has signals enabled");
     let mut in_force = config.clone();
+    // Rules that wait until the site can take them: while the journal is stopped it cannot.
+    let mut rules_to_come = None;
     let mut stop = std::pin::pin!(stop_signal());
     let broken = loop {
         tokio::select! {
             () = &mut stop => break false,
             () = tasks.broken.cancelled() => break true,
+            () = restart.cancelled() => {
+                tracing::warn!("stopping, to be started anew with the configuration before");
+                break false;
+            }
             _ = hangup.recv() => match reload(path, &in_force) {
-                Ok((config, assembled)) => match reloads.try_send(assembled) {
-                    Ok(()) => {
-                        tracing::info!("the configuration's rules are taken over");
-                        in_force = config;
-                    }
-                    Err(_) => tracing::error!("the rules are busy; the old configuration stays, send SIGHUP again"),
-                },
+                Ok((config, assembled)) => {
+                    tracing::info!("the configuration's rules are taken over");
+                    (in_force, rules_to_come) = (config, Some(assembled));
+                }
                 Err(why) => tracing::error!("the old configuration stays: {why}"),
+            },
+            Ok(place) = reloads.reserve(), if rules_to_come.is_some() => {
+                if let Some(assembled) = rules_to_come.take() {
+                    place.send(assembled);
+                }
+            }
+            Some(push) = pushes_in.recv() => match take_over(&push, path, &in_force) {
+                Ok(Taken::Rules(config, assembled)) => {
+                    tracing::info!(command = %push.id, "the rules of a configuration from headquarters are taken over");
+                    (in_force, rules_to_come) = (*config, Some(assembled));
+                    let _ = push.reply.send(Answer::Done);
+                }
+                Ok(Taken::Restart) => {
+                    tracing::warn!(command = %push.id, "stopping, to be started anew with the configuration from headquarters");
+                    let _ = push.reply.send(Answer::OnTrial);
+                    break false;
+                }
+                Err(why) => {
+                    tracing::warn!(command = %push.id, %why, "a configuration from headquarters is refused");
+                    let _ = push.reply.send(Answer::Refused(why));
+                }
             },
         }
     };
@@ -183,6 +235,7 @@ async fn store(config: Config, path: &Path, intake: &Handle) -> Result<(), Failu
     drop(readings);
     let readings = site.await.ok().flatten().unwrap_or(0);
     let _ = shelf.await;
+    let _ = commands.await;
     let stopped = clock.now().utc;
     journal.run(move |db| boot::stopped(db, boot_id, stopped, readings)).await.map_err(Failure::outcome)?;
     stop_rest.cancel();
@@ -246,14 +299,16 @@ fn start_gateways(
     gateways
 }
 
-fn link(
-    config: &Config,
-    hq: &Hq,
-    journal: &Journal,
+/// Who takes what the link brings.
+struct Takers {
     prices: mpsc::Sender<Vec<u8>>,
-    (state, clock_trust): (watch::Sender<LinkState>, watch::Sender<Trust>),
-    clock: &Clock,
-) -> Link {
+    commands: mpsc::Sender<Vec<u8>>,
+    heard: watch::Sender<bool>,
+    state: watch::Sender<LinkState>,
+    clock_trust: watch::Sender<Trust>,
+}
+
+fn link(config: &Config, hq: &Hq, journal: &Journal, takers: Takers, clock: &Clock) -> Link {
     let identity = journal.identity();
     Link {
         endpoint: Endpoint {
@@ -276,11 +331,34 @@ fn link(
             ..Status::default()
         },
         journal: journal.clone(),
-        prices,
-        state,
+        prices: takers.prices,
+        commands: takers.commands,
+        heard: takers.heard,
+        state: takers.state,
         clock: clock.clone(),
-        clock_trust,
+        clock_trust: takers.clock_trust,
     }
+}
+
+/// How a configuration from headquarters, which is in place now, comes into force.
+enum Taken {
+    /// By its rules.
+    Rules(Box<Config>, Assembled),
+    /// By a new start.
+    Restart,
+}
+
+/// Puts a configuration from headquarters in the place of the one in force, or says why not.
+fn take_over(push: &Push, path: &Path, in_force: &Config) -> Result<Taken, String> {
+    let config = push.check(path, in_force)?;
+    let assembled =
+        assemble(&config, |device, pace| Some(device.interval(pace))).map_err(|full| full.to_string())?;
+    push.put(path)?;
+    if config.differs_in_rules_only(in_force) {
+        return Ok(Taken::Rules(Box::new(config), assembled));
+    }
+    Trial::begin(path, &push.id)?;
+    Ok(Taken::Restart)
 }
 
 /// Reads the configuration again and puts its rules together; or says why those in force stay.

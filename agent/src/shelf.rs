@@ -6,7 +6,8 @@ use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
 use crate::label::record::{Price, Proof, Told};
 use crate::label::{Image, Shelf as Content, can_show, render};
-use crate::price::{Entry, Kind, PriceBook, PriceKey, Refusal, Why, verify};
+use crate::price::{Entry, Kind, PriceBook, Refusal, Why, verify};
+use crate::signed::PublicKey;
 use crate::view::LabelView;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
@@ -27,7 +28,7 @@ const CLOCK_MOVED: Millis = Millis::from_secs(5);
 pub struct Shelf {
     journal: Journal,
     clock: Clock,
-    keys: Vec<PriceKey>,
+    keys: Vec<PublicKey>,
     chain: String,
     store: String,
     labels: Vec<Label>,

@@ -175,6 +175,8 @@ impl Store {
             status: Status::default(),
             journal: journal.clone(),
             prices,
+            commands: mpsc::channel(1).0,
+            heard: watch::channel(false).0,
             state: sender,
             clock: Clock::start(),
             clock_trust: watch::channel(Trust::Unknown).0,

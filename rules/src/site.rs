@@ -433,6 +433,14 @@ impl Site {
                 self.inspected = Some(now.mono);
                 self.look_at_store(now, out);
             }
+            Input::SwitchLight { device, on, span } => {
+                let until = now.mono + span;
+                for rule in self.rules.iter_mut().filter(|rule| rule.device == device) {
+                    if let Running::LightSchedule { schedule, .. } = &mut rule.running {
+                        schedule.order(now, on, until);
+                    }
+                }
+            }
             Input::Journal { is_stopped, is_damaged } => {
                 self.look_at_journal(now, [is_stopped, is_damaged], out);
             }

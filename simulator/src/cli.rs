@@ -88,6 +88,10 @@ enum Command {
         /// Where storewarden, storewarden-hq and storesim are; beside this program if left out.
         #[arg(long, value_name = "DIR")]
         programs: Option<PathBuf>,
+        /// Where headquarters keeps what it gets. With postgres, a server of its own is started (the
+        /// distribution's), and headquarters is two workers.
+        #[arg(long, value_enum, default_value = "sqlite")]
+        database: chaos::Storage,
         /// Who says that a message is safe: hq, or broker, whose weaker promise this rig breaks.
         #[arg(long, default_value = "hq", value_parser = ["hq", "broker"])]
         ack: String,
@@ -136,8 +140,8 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Score { seed, runs, healthy, json, show, list } => {
             print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
-        Command::Chaos { minutes, seed, json, plan, programs, ack, keep } => {
-            match chaos_options(minutes, seed, programs, ack, keep) {
+        Command::Chaos { minutes, seed, json, plan, programs, database, ack, keep } => {
+            match chaos_options(minutes, seed, programs, database, ack, keep) {
                 Ok(options) if plan => print_plan(&options),
                 Ok(options) => torment(options, json).await,
                 Err(error) => Err(error),
@@ -188,6 +192,7 @@ fn chaos_options(
     minutes: f64,
     seed: Option<u64>,
     programs: Option<PathBuf>,
+    storage: chaos::Storage,
     ack: String,
     keep: Option<PathBuf>,
 ) -> Result<chaos::Options, String> {
@@ -200,6 +205,7 @@ fn chaos_options(
         length,
         seed: seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
         programs,
+        storage,
         ack,
         keep,
     })

@@ -39,6 +39,15 @@ pub enum Event {
         /// The value in the register, °C.
         value: f64,
     },
+    /// A coil of a relay module opened or closed; all are open at the begin.
+    Switched {
+        /// Device id.
+        device: String,
+        /// Its point, as `relay_1`.
+        point: String,
+        /// Whether it is closed now, and the lamp behind it on.
+        on: bool,
+    },
     /// A label shows a new image.
     LabelShown {
         /// Id of the access point.

@@ -9,11 +9,12 @@ use crate::{
     rtu::{self, Door, Pty},
     server::{self, Shared},
     wire::Counts,
-    world::World,
+    world::{Model, World},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -201,6 +202,8 @@ struct Time {
     timeline: Timeline,
     /// (device, limit °C, whether it was above).
     watch: Vec<(usize, f64, bool)>,
+    /// Which coils are closed: device, coil from 0.
+    closed: BTreeSet<(usize, usize)>,
     start: Instant,
     before: Instant,
 }
@@ -214,7 +217,15 @@ impl Time {
     ) -> Self {
         let watch = watch.into_iter().map(|(device, limit)| (device, limit, false)).collect();
         let start = Instant::now();
-        Self { world, acceleration, timeline: Timeline::new(faults), watch, start, before: start }
+        Self {
+            world,
+            acceleration,
+            timeline: Timeline::new(faults),
+            watch,
+            closed: BTreeSet::new(),
+            start,
+            before: start,
+        }
     }
 
     fn pass(&mut self, now: Instant) -> Vec<Event> {
@@ -238,6 +249,16 @@ impl Time {
             if above != std::mem::replace(was_above, above) {
                 let device = world.devices()[*device].id.clone();
                 facts.push(Event::LimitCrossed { device, above, limit: *limit, value });
+            }
+        }
+        for (index, device) in world.devices().iter().enumerate() {
+            let Model::Relay(relay) = &device.model else { continue };
+            for (coil, on) in relay.coils().into_iter().enumerate() {
+                let place = (index, coil);
+                if if on { self.closed.insert(place) } else { self.closed.remove(&place) } {
+                    let point = format!("relay_{}", coil + 1);
+                    facts.push(Event::Switched { device: device.id.clone(), point, on });
+                }
             }
         }
         facts

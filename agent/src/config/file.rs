@@ -29,7 +29,9 @@ pub struct File {
     pub console: Console,
     pub policy: Option<PolicyFile>,
     #[serde(default)]
-    pub price_key: Vec<PriceKey>,
+    pub price_key: Vec<PublicKey>,
+    #[serde(default)]
+    pub command_key: Vec<PublicKey>,
     #[serde(default)]
     pub bus: Vec<Bus>,
     #[serde(default)]
@@ -100,7 +102,7 @@ pub struct Console {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PriceKey {
+pub struct PublicKey {
     pub id: At<String>,
     pub public: At<String>,
 }
@@ -126,6 +128,9 @@ pub struct Policy {
     pub class: BTreeMap<At<String>, Rules>,
     #[serde(default)]
     pub alarms: Alarms,
+    /// Lowest and highest set point that headquarters may order, °C, by class.
+    #[serde(default)]
+    pub set_point: BTreeMap<At<String>, At<[f64; 2]>>,
     #[serde(default)]
     pub rule: Vec<UserRule>,
 }
@@ -203,6 +208,7 @@ pub struct Device {
     pub rules: Rules,
     pub no_response: Option<NoResponse>,
     pub demand: Option<Demand>,
+    pub set_point_range: Option<At<[f64; 2]>>,
 }
 
 #[derive(Deserialize)]

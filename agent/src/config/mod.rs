@@ -9,7 +9,7 @@ pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::journal::outbox::Budget;
-use crate::price::PriceKey;
+use crate::signed::PublicKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -47,7 +47,9 @@ pub struct Config {
     /// The page on the store's LAN.
     pub console: Console,
     /// Keys whose price batches are accepted.
-    pub price_keys: Vec<PriceKey>,
+    pub price_keys: Vec<PublicKey>,
+    /// Keys whose commands are carried out.
+    pub command_keys: Vec<PublicKey>,
     /// Lines to equipment.
     pub buses: Vec<Bus>,
     /// Brokers on the store's LAN that equipment talks to.
@@ -238,6 +240,8 @@ pub struct Device {
     pub no_response: NoResponseConfig,
     /// Contracted power, and the point that measures it (index into the profile's points).
     pub demand: Option<(usize, DemandConfig)>,
+    /// Lowest and highest set point that headquarters may order, °C; none: it may order none.
+    pub set_point_range: Option<(f64, f64)>,
     /// Where the settings of its rules were written, but for those of a cabinet.
     pub origins: Origins,
 }

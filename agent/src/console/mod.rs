@@ -16,7 +16,9 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Act, MAINTENANCE_MINUTES_MAX, PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest};
+pub use request::{
+    Act, MAINTENANCE_MINUTES_MAX, NAME_CHARS_MAX, PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest,
+};
 
 use crate::texts::Language;
 use crate::view::StoreView;

@@ -10,7 +10,7 @@ pub const SHELVE_MINUTES_MAX: u32 = 480;
 pub const MAINTENANCE_MINUTES_MAX: u32 = 1440;
 
 /// The longest name, in characters.
-const NAME_CHARS_MAX: usize = 40;
+pub const NAME_CHARS_MAX: usize = 40;
 
 /// The longest reference of a repair or note of an inspection, in characters.
 const REMARK_CHARS_MAX: usize = 200;

@@ -44,6 +44,10 @@ pub struct Link {
     pub journal: Journal,
     /// Where signed price batches go. When it is full a batch is left for headquarters to repeat.
     pub prices: mpsc::Sender<Vec<u8>>,
+    /// Where signed commands go. When it is full a command is left for headquarters to repeat.
+    pub commands: mpsc::Sender<Vec<u8>>,
+    /// Tells others that headquarters has answered.
+    pub heard: watch::Sender<bool>,
     /// Tells others how the link is.
     pub state: watch::Sender<LinkState>,
     /// The time.
@@ -233,6 +237,7 @@ impl Session<'_> {
         // The acknowledgement is retained: subscribing tells at once what headquarters has.
         self.connection.subscribe(&link.topics.ack());
         self.connection.subscribe(&link.topics.price());
+        self.connection.subscribe(&link.topics.command());
         let _ = self.connection.publish(&link.topics.status(), link.status_bytes(true, window), true);
         self.connected = true;
         window.connected();
@@ -251,6 +256,9 @@ impl Session<'_> {
         if topic == link.topics.ack() {
             match Ack::decode(payload.as_slice()) {
                 Ok(ack) if ack.journal == link.journal.identity().journal => {
+                    if !kept {
+                        link.heard.send_replace(true);
+                    }
                     if !kept && ack.at_ms > 0 {
                         self.clock.heard(link.clock.now(), Utc(ack.at_ms));
                         self.on_trust(window);
@@ -263,10 +271,15 @@ impl Session<'_> {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "an acknowledgement from headquarters cannot be read"),
             }
-        } else if topic == link.topics.price() && link.prices.try_send(payload).is_err() {
-            tracing::warn!(
-                "price batches come faster than they can be checked; headquarters will repeat this one"
-            );
+        } else {
+            let (taker, what) = match () {
+                () if topic == link.topics.price() => (&link.prices, "price batches"),
+                () if topic == link.topics.command() => (&link.commands, "commands"),
+                () => return Ok(()),
+            };
+            if taker.try_send(payload).is_err() {
+                tracing::warn!(what, "come faster than they can be taken; headquarters will repeat this one");
+            }
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
     ("boot", &["boot"]),
     ("alarm", &["device", "condition"]),
     ("alarm_history", &["id"]),
@@ -24,6 +24,7 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("inspection", &["id"]),
     ("learnt", &["device"]),
     ("device", &["device"]),
+    ("command", &["id"]),
     ("price_batch", &["accepted_order"]),
     ("price_entry", &["accepted_order", "position"]),
     ("label", &["label"]),

@@ -1,4 +1,4 @@
--- The journal of one store. Version 3.
+-- The journal of one store. Version 4.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -147,6 +147,17 @@ CREATE TABLE label (
     batch INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Commands of headquarters. Of those that are finished the newest 10,000 are kept.
+CREATE TABLE command (
+    id          TEXT NOT NULL UNIQUE,
+    digest      BLOB NOT NULL,        -- SHA-256 of what was signed
+    by          TEXT NOT NULL,
+    begun_ms    INTEGER NOT NULL,
+    done        INTEGER,              -- null: under way
+    reason      TEXT,
+    finished_ms INTEGER
+) STRICT;
 
 -- Everything that changed or tried to change a price, acknowledged an alarm or switched something.
 CREATE TABLE audit (

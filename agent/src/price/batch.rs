@@ -2,7 +2,7 @@
 //! Whole or nothing: one bad entry refuses the batch.
 
 use super::entry::{Entry, ItemFault};
-use ed25519_dalek::{Signature, VerifyingKey};
+use crate::signed::{PublicKey, SignatureFault, signer};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use storewarden_proto::prost::Message as _;
@@ -11,15 +11,6 @@ use storewarden_rules::Utc;
 
 /// Most entry faults a refusal lists; the rest is counted.
 const FAULTS_LISTED_MAX: usize = 10;
-
-/// A key that may sign prices for this chain.
-#[derive(Clone, Debug)]
-pub struct PriceKey {
-    /// What signatures call it.
-    pub id: String,
-    /// The public key.
-    pub key: VerifyingKey,
-}
 
 /// A batch that satisfied everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,12 +49,9 @@ pub enum Why {
     /// Not the expected message.
     #[error("not a signed price batch: it could not be decoded")]
     NotSigned,
-    /// No signature by a known key.
-    #[error("no signature by a key this store knows (signed by: {0}); add the key to the store's config")]
-    UnknownKey(String),
-    /// Altered, or signed by someone else.
-    #[error("the signature of key `{0}` does not match the batch")]
-    Signature(String),
+    /// No signature that counts.
+    #[error(transparent)]
+    Signature(#[from] SignatureFault),
     /// The signature is good, what it covers is not a batch.
     #[error("the signed bytes are not a price batch: they could not be decoded")]
     NotBatch,
@@ -135,7 +123,7 @@ fn list(faults: &[EntryFault], more: usize) -> String {
 /// The first thing that is wrong; among entries, all of them.
 pub fn verify(
     payload: &[u8],
-    keys: &[PriceKey],
+    keys: &[PublicKey],
     last_number: impl Fn(&str) -> u64,
     chain: &str,
     store: &str,
@@ -159,9 +147,9 @@ pub fn verify(
     }
     refusal.digest = Sha256::digest(&signed.batch).into();
 
-    match check_signatures(&signed, keys) {
+    match signer(&price_batch_signed_bytes(&signed.batch), &signed.signatures, keys) {
         Ok(key_id) => key_id.clone_into(&mut refusal.key_id),
-        Err(why) => return refuse(refusal, why),
+        Err(fault) => return refuse(refusal, fault.into()),
     }
     let Ok(batch) = v1::PriceBatch::decode(signed.batch.as_slice()) else {
         return refuse(refusal, Why::NotBatch);
@@ -177,27 +165,6 @@ pub fn verify(
         }
         Err(why) => refuse(refusal, why),
     }
-}
-
-/// The id of the first known key; every signature by a known key must match.
-fn check_signatures<'k>(signed: &v1::SignedBatch, keys: &'k [PriceKey]) -> Result<&'k str, Why> {
-    let bytes = price_batch_signed_bytes(&signed.batch);
-    let mut signer = None;
-    for signature in &signed.signatures {
-        let Some(key) = keys.iter().find(|key| key.id == signature.key_id) else { continue };
-        Signature::from_slice(&signature.signature)
-            .and_then(|signature| key.key.verify_strict(&bytes, &signature))
-            .map_err(|_| Why::Signature(key.id.clone()))?;
-        signer = signer.or(Some(key.id.as_str()));
-    }
-    signer.ok_or_else(|| {
-        let mut ids: Vec<String> =
-            signed.signatures.iter().take(4).map(|s| s.key_id.chars().take(64).collect()).collect();
-        if ids.is_empty() {
-            ids.push("nobody".into());
-        }
-        Why::UnknownKey(ids.join(", "))
-    })
 }
 
 fn check_address(

@@ -8,9 +8,9 @@ fn signing_key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
-fn keys() -> Vec<PriceKey> {
+fn keys() -> Vec<PublicKey> {
     [("price-team", 1), ("night-desk", 2)]
-        .map(|(id, seed)| PriceKey { id: id.into(), key: signing_key(seed).verifying_key() })
+        .map(|(id, seed)| PublicKey { id: id.into(), key: signing_key(seed).verifying_key() })
         .into()
 }
 
@@ -96,32 +96,41 @@ fn anything_altered_after_signing_is_refused() {
         let mut bad = good.clone();
         bad.batch[at] ^= 1;
         let refusal = judge(&bad.encode_to_vec()).expect_err("altered");
-        assert_eq!(refusal.why, Why::Signature("price-team".into()));
+        assert_eq!(refusal.why, Why::Signature(SignatureFault::Mismatch("price-team".into())));
     }
     let mut short = good.clone();
     short.signatures[0].signature.truncate(63);
-    assert_eq!(judge(&short.encode_to_vec()).expect_err("short").why, Why::Signature("price-team".into()));
+    assert_eq!(
+        judge(&short.encode_to_vec()).expect_err("short").why,
+        Why::Signature(SignatureFault::Mismatch("price-team".into()))
+    );
     let mut bare = good.clone();
     bare.signatures[0].signature = signing_key(1).sign(&good.batch).to_bytes().to_vec();
     assert_eq!(
         judge(&bare.encode_to_vec()).expect_err("signed without the prefix").why,
-        Why::Signature("price-team".into())
+        Why::Signature(SignatureFault::Mismatch("price-team".into()))
     );
 }
 
 #[test]
 fn keys_decide_who_may_set_prices() {
     let judge = |signers: &[(&str, u8)]| judge(&signed_by(&batch(), signers).encode_to_vec());
-    assert_eq!(judge(&[]).expect_err("unsigned").why, Why::UnknownKey("nobody".into()));
-    assert_eq!(judge(&[("intern", 1)]).expect_err("unknown").why, Why::UnknownKey("intern".into()));
+    assert_eq!(
+        judge(&[]).expect_err("unsigned").why,
+        Why::Signature(SignatureFault::UnknownKey("nobody".into()))
+    );
+    assert_eq!(
+        judge(&[("intern", 1)]).expect_err("unknown").why,
+        Why::Signature(SignatureFault::UnknownKey("intern".into()))
+    );
     assert_eq!(
         judge(&[("night-desk", 1)]).expect_err("another's key").why,
-        Why::Signature("night-desk".into())
+        Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
     assert_eq!(judge(&[("retired", 9), ("night-desk", 2)]).expect("one known").key_id, "night-desk");
     assert_eq!(
         judge(&[("price-team", 1), ("night-desk", 9)]).expect_err("a known key's must match").why,
-        Why::Signature("night-desk".into())
+        Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
 }
 

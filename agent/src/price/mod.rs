@@ -9,7 +9,7 @@ pub mod entry;
 pub mod gtin;
 pub mod money;
 
-pub use batch::{PriceKey, Refusal, Verified, Why, verify};
+pub use batch::{Refusal, Verified, Why, verify};
 pub use book::{PriceBook, Shown};
 pub use entry::{Entry, Kind};
 pub use gtin::Gtin;

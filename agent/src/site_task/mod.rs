@@ -3,6 +3,7 @@
 
 mod act;
 mod keeping;
+mod order;
 mod restore;
 mod snapshot;
 
@@ -20,6 +21,7 @@ use act::Hand;
 use chrono::{DateTime, Offset};
 use chrono_tz::Tz;
 use keeping::{Answer, Keeping, first};
+pub use order::Order;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +77,19 @@ pub struct SiteTask {
     pub labels: watch::Receiver<Vec<LabelView>>,
 }
 
+/// Something that headquarters orders to be written.
+#[derive(Debug)]
+pub struct Ordered {
+    /// What.
+    pub order: Order,
+    /// Who ordered it.
+    pub by: String,
+    /// How long it may take to be sent.
+    pub deadline: Millis,
+    /// Answered when the device reads what was written, or with why not.
+    pub reply: oneshot::Sender<Result<(), String>>,
+}
+
 /// The latest of one alarm that the rules do not know: its number and who acted.
 #[derive(Default)]
 struct Occurrence {
@@ -117,6 +132,7 @@ impl SiteTask {
         self,
         mut readings: mpsc::Receiver<Vec<Reading>>,
         mut requests: mpsc::Receiver<SiteRequest>,
+        mut orders: mpsc::Receiver<Ordered>,
         mut reloads: mpsc::Receiver<Assembled>,
     ) -> Result<u64, JournalError> {
         let keeping = Keeping::new(self.journal.clone(), self.clock.clone());
@@ -138,6 +154,7 @@ impl SiteTask {
                 }
                 Some(stored) = running.keeping.next() => stored?,
                 Some(request) = requests.recv() => running.request(request).await?,
+                Some(ordered) = orders.recv() => running.order(ordered),
                 // Rules begin from what the journal holds: they wait until it holds all.
                 Some(assembled) = reloads.recv(), if !running.keeping.is_stopped() => {
                     running = running.reload(assembled).await?;

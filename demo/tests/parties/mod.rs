@@ -99,6 +99,13 @@ impl Party {
         (status, since.elapsed())
     }
 
+    /// Waits until it has ended by itself, and well.
+    pub fn ended(mut self) {
+        let name = self.name.clone();
+        let status = eventually(&format!("{name} ends"), || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+    }
+
     /// Fails the test if the program has ended by itself.
     pub fn check(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {

@@ -81,6 +81,8 @@ fn is_open(at: Utc, utc_offset_s: i32, open: Millis, close: Millis) -> bool {
 pub struct LightSchedule {
     config: LightScheduleConfig,
     commanded: Option<Commanded>,
+    /// Until when it stays as somebody ordered it.
+    ordered_until: Mono,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +96,7 @@ struct Commanded {
 impl LightSchedule {
     /// A schedule that has commanded nothing yet: its first step does.
     pub fn new(config: LightScheduleConfig) -> Self {
-        Self { config, commanded: None }
+        Self { config, commanded: None, ordered_until: Mono::NEVER }
     }
 
     /// What the light was last commanded to.
@@ -102,10 +104,18 @@ impl LightSchedule {
         self.commanded.map(|commanded| commanded.on)
     }
 
+    /// Somebody switches the light against its schedule until `until`, and sends the first command. A restart
+    /// of the agent ends it.
+    pub fn order(&mut self, now: Now, on: bool, until: Mono) {
+        self.ordered_until = until;
+        self.commanded = Some(Commanded { on, since: now.mono, last_sent: now.mono, confirmed: false });
+    }
+
     /// To be called once a second with what the switch reads back; gives the state to command now,
     /// if one is to be. `utc_offset_s` is the offset of local time from UTC in seconds.
     pub fn step(&mut self, now: Now, utc_offset_s: i32, read_back: Option<bool>) -> Option<bool> {
-        let wanted = self.config.wants_on(now.utc, utc_offset_s);
+        let ordered = self.commanded.filter(|_| now.mono < self.ordered_until);
+        let wanted = ordered.map_or_else(|| self.config.wants_on(now.utc, utc_offset_s), |last| last.on);
         match &mut self.commanded {
             Some(last) if last.on == wanted || now.mono - last.since < self.config.on_time_min && last.on => {
                 last.confirmed |= read_back == Some(last.on);
@@ -214,6 +224,22 @@ mod tests {
         assert_eq!(light.step(at(21 * 60), EAST_8, Some(true)), None);
         assert_eq!(light.step(at(30 * 60), EAST_8, Some(true)), Some(false), "the reverse at the end");
         assert_eq!(light.step(at(30 * 60 + 1), EAST_8, Some(true)), Some(false), "and verified");
+    }
+
+    #[test]
+    fn what_somebody_ordered_holds_until_its_end_and_is_repeated_until_confirmed() {
+        let mut light = LightSchedule::new(config(0, 0));
+        let (noon, second) = (at(720), Millis::from_secs(1));
+        let later = |by: Millis| Now { mono: noon.mono + by, utc: noon.utc + by };
+        assert_eq!(light.step(noon, EAST_8, None), Some(false), "by day it is dark by schedule");
+        light.order(noon, true, noon.mono + Millis::from_mins(10));
+        assert_eq!(light.commanded(), Some(true), "the first command is sent by who ordered it");
+        assert_eq!(light.step(later(second), EAST_8, Some(false)), None);
+        assert_eq!(light.step(later(REPEAT), EAST_8, Some(false)), Some(true));
+        assert_eq!(light.step(later(Millis(REPEAT.0 + 1)), EAST_8, Some(true)), None);
+        assert_eq!(light.step(later(Millis::from_mins(9)), EAST_8, Some(true)), None);
+        let over = later(Millis::from_mins(60));
+        assert_eq!(light.step(over, EAST_8, Some(true)), Some(false), "the schedule has it again");
     }
 
     #[test]

@@ -70,6 +70,15 @@ pub enum Input {
     },
     /// The refrigeration of the store was checked by hand.
     Inspected,
+    /// Somebody switches a light against its schedule for `span`, and has sent the first command.
+    SwitchLight {
+        /// The light.
+        device: DeviceId,
+        /// On or off.
+        on: bool,
+        /// For how long; not above 0: nothing.
+        span: Millis,
+    },
     /// How the journal is, as its keeper finds it; may be told again and again.
     Journal {
         /// Whether it cannot be written.

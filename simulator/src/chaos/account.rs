@@ -1,38 +1,21 @@
 //! What came of it: what the simulator knows and what the journal holds, against the database of
-//! headquarters. The counting is plain; only [`read_journal`], [`read_hq`] and [`read_excursions`] open
-//! files.
+//! headquarters. Pure.
 
-use rusqlite::{Connection, OpenFlags, types::ValueRef};
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    io,
-    path::Path,
-    time::Duration,
-};
+use super::{lights::Lights, telemetry::Telemetry};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
 
 /// The condition that the waves bring about.
 const CONDITION: &str = "temperature_high";
 /// An excursion must be told of if the agent was whole for so long of it, ms: the rule's delay, a
 /// start, and what a slow machine takes.
-const SEEN_MS: i64 = 4000;
+pub const SEEN_MS: i64 = 4000;
 /// A raise may lie so far outside its excursion, ms: polls, the delay, the simulator's step.
-const SLACK_MS: i64 = 2000;
+pub const SLACK_MS: i64 = 2000;
+/// Numbers follow the agent's time, but for what waited for its disk, ms.
+const ORDER_SLACK_MS: i64 = 10_000;
 /// An alarm is not escalated before it has waited so long, ms: the shortest of the default policy.
 const ESCALATE_MS: i64 = 900_000;
-/// States by their number in the contract (`AlarmState`).
-const STATES: [&str; 9] = [
-    "unspecified",
-    "normal",
-    "active_unacknowledged",
-    "active_acknowledged",
-    "returned_unacknowledged",
-    "latched",
-    "shelved",
-    "suppressed_by_design",
-    "out_of_service",
-];
-
 /// An alarm's change of state, as journal and headquarters both tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Change {
@@ -72,8 +55,8 @@ pub struct Excursion {
 pub struct Trials {
     /// When it was not whole: dead, standing still, without room on its disk. ms since 1970.
     pub outages: Vec<(i64, i64)>,
-    /// How wrong its clock was at any time, ms; 0 is always one of them.
-    pub offsets: BTreeSet<i64>,
+    /// From when its clock was how wrong, in order: ms since 1970, ms.
+    pub offsets: Vec<(i64, i64)>,
     /// Begin and end of it all, ms since 1970.
     pub run: (i64, i64),
 }
@@ -98,14 +81,23 @@ pub struct Account {
     /// starts under a clock that is ahead takes that for waiting. Not counted as wrong yet, as what a
     /// store makes of a clock it cannot trust is not decided.
     pub escalated_early: usize,
-    /// Numbers that headquarters has not, and excursions of which it was not told.
+    /// Messages that headquarters refused and took in when they came again: the record of a gap that
+    /// overtakes what comes before it.
+    pub refused_at_first: usize,
+    /// What became of telemetry; its counts of faults are in those below.
+    pub telemetry: Telemetry,
+    /// What became of the sign that the agent switches by local time.
+    pub lights: Lights,
+    /// Numbers that headquarters has not, excursions of which it was not told, telemetry that is missing
+    /// and in no recorded gap.
     pub lost: usize,
-    /// Rows beyond one for each number.
+    /// Rows beyond one for each number; readings that are there more than once.
     pub doubled: usize,
     /// Changes whose numbers are not in the journal's order.
     pub out_of_order: usize,
     /// Changes that are not word for word those of the journal, alarms without an excursion, messages that
-    /// headquarters refused, and journals beyond the first.
+    /// headquarters never took in, journals beyond the first, readings that were not so, and times that the
+    /// sign was on or off against its schedule.
     pub wrong: usize,
     /// Each fault found, for people; the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -113,7 +105,7 @@ pub struct Account {
 }
 
 /// Complaints kept at most.
-const COMPLAINTS_MAX: usize = 100;
+pub const COMPLAINTS_MAX: usize = 100;
 
 impl Account {
     /// Whether nothing is lost, doubled, out of order or wrong.
@@ -176,12 +168,16 @@ impl Account {
         changes.dedup_by_key(|(number, _)| *number);
         // (begin, end) of each time an alarm was active, by device, in true time.
         let mut active: BTreeMap<&str, Vec<(i64, i64)>> = BTreeMap::new();
+        let mut latest = i64::MIN;
         for (number, change) in changes {
-            let Some(at_ms) = trials.true_ms(change.at_ms) else {
+            let Some(at_ms) =
+                trials.true_times(change.at_ms).find(|at| *at >= latest.saturating_sub(ORDER_SLACK_MS))
+            else {
                 self.wrong += 1;
                 self.complain(format!("number {number} is of no time of the run: {change:?}"));
                 continue;
             };
+            latest = latest.max(at_ms);
             self.by_wrong_clock += usize::from(at_ms != change.at_ms);
             let times = active.entry(&change.device).or_default();
             let is_open = times.last().is_some_and(|(_, end)| *end == i64::MAX);
@@ -221,6 +217,15 @@ impl Account {
         }
     }
 
+    /// Adds what was found of telemetry and of the sign.
+    pub fn add(&mut self, telemetry: Telemetry, lights: Lights) {
+        self.lost += telemetry.lost;
+        self.doubled += telemetry.doubled;
+        self.wrong += telemetry.wrong + lights.wrong;
+        telemetry.complaints.iter().chain(&lights.complaints).for_each(|what| self.complain(what.clone()));
+        (self.telemetry, self.lights) = (telemetry, lights);
+    }
+
     /// Counts a fault that is wrong beyond the lists.
     pub fn add_wrong(&mut self, count: usize, what: &str) {
         if count > 0 {
@@ -237,10 +242,14 @@ impl Account {
 }
 
 impl Trials {
-    /// The true time of a stamp. The steps are so large, and the run so short, that only one fits.
-    fn true_ms(&self, stamp_ms: i64) -> Option<i64> {
-        let (begin, end) = (self.run.0 - SLACK_MS, self.run.1 + SLACK_MS);
-        self.offsets.iter().map(|offset| stamp_ms - offset).find(|at| (begin..=end).contains(at))
+    /// The true times that a stamp can be of, in order. A walk over a change of summer time shows the same
+    /// times as the one before.
+    pub fn true_times(&self, stamp_ms: i64) -> impl Iterator<Item = i64> + '_ {
+        let ends = self.offsets.iter().skip(1).map(|(from, _)| *from).chain([self.run.1]);
+        self.offsets.iter().zip(ends).filter_map(move |(&(from, offset), end)| {
+            let at = stamp_ms - offset;
+            (from - SLACK_MS..=end + SLACK_MS).contains(&at).then_some(at)
+        })
     }
 
     /// Until when a raise may come for what ended at `end_ms`: what was read before an outage is judged
@@ -270,130 +279,6 @@ impl Trials {
         }
         excursion.to_ms - whole_since >= SEEN_MS
     }
-}
-
-/// Every alarm change of the journal, in order. An error if it has begun to forget.
-pub fn read_journal(path: &Path) -> io::Result<Vec<Change>> {
-    let db = open(path)?;
-    let first: Option<i64> =
-        db.query_row("SELECT min(id) FROM alarm_history", [], |row| row.get(0)).map_err(io::Error::other)?;
-    if first.is_some_and(|first| first > 1) {
-        return Err(io::Error::other(
-            "the journal keeps 10,000 alarm changes, and there were more: say fewer --minutes",
-        ));
-    }
-    let changes = changes(
-        &db,
-        "SELECT id, alarm, device, condition, state, at_ms, since_ms, cause, by, escalation FROM alarm_history ORDER BY id",
-    )?;
-    Ok(changes.into_iter().map(|(_, change)| change).collect())
-}
-
-/// What headquarters has.
-#[derive(Clone, Debug)]
-pub struct Headquarters {
-    /// Every alarm change with its number, in the order of their arrival.
-    pub changes: Vec<(i64, Change)>,
-    /// How many journals spoke.
-    pub journals: usize,
-    /// Messages that it could not take in.
-    pub refused: usize,
-}
-
-/// Reads the database of headquarters at `path`.
-pub fn read_hq(path: &Path) -> io::Result<Headquarters> {
-    let db = open(path)?;
-    let changes = changes(
-        &db,
-        "SELECT seq, alarm, device, condition, state, at_ms, since_ms, cause, by, escalation FROM alert ORDER BY id",
-    )?;
-    let count = |sql: &str| {
-        let count = db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(io::Error::other)?;
-        usize::try_from(count).map_err(io::Error::other)
-    };
-    let journals = count("SELECT count(DISTINCT journal) FROM message")?;
-    let refused = count("SELECT count(*) FROM refused")?;
-    Ok(Headquarters { changes, journals, refused })
-}
-
-/// Last number of the alert stream that the journal gave out, and up to which headquarters has all.
-pub fn last_numbers(journal: &Path, hq: &Path) -> io::Result<(i64, i64)> {
-    const ALERTS: &str = "WHERE stream = 1";
-    let one = |path: &Path, sql: String| {
-        open(path)?.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0)).map_err(io::Error::other)
-    };
-    let last = one(journal, format!("SELECT max(last) FROM stream {ALERTS}"))?;
-    let has = one(hq, format!("SELECT max(seq) FROM contiguous {ALERTS}"))?;
-    Ok((last.unwrap_or(0), has.unwrap_or(0)))
-}
-
-/// Excursions from the simulator's record; one that had not ended ends at `end_ms`.
-pub fn read_excursions(path: &Path, end_ms: i64) -> io::Result<Vec<Excursion>> {
-    #[derive(Deserialize)]
-    struct Line {
-        at_ms: i64,
-        event: String,
-        device: String,
-        above: Option<bool>,
-    }
-    let mut excursions = Vec::new();
-    let mut open: BTreeMap<String, i64> = BTreeMap::new();
-    for line in std::fs::read_to_string(path)?.lines() {
-        let line: Line = serde_json::from_str(line)?;
-        match (line.event.as_str(), line.above) {
-            ("limit_crossed", Some(true)) => drop(open.insert(line.device, line.at_ms)),
-            ("limit_crossed", Some(false)) => {
-                if let Some(from_ms) = open.remove(&line.device) {
-                    excursions.push(Excursion { device: line.device, from_ms, to_ms: line.at_ms });
-                }
-            }
-            _ => {}
-        }
-    }
-    excursions.extend(open.into_iter().map(|(device, from_ms)| Excursion {
-        device,
-        from_ms,
-        to_ms: end_ms.max(from_ms),
-    }));
-    Ok(excursions)
-}
-
-fn open(path: &Path) -> io::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)
-        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-    db.busy_timeout(Duration::from_secs(10)).map_err(io::Error::other)?;
-    Ok(db)
-}
-
-/// Rows of a number and a change. A state is a name in the journal and a number at headquarters.
-fn changes(db: &Connection, sql: &str) -> io::Result<Vec<(i64, Change)>> {
-    let read = || -> rusqlite::Result<Vec<(i64, Change)>> {
-        let mut statement = db.prepare(sql)?;
-        let rows = statement.query_map([], |row| {
-            let state = match row.get_ref(4)? {
-                ValueRef::Integer(number) => usize::try_from(number)
-                    .ok()
-                    .and_then(|number| STATES.get(number))
-                    .map_or_else(|| format!("state {number}"), |state| (*state).to_owned()),
-                other => String::from_utf8_lossy(other.as_bytes()?).into_owned(),
-            };
-            let change = Change {
-                alarm: row.get(1)?,
-                device: row.get(2)?,
-                condition: row.get(3)?,
-                state,
-                at_ms: row.get(5)?,
-                since_ms: row.get(6)?,
-                cause: row.get(7)?,
-                by: row.get(8)?,
-                escalation: row.get(9)?,
-            };
-            Ok((row.get(0)?, change))
-        })?;
-        rows.collect()
-    };
-    read().map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -448,7 +333,8 @@ mod tests {
         let excursions = [excursion(10_000, 20_000), excursion(40_000, 50_000)];
         let run = (0, 60_000);
         let judge = |outages: &[(i64, i64)], hq: &[Change]| {
-            let offsets = BTreeSet::from([0, 3_600_000]);
+            // An hour ahead for a while, twice.
+            let offsets = vec![(0, 0), (9_000, 3_600_000), (12_000, 0), (55_000, 3_600_000), (60_000, 0)];
             let trials = Trials { outages: outages.to_vec(), offsets, run };
             let mut account = Account::default();
             let hq: Vec<_> = (1..).zip(hq.iter().cloned()).collect();
@@ -480,7 +366,7 @@ mod tests {
         let judge = |at_ms, escalation| {
             let raised = change("a", "active_unacknowledged", 10_000);
             let later = Change { escalation, ..change("a", "active_unacknowledged", at_ms) };
-            let trials = Trials { outages: vec![], offsets: BTreeSet::from([0]), run: (0, 2_000_000) };
+            let trials = Trials { outages: vec![], offsets: vec![(0, 0)], run: (0, 2_000_000) };
             let mut account = Account::default();
             account.compare_truth(&[], &trials, &[(1, raised), (2, later)]);
             account.escalated_early

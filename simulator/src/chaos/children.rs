@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     log: PathBuf,
+    has_family: bool,
     child: Option<Child>,
 }
 
@@ -30,12 +31,18 @@ impl Program {
     /// A program that does not run yet; what it says is added to `NAME.log` in `dir`.
     pub fn new(dir: &Path, name: &'static str, file: PathBuf, arguments: Vec<OsString>) -> Self {
         let log = dir.join(format!("{name}.log"));
-        Self { name, file, arguments, environment: Vec::new(), log, child: None }
+        Self { name, file, arguments, environment: Vec::new(), log, has_family: false, child: None }
     }
 
     /// One more variable of its environment.
     pub fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.environment.push((name, value.into()));
+        self
+    }
+
+    /// It has processes of its own, which are killed and stopped with it.
+    pub fn with_family(mut self) -> Self {
+        self.has_family = true;
         self
     }
 
@@ -62,20 +69,36 @@ impl Program {
         Ok(())
     }
 
-    /// Whether it has ended by itself since it was started; then it does not run any more.
-    pub fn has_ended(&mut self) -> io::Result<bool> {
-        let Some(child) = &mut self.child else { return Ok(false) };
-        let Some(status) = child.try_wait()? else { return Ok(false) };
-        tracing::warn!(program = self.name, %status, "ended by itself");
-        self.child = None;
-        Ok(true)
+    /// Its process id; none if it does not run.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// How it has ended by itself, once after each start; then it does not run any more.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let status = child.try_wait()?;
+        if let Some(status) = status {
+            tracing::warn!(program = self.name, %status, "ended by itself");
+            self.child = None;
+        }
+        Ok(status)
     }
 
     /// SIGKILL, and waits until it is gone. Whether it ran.
     pub fn kill(&mut self) -> io::Result<bool> {
+        let family = self.family();
         let Some(mut child) = self.child.take() else { return Ok(false) };
         child.kill()?;
         child.wait()?;
+        for id in &family {
+            let _ = kill(*id, Signal::SIGKILL);
+        }
+        // What they hold in common is free when the last is gone.
+        let end = Instant::now() + STOP_LIMIT;
+        while Instant::now() < end && family.iter().any(|id| parent_of(*id).is_some()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(true)
     }
 
@@ -83,14 +106,28 @@ impl Program {
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let Some(child) = &self.child else { return Ok(()) };
         let id = i32::try_from(child.id()).map_err(io::Error::other)?;
-        // It may have ended in this moment, which is seen later.
-        let _ = kill(Pid::from_raw(id), signal);
+        // They may have ended in this moment, which is seen later.
+        for id in self.family().into_iter().chain([Pid::from_raw(id)]) {
+            let _ = kill(id, signal);
+        }
         Ok(())
+    }
+
+    /// Its processes but the first, if it has such.
+    fn family(&self) -> Vec<Pid> {
+        let Some(child) = self.child.as_ref().filter(|_| self.has_family) else { return Vec::new() };
+        let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+        let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        ids.map(Pid::from_raw).filter(|id| parent_of(*id) == Some(child.id())).collect()
     }
 
     /// SIGTERM, and waits. An error if that takes too long or it does not end well.
     pub async fn stop(&mut self) -> io::Result<()> {
-        self.signal(Signal::SIGTERM)?;
+        if let Some(child) = &self.child {
+            let id = i32::try_from(child.id()).map_err(io::Error::other)?;
+            // It may have ended in this moment; the wait tells.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
         let Some(child) = &mut self.child else { return Ok(()) };
         let end = Instant::now() + STOP_LIMIT;
         loop {
@@ -107,6 +144,15 @@ impl Program {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The parent of a process that has not ended (Linux: the fourth word of its `stat`, after a name that may
+/// hold anything).
+fn parent_of(id: Pid) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let mut words = stat.rsplit_once(')')?.1.split_whitespace();
+    let is_gone = words.next()? == "Z";
+    words.next()?.parse().ok().filter(|_| !is_gone)
 }
 
 impl Drop for Program {

@@ -1,54 +1,67 @@
-//! What is done to the journal's disk: a small one of its own that can be filled, and a write-ahead log
+//! What is done to disks: small ones of their own that become full or read-only, and a write-ahead log
 //! whose tail is torn.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-/// Size of the disk.
-const SIZE: &str = "size=32m";
-/// What fills it.
-const BALLAST: &str = "ballast";
+/// How often a full disk is tried, while others write to it.
+const TRIES: usize = 50;
 
 /// A file system in memory, mounted; unmounted when dropped.
 pub struct Disk {
     dir: PathBuf,
+    /// With room, as an option of `mount`.
+    size: &'static str,
 }
 
 impl Disk {
-    /// Mounts one at `dir`, which must be there. None if this user may not.
-    pub fn mount(dir: &Path) -> Option<Self> {
+    /// Mounts one at `dir`, which must be there; `size` as in `32m`. None if this user may not.
+    pub fn mount(dir: &Path, size: &'static str) -> Option<Self> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", SIZE, "storesim-chaos"]).arg(dir).stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then(|| Self { dir: dir.to_owned() })
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "storesim-chaos"]).arg(dir);
+        let status = mount.stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success()).then(|| Self { dir: dir.to_owned(), size })
     }
 
-    /// Fills it to the last byte.
+    /// Leaves it no larger than what is on it, so that not one page more finds room.
     pub fn fill(&self) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(self.dir.join(BALLAST))?;
-        // Ever smaller pieces: the last page too.
-        for size in [1 << 20, 4096, 1] {
-            let piece = vec![0; size];
-            loop {
-                match file.write_all(&piece) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                    Err(error) => return Err(error),
-                }
+        let mut said = Ok(());
+        for _ in 0..TRIES {
+            let disk = rustix::fs::statvfs(&self.dir)?;
+            // 0 would be as large as the memory.
+            let used = (disk.f_blocks - disk.f_bfree).max(1) * disk.f_frsize;
+            // Refused if there is more on it by now.
+            said = self.remount(&format!("size={used}"));
+            if said.is_ok() {
+                break;
             }
         }
-        Ok(())
+        said
     }
 
     /// Gives the room back.
     pub fn free(&self) -> io::Result<()> {
-        match fs::remove_file(self.dir.join(BALLAST)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        self.remount(&format!("size={}", self.size))
+    }
+
+    /// Takes no more writes, or does again. An error while a file on it is open for writing, as the
+    /// kernel has it.
+    pub fn set_read_only(&self, read_only: bool) -> io::Result<()> {
+        self.remount(if read_only { "ro" } else { "rw" })
+    }
+
+    fn remount(&self, option: &str) -> io::Result<()> {
+        let mut mount = Command::new("mount");
+        let output = mount.args(["-o", &format!("remount,{option}")]).arg(&self.dir).output()?;
+        if output.status.success() {
+            return Ok(());
         }
+        let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(io::Error::other(format!("{}: remount,{option}: {why}", self.dir.display())))
     }
 }
 
@@ -119,6 +132,23 @@ fn committed(file: &mut File, length: u64) -> io::Result<Option<(u64, u64)>> {
 mod tests {
     use super::*;
     use rusqlite::Connection;
+    use std::fs;
+
+    #[test]
+    fn a_disk_is_full_and_read_only_and_whole_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let Some(disk) = Disk::mount(dir.path(), "1m") else { return };
+        let write = |name: &str| fs::write(dir.path().join(name), [1; 9000]).map_err(|error| error.kind());
+        assert_eq!(write("a"), Ok(()));
+        disk.fill().expect("fills");
+        assert_eq!(write("b"), Err(ErrorKind::StorageFull));
+        disk.free().expect("frees");
+        disk.set_read_only(true).expect("locks");
+        assert_eq!(write("b"), Err(ErrorKind::ReadOnlyFilesystem));
+        disk.set_read_only(false).expect("unlocks");
+        assert_eq!(write("b"), Ok(()));
+        assert_eq!(fs::read(dir.path().join("a")).expect("reads"), [1; 9000]);
+    }
 
     #[test]
     fn a_torn_tail_costs_nothing_that_was_committed() {

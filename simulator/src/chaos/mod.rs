@@ -1,41 +1,63 @@
 //! The rig: the real agent, headquarters and broker run through a plan of faults, and at the end what
 //! the simulator knows to have happened is compared with the database of headquarters.
 //!
-//! [`plan`] decides what goes wrong (a seed gives all of it), [`proxy`] spoils lines, [`children`] kills
-//! and stops programs, [`disk`] fills and tears, [`account`] judges. This file is the loop around them.
+//! [`plan`] decides what goes wrong (a seed gives all of it), [`proxy`] and [`packets`] spoil lines, [`children`] kills
+//! and stops programs, [`disk`] fills, locks and tears; [`records`] reads what was written down, and
+//! [`account`], [`telemetry`] and [`lights`] judge it. This file is the loop around them.
 //! The programs are processes, found by path: nothing of the agent's or headquarters' code is in here.
 
 pub mod account;
+mod build;
 pub mod children;
 pub mod disk;
+pub mod lights;
+pub mod packets;
 pub mod plan;
+pub mod postgres;
 pub mod proxy;
+pub mod records;
 pub mod store;
+pub mod telemetry;
 
 use account::{Account, Trials};
 use children::Program;
 use disk::Disk;
 use nix::sys::signal::Signal;
-use plan::{Act, DELAYS_MS, Line, Party, Step, Weather};
+use plan::{Act, BEFORE_CHANGE_MS, Line, Party, Step, Volume, Weather};
 use proxy::Proxy;
+use records::{ALERTS, Database, History, TELEMETRY, complete_to, last_number};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
     io,
-    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use store::{CHAIN, Places};
-use tokio::time::{Instant, sleep, sleep_until};
+use store::Places;
+use tokio::time::{Instant, sleep_until};
 
 /// How long anything that must happen may take.
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often is looked whether something has happened, and whether a program has ended by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Room for the journal, and for the database of headquarters; taken from the memory as it is used.
+const DISKS: [(&str, &str); 2] = [("disk", "32m"), ("hq", "2g")];
+/// How often the journal's history is copied: it keeps the newest 10,000, of which there are some 200 in
+/// a minute.
+const COPY_EVERY: Duration = Duration::from_secs(60);
+/// How long the agent may take until it hears signals.
+const STARTED: Duration = Duration::from_secs(1);
 /// Orderly stops at the end until nothing waits; each may leave what was decided during it.
 const STOPS_MAX: usize = 5;
+
+/// Where headquarters keeps what it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Storage {
+    /// A file, and one worker.
+    Sqlite,
+    /// A server of its own, and two workers that share the work.
+    Postgres,
+}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -46,6 +68,8 @@ pub struct Options {
     pub seed: u64,
     /// Where `storewarden`, `storewarden-hq` and `storesim` are.
     pub programs: PathBuf,
+    /// Where headquarters keeps what it gets.
+    pub storage: Storage,
     /// Who says that a message is safe, as the agent's configuration has it: `hq` or `broker`.
     pub ack: String,
     /// Where files are kept; a folder that goes with the run if none.
@@ -55,7 +79,11 @@ pub struct Options {
 impl Options {
     /// Everything that will go wrong.
     pub fn plan(&self) -> Vec<Step> {
-        plan::plan(self.seed, u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX))
+        let parties: &[Party] = match self.storage {
+            Storage::Sqlite => &[Party::Agent, Party::Headquarters, Party::Broker],
+            Storage::Postgres => &Party::ALL,
+        };
+        plan::plan(self.seed, u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX), parties)
     }
 }
 
@@ -83,7 +111,7 @@ pub async fn run(options: &Options) -> io::Result<Outcome> {
     let dir = options.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&dir)?;
     let dir = dir.canonicalize()?;
-    if dir.join("hq.sqlite").exists() {
+    if dir.join("truth.jsonl").exists() {
         return Err(io::Error::other(format!("{} holds an earlier run; say another folder", dir.display())));
     }
     let steps = options.plan();
@@ -101,15 +129,18 @@ pub async fn run(options: &Options) -> io::Result<Outcome> {
 /// Everything that runs.
 struct Rig {
     dir: PathBuf,
-    agent: Program,
-    headquarters: Program,
-    broker: Program,
+    programs: BTreeMap<Party, Program>,
     simulator: Program,
     store_line: Proxy,
     hq_line: Proxy,
-    /// After the agent: it lies on it.
-    disk: Option<Disk>,
+    /// Of the journal and of headquarters; after the programs, which lie on them.
+    disks: Option<[Disk; 2]>,
     places: Places,
+    journal: Database,
+    hq: Database,
+    history: History,
+    copied: Instant,
+    agent_started: Instant,
     /// Reasons for which the agent is not whole now.
     ails: BTreeSet<&'static str>,
     ails_since_ms: i64,
@@ -117,95 +148,23 @@ struct Rig {
     kills: usize,
     faults: BTreeMap<&'static str, usize>,
     ended_by_itself: BTreeMap<&'static str, usize>,
+    /// Programs that did not stop in order at the end.
+    unruly: usize,
     skipped: Vec<String>,
 }
 
 impl Rig {
-    async fn build(dir: &Path, options: &Options) -> io::Result<Self> {
-        let mut skipped = vec!["kills of PostgreSQL: headquarters has no storage but SQLite yet".to_owned()];
-        let file = |name: &str| options.programs.join(name);
-        let path = |name: &str| dir.join(name);
-        std::fs::create_dir_all(path("disk"))?;
-        let disk = Disk::mount(&path("disk"));
-        if disk.is_none() {
-            skipped.push("full disk: this user may not mount a small one (tmpfs)".to_owned());
-        }
-
-        let broker_port = free_port();
-        let text = format!("listener {broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
-        std::fs::write(path("mosquitto.conf"), text)?;
-        let arguments = vec!["-c".into(), path("mosquitto.conf").into()];
-        let mut broker = Program::new(dir, "mosquitto", "mosquitto".into(), arguments);
-        broker.start()?;
-        eventually("Mosquitto listens", || Ok(TcpStream::connect(("127.0.0.1", broker_port)).ok().map(drop)))
-            .await?;
-        let (store_line, hq_line) = (Proxy::open(broker_port).await?, Proxy::open(broker_port).await?);
-
-        store::write_simulator(dir, options.seed)?;
-        let arguments: [OsString; 6] = [
-            "run".into(),
-            path("sim.toml").into(),
-            "--ready".into(),
-            path("ready.json").into(),
-            "--events".into(),
-            path("truth.jsonl").into(),
-        ];
-        let mut simulator = Program::new(dir, "storesim", file("storesim"), arguments.into());
-        let begin_ms = utc_ms();
-        simulator.start()?;
-        let bus = eventually("the simulated store listens", || {
-            if simulator.has_ended()? {
-                return Err(io::Error::other("storesim ended by itself"));
-            }
-            let Ok(text) = std::fs::read_to_string(path("ready.json")) else { return Ok(None) };
-            let ready: serde_json::Value = serde_json::from_str(&text)?;
-            Ok(ready["buses"][0].as_str().map(str::to_owned))
-        })
-        .await?;
-
-        let places =
-            Places { broker: store_line.port(), console: free_port(), bus, ack: options.ack.clone() };
-        store::write_agent(dir, &places, DELAYS_MS[0])?;
-        write_offset(dir, 0)?;
-        let arguments: [OsString; 6] = [
-            "--db".into(),
-            path("hq.sqlite").into(),
-            "serve".into(),
-            format!("--broker=mqtt://127.0.0.1:{}", hq_line.port()).into(),
-            "--chain".into(),
-            CHAIN.into(),
-        ];
-        let mut headquarters = Program::new(dir, "storewarden-hq", file("storewarden-hq"), arguments.into());
-        headquarters.start()?;
-        let arguments = vec!["run".into(), "--config".into(), path("store.toml").into()];
-        let mut agent = Program::new(dir, "storewarden", file("storewarden"), arguments)
-            .with("STOREWARDEN_CLOCK_OFFSET_FILE", path("clock-offset-ms"));
-        agent.start()?;
-        let trials = Trials { outages: Vec::new(), offsets: BTreeSet::from([0]), run: (begin_ms, i64::MAX) };
-        Ok(Self {
-            dir: dir.to_owned(),
-            agent,
-            headquarters,
-            broker,
-            simulator,
-            store_line,
-            hq_line,
-            disk,
-            places,
-            ails: BTreeSet::new(),
-            ails_since_ms: 0,
-            trials,
-            kills: 0,
-            faults: BTreeMap::new(),
-            ended_by_itself: BTreeMap::new(),
-            skipped,
-        })
-    }
-
     /// Waits, and starts again what has ended by itself.
     async fn wait_until(&mut self, moment: Instant) -> io::Result<()> {
         loop {
             self.revive()?;
+            if self.copied.elapsed() >= COPY_EVERY {
+                self.copied = Instant::now();
+                // It may not be readable in this moment; then the next copy has it.
+                if let Err(error) = self.history.copy(&self.journal) {
+                    tracing::info!(%error, "the journal's history is copied later");
+                }
+            }
             let next = Instant::now() + LOOK_EVERY;
             sleep_until(next.min(moment)).await;
             if Instant::now() >= moment {
@@ -215,35 +174,48 @@ impl Rig {
     }
 
     fn revive(&mut self) -> io::Result<()> {
-        if self.simulator.has_ended()? {
+        if self.simulator.ended()?.is_some() {
             return Err(io::Error::other("the simulator ended by itself; see storesim.log with --keep DIR"));
         }
-        for (party, name) in
-            [(Party::Agent, "agent"), (Party::Headquarters, "headquarters"), (Party::Broker, "broker")]
-        {
-            if self.program(party).has_ended()? {
-                *self.ended_by_itself.entry(name).or_default() += 1;
+        for party in Party::ALL {
+            if self.programs.get_mut(&party).map_or(Ok(None), Program::ended)?.is_some() {
+                *self.ended_by_itself.entry(party.name()).or_default() += 1;
                 if party == Party::Agent {
                     // It was away for a while that nobody saw begin.
                     self.ail("ended by itself", true);
                     self.ail("ended by itself", false);
                 }
-                self.program(party).start()?;
+                self.start(party)?;
             }
         }
         Ok(())
     }
 
-    fn program(&mut self, party: Party) -> &mut Program {
-        match party {
-            Party::Agent => &mut self.agent,
-            Party::Headquarters => &mut self.headquarters,
-            Party::Broker => &mut self.broker,
+    fn start(&mut self, party: Party) -> io::Result<()> {
+        if party == Party::Agent {
+            self.agent_started = Instant::now();
         }
+        self.programs.get_mut(&party).map_or(Ok(()), Program::start)
+    }
+
+    fn signal(&self, party: Party, signal: Signal) -> io::Result<()> {
+        self.programs.get(&party).map_or(Ok(()), |program| program.signal(signal))
+    }
+
+    /// Stops a program in order; one that does not is killed, and counted.
+    async fn stop(&mut self, party: Party) -> io::Result<()> {
+        let Some(program) = self.programs.get_mut(&party) else { return Ok(()) };
+        if let Err(error) = program.stop().await {
+            tracing::warn!(%error, "no orderly stop");
+            program.kill()?;
+            self.unruly += 1;
+        }
+        Ok(())
     }
 
     fn act(&mut self, step: &Step) -> io::Result<()> {
-        if matches!(step.act, Act::Fill) && self.disk.is_none() {
+        let needs_disk = matches!(step.act, Act::Fill(_) | Act::Free(_));
+        if needs_disk && self.disks.is_none() {
             return Ok(());
         }
         if let Some(kind) = step.act.kind() {
@@ -256,46 +228,73 @@ impl Rig {
                 let gone = disk::tear(&self.dir.join("disk/journal.sqlite-wal"), share);
                 match gone {
                     Ok(bytes) => tracing::info!(bytes, "torn off"),
-                    // No room for rubbish: it is shorter.
-                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                    // No room for rubbish: it is shorter. A disk that takes no writes cannot be torn.
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            io::ErrorKind::StorageFull | io::ErrorKind::ReadOnlyFilesystem
+                        ) => {}
                     Err(error) => return Err(error),
                 }
             }
             Act::Start(party) => {
-                self.program(party).start()?;
+                self.start(party)?;
                 if party == Party::Agent {
                     self.ail("dead", false);
                 }
             }
             Act::Freeze(party) => {
-                self.program(party).signal(Signal::SIGSTOP)?;
+                self.signal(party, Signal::SIGSTOP)?;
                 if party == Party::Agent {
                     self.ail("stands still", true);
                 }
             }
             Act::Thaw(party) => {
-                self.program(party).signal(Signal::SIGCONT)?;
+                self.signal(party, Signal::SIGCONT)?;
                 if party == Party::Agent {
                     self.ail("stands still", false);
                 }
             }
             Act::Turn(Line::Store, weather) => self.store_line.turn(weather),
             Act::Turn(Line::Headquarters, weather) => self.hq_line.turn(weather),
-            Act::Fill => {
-                self.ail("no room", true);
-                self.disk.as_ref().map_or(Ok(()), Disk::fill)?;
+            Act::Fill(volume) => {
+                if volume == Volume::Journal {
+                    self.ail("no room", true);
+                }
+                self.disk(volume, Disk::fill)?;
             }
-            Act::Free => {
-                self.disk.as_ref().map_or(Ok(()), Disk::free)?;
-                self.ail("no room", false);
+            Act::Free(volume) => {
+                self.disk(volume, Disk::free)?;
+                if volume == Volume::Journal {
+                    self.ail("no room", false);
+                }
+            }
+            Act::KillAndLock => {
+                self.kill(Party::Agent)?;
+                self.ail("read-only", true);
+                self.disk(Volume::Journal, |disk| disk.set_read_only(true))?;
+            }
+            Act::Unlock => {
+                self.disk(Volume::Journal, |disk| disk.set_read_only(false))?;
+                // Unless it is away anyway, and is started later.
+                if !self.ails.contains("dead") {
+                    self.kill(Party::Agent)?;
+                    self.start(Party::Agent)?;
+                    self.ail("dead", false);
+                }
+                self.ail("read-only", false);
             }
             Act::Push(delay_ms) => {
                 store::write_agent(&self.dir, &self.places, delay_ms)?;
-                self.agent.signal(Signal::SIGHUP)?;
+                // A program that is still starting is not told: it reads the file anyway.
+                if self.agent_started.elapsed() >= STARTED {
+                    self.signal(Party::Agent, Signal::SIGHUP)?;
+                }
             }
-            Act::Clock(offset_ms) => {
-                self.trials.offsets.insert(offset_ms);
-                write_offset(&self.dir, offset_ms)?;
+            Act::Clock(offset_ms) => self.set_clock(offset_ms)?,
+            Act::SummerTime { begins } => {
+                let now_ms = utc_ms();
+                self.set_clock(lights::change_ms(now_ms, begins) - BEFORE_CHANGE_MS - now_ms)?;
             }
         }
         Ok(())
@@ -305,8 +304,21 @@ impl Rig {
         if party == Party::Agent {
             self.ail("dead", true);
         }
-        self.kills += usize::from(self.program(party).kill()?);
+        let program = self.programs.get_mut(&party);
+        self.kills += usize::from(program.map_or(Ok(false), Program::kill)?);
         Ok(())
+    }
+
+    /// The agent's wall clock is off by so much from now on.
+    fn set_clock(&mut self, offset_ms: i64) -> io::Result<()> {
+        write_offset(&self.dir, offset_ms)?;
+        self.trials.offsets.push((utc_ms(), offset_ms));
+        Ok(())
+    }
+
+    /// Does something to a disk; nothing where there are none.
+    fn disk(&self, volume: Volume, act: impl Fn(&Disk) -> io::Result<()>) -> io::Result<()> {
+        self.disks.as_ref().map_or(Ok(()), |disks| act(&disks[volume as usize]))
     }
 
     /// A reason for which the agent is not whole begins or ends.
@@ -327,47 +339,66 @@ impl Rig {
         for line in [&self.store_line, &self.hq_line] {
             line.turn(Weather::Fair);
         }
-        let (journal, hq) = (self.dir.join("disk/journal.sqlite"), self.dir.join("hq.sqlite"));
+        let (journal, hq) = (self.journal.clone(), self.hq.clone());
+        // What the journal has told by now; more comes all the time.
+        let mut told = None;
         for _ in 0..STOPS_MAX {
             let end = Instant::now() + LIMIT;
             while Instant::now() < end {
                 self.wait_until(Instant::now() + LOOK_EVERY).await?;
                 // Neither may be readable in this moment.
-                if account::last_numbers(&journal, &hq).is_ok_and(|(last, has)| has >= last && last > 0) {
+                told = told.or_else(|| last_number(&journal, TELEMETRY).ok());
+                let has_all = || -> io::Result<bool> {
+                    let (last, has) = (last_number(&journal, ALERTS)?, complete_to(&hq, ALERTS)?);
+                    Ok(last > 0 && has >= last && complete_to(&hq, TELEMETRY)? >= told.unwrap_or(i64::MAX))
+                };
+                if has_all().unwrap_or(false) {
                     break;
                 }
             }
             self.trials.run.1 = utc_ms();
-            self.agent.stop().await?;
-            let (last, has) = account::last_numbers(&journal, &hq)?;
+            self.stop(Party::Agent).await?;
+            let (last, has) = (last_number(&journal, ALERTS)?, complete_to(&hq, ALERTS)?);
             if has >= last {
                 break;
             }
             tracing::info!(last, has, "the agent held something back when it stopped; once more");
-            self.agent.start()?;
+            self.start(Party::Agent)?;
         }
         self.trials.run.1 = utc_ms();
         self.simulator.stop().await?;
-        self.headquarters.stop().await
+        for party in [Party::Headquarters, Party::SecondHeadquarters] {
+            self.stop(party).await?;
+        }
+        Ok(())
     }
 
-    fn outcome(self, seed: u64) -> io::Result<Outcome> {
+    fn outcome(mut self, seed: u64) -> io::Result<Outcome> {
         let path = |name: &str| self.dir.join(name);
-        let journal = account::read_journal(&path("disk/journal.sqlite"))?;
-        let hq = account::read_hq(&path("hq.sqlite"))?;
-        let excursions = account::read_excursions(&path("truth.jsonl"), self.trials.run.1)?;
-        let mut account = Account::default();
-        account.compare(&journal, &hq.changes);
-        account.compare_truth(&excursions, &self.trials, &hq.changes);
+        self.history.copy(&self.journal)?;
+        let hq = records::read_hq(&self.hq)?;
+        let truth = records::read_truth(&path("truth.jsonl"), self.trials.run.1)?;
+        let mut account = Account { refused_at_first: hq.refused_at_first, ..Account::default() };
+        account.compare(&self.history.changes, &hq.changes);
+        account.compare_truth(&truth.excursions, &self.trials, &hq.changes);
+        let told = (last_number(&self.journal, TELEMETRY)?, records::first_waiting(&self.journal)?);
+        let telemetry = telemetry::judge(told, &hq, &truth.excursions, &self.trials);
+        account.add(telemetry, lights::judge(&truth.switches, &self.trials));
         account.add_wrong(hq.journals.saturating_sub(1), "journals were put aside for a new one");
-        account.add_wrong(hq.refused, "messages were refused by headquarters");
-        // What is on the small disk goes with it.
-        if self.disk.is_some() {
-            for entry in std::fs::read_dir(path("disk"))? {
-                let entry = entry?;
-                let name = entry.file_name();
-                if name != "ballast" {
-                    std::fs::copy(entry.path(), self.dir.join(name))?;
+        for refused in &hq.refused {
+            account.add_wrong(1, &format!("message was refused by headquarters: {refused}"));
+        }
+        account.add_wrong(self.unruly, "programs did not stop in order at the end");
+        // What is on the small disks goes with them.
+        if self.disks.is_some() {
+            for entry in DISKS.iter().map(|(name, _)| std::fs::read_dir(path(name))) {
+                for entry in entry? {
+                    let entry = entry?;
+                    // A server's folder is read by psql above.
+                    if entry.file_type()?.is_dir() {
+                        continue;
+                    }
+                    std::fs::copy(entry.path(), self.dir.join(entry.file_name()))?;
                 }
             }
         }
@@ -379,29 +410,6 @@ impl Rig {
             ended_by_itself: self.ended_by_itself,
             skipped: self.skipped,
         })
-    }
-}
-
-/// Waits until `look` finds something.
-async fn eventually<T>(what: &str, mut look: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
-    let end = Instant::now() + LIMIT;
-    while Instant::now() < end {
-        if let Some(found) = look()? {
-            return Ok(found);
-        }
-        sleep(LOOK_EVERY).await;
-    }
-    Err(io::Error::other(format!("in {LIMIT:?} it did not happen that {what}")))
-}
-
-/// A free port that the system does not hand to outgoing connections (those begin at 32768), so that it
-/// is still free when a killed program comes back.
-fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(10_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -13,12 +13,15 @@ const AWAY_MS: std::ops::Range<u64> = 50..2500;
 const FROZEN_MS: std::ops::Range<u64> = 200..4000;
 /// How long a line is bad, ms.
 const WEATHER_MS: std::ops::Range<u64> = 300..6000;
-/// How long the disk is full, ms.
+/// How long a disk is full or read-only, ms.
 const FULL_MS: std::ops::Range<u64> = 500..5000;
 /// How long a stepped clock stays wrong, ms.
 const CLOCK_MS: std::ops::Range<u64> = 2000..15_000;
 /// Steps of the clock: an hour and a day, either way, ms.
 const CLOCK_STEPS_MS: [i64; 4] = [3_600_000, -3_600_000, 86_400_000, -86_400_000];
+/// How long a clock shows the time before a change of summer time, ms; and how long in all.
+pub const BEFORE_CHANGE_MS: i64 = 7_000;
+const SUMMER_TIME_MS: std::ops::Range<u64> = 13_000..20_000;
 /// Delays of the temperature alarm that are pushed by turns, ms.
 pub const DELAYS_MS: [u64; 2] = [200, 300];
 
@@ -30,8 +33,29 @@ pub enum Party {
     Agent,
     /// `storewarden-hq serve`.
     Headquarters,
+    /// The other worker of headquarters, where there are two.
+    SecondHeadquarters,
     /// Mosquitto, which keeps nothing over its death.
     Broker,
+    /// The database server of headquarters, where there is one.
+    Database,
+}
+
+impl Party {
+    /// Everyone, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Agent, Self::Headquarters, Self::SecondHeadquarters, Self::Broker, Self::Database];
+
+    /// Its name in what is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Headquarters => "headquarters",
+            Self::SecondHeadquarters => "second_headquarters",
+            Self::Broker => "broker",
+            Self::Database => "database",
+        }
+    }
 }
 
 /// A line to the broker.
@@ -41,6 +65,16 @@ pub enum Line {
     /// The agent's.
     Store,
     /// That of headquarters.
+    Headquarters,
+}
+
+/// A disk of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volume {
+    /// The journal is on it.
+    Journal,
+    /// The database of headquarters is on it.
     Headquarters,
 }
 
@@ -63,8 +97,13 @@ pub enum Weather {
     /// Accepts and swallows, both ways.
     HalfOpen,
     /// Swallows what the broker says: it takes messages, nobody hears that it did, and they are sent
-    /// again. TCP itself cannot duplicate.
+    /// again.
     Deaf,
+    /// Delivers every PUBLISH twice, both ways, under the same packet id and flagged as sent before. TCP
+    /// cannot do that and MQTT 5 forbids it to a client (4.4); a broken bridge or gateway on the way
+    /// does it, and clients of MQTT 3 that are tired of waiting. To the receiver it is a new message
+    /// (4.3.2), which it acknowledges a second time.
+    Twice,
 }
 
 /// One act, at its moment.
@@ -86,14 +125,25 @@ pub enum Act {
     Thaw(Party),
     /// A line changes.
     Turn(Line, Weather),
-    /// The journal's disk is filled to the last byte.
-    Fill,
+    /// No page more finds room on a disk.
+    Fill(Volume),
     /// It has room again.
-    Free,
+    Free(Volume),
+    /// SIGKILL of the agent, whose disk is then read-only: while it runs the kernel refuses.
+    KillAndLock,
+    /// The journal's disk takes writes again, and the agent is started anew: what began on a read-only
+    /// disk stays without a journal.
+    Unlock,
     /// A rule file with this delay, ms, and SIGHUP.
     Push(u64),
     /// The agent's wall clock is off by so many ms; 0 is right again.
     Clock(i64),
+    /// The agent's wall clock goes to [`BEFORE_CHANGE_MS`] before a change of summer time, and walks on:
+    /// to the begin of it, or to its end.
+    SummerTime {
+        /// Or ends.
+        begins: bool,
+    },
 }
 
 impl Act {
@@ -102,27 +152,39 @@ impl Act {
         Some(match self {
             Self::Kill(Party::Agent) => "kill_agent",
             Self::Kill(Party::Headquarters) => "kill_headquarters",
+            Self::Kill(Party::SecondHeadquarters) => "kill_second_headquarters",
             Self::Kill(Party::Broker) => "kill_broker",
+            Self::Kill(Party::Database) => "kill_database",
             Self::KillAndTear { .. } => "kill_agent_torn_log",
             Self::Freeze(Party::Agent) => "freeze_agent",
             Self::Freeze(Party::Headquarters) => "freeze_headquarters",
+            Self::Freeze(Party::SecondHeadquarters) => "freeze_second_headquarters",
             Self::Freeze(Party::Broker) => "freeze_broker",
+            Self::Freeze(Party::Database) => "freeze_database",
             Self::Turn(_, Weather::Cut) => "line_cut",
             Self::Turn(_, Weather::Slow { .. }) => "line_slow",
             Self::Turn(_, Weather::HalfOpen) => "line_half_open",
             Self::Turn(_, Weather::Deaf) => "line_deaf",
-            Self::Fill => "disk_full",
+            Self::Turn(_, Weather::Twice) => "line_twice",
+            Self::Fill(Volume::Journal) => "disk_full",
+            Self::Fill(Volume::Headquarters) => "disk_full_headquarters",
+            Self::KillAndLock => "kill_agent_read_only_disk",
             Self::Push(_) => "config_push",
             Self::Clock(offset) if *offset != 0 => "clock_step",
-            Self::Start(_) | Self::Thaw(_) | Self::Turn(_, Weather::Fair) | Self::Free | Self::Clock(_) => {
-                return None;
-            }
+            Self::SummerTime { begins: true } => "summer_time_begins",
+            Self::SummerTime { begins: false } => "summer_time_ends",
+            Self::Start(_)
+            | Self::Thaw(_)
+            | Self::Turn(_, Weather::Fair)
+            | Self::Free(_)
+            | Self::Unlock
+            | Self::Clock(_) => return None,
         })
     }
 
     /// Whether it kills a program.
     pub fn is_kill(&self) -> bool {
-        matches!(self, Self::Kill(_) | Self::KillAndTear { .. })
+        matches!(self, Self::Kill(_) | Self::KillAndTear { .. } | Self::KillAndLock)
     }
 }
 
@@ -145,28 +207,30 @@ impl fmt::Display for Step {
 /// What can be broken once at a time: until when each is, ms.
 #[derive(Default)]
 struct Busy {
-    parties: [u64; 3],
+    parties: [u64; 5],
     lines: [u64; 2],
-    disk: u64,
+    volumes: [u64; 2],
     clock: u64,
 }
 
 /// The acts of `length_ms`, in order; everything is whole again at the end of the list, which may be
 /// some seconds later.
-pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
+///
+/// `parties` are those that are there; the more, the less often each is struck.
+pub fn plan(seed: u64, length_ms: u64, parties: &[Party]) -> Vec<Step> {
     let mut dice = Rng::with_seed(seed);
     let mut busy = Busy::default();
     let mut steps = Vec::new();
-    let mut pushes = 0;
+    let (mut pushes, mut walks) = (0, 0);
     let mut now = 3000;
     while now < length_ms {
-        let (party, line) =
-            ([Party::Agent, Party::Headquarters, Party::Broker][dice.usize(..3)], dice.usize(..2));
+        let (party, line) = (parties[dice.usize(..parties.len())], dice.usize(..2));
         // Every number is drawn on every turn: what is busy changes nothing for those who come after.
-        let (kind, away, frozen) = (dice.u8(..20), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
+        let (kind, away, frozen) = (dice.u8(..25), dice.u64(AWAY_MS), dice.u64(FROZEN_MS));
         let (bad, full, wrong) = (dice.u64(WEATHER_MS), dice.u64(FULL_MS), dice.u64(CLOCK_MS));
         let (late_ms, bytes_per_s) = (dice.u64(20..800), dice.u64(2_000..60_000));
         let (share, step) = (dice.u64(..=1000), CLOCK_STEPS_MS[dice.usize(..4)]);
+        let walk = dice.u64(SUMMER_TIME_MS);
         let mut fault = |busy: &mut u64, begin: Act, end: Act, length: u64| {
             if *busy <= now {
                 *busy = now + length + 100;
@@ -183,19 +247,37 @@ pub fn plan(seed: u64, length_ms: u64) -> Vec<Step> {
                 away,
             ),
             10..12 => fault(&mut busy.parties[party as usize], Act::Freeze(party), Act::Thaw(party), frozen),
-            12..16 => {
+            12..17 => {
                 let weather = match kind {
                     12 => Weather::Cut,
                     13 => Weather::Slow { late_ms, bytes_per_s },
                     14 => Weather::HalfOpen,
-                    _ => Weather::Deaf,
+                    15 => Weather::Deaf,
+                    _ => Weather::Twice,
                 };
                 let end = [Line::Store, Line::Headquarters][line];
                 let (begin, over) = (Act::Turn(end, weather), Act::Turn(end, Weather::Fair));
                 fault(&mut busy.lines[line], begin, over, bad);
             }
-            16 => fault(&mut busy.disk, Act::Fill, Act::Free, full),
-            17 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
+            17 | 18 => {
+                let volume = [Volume::Journal, Volume::Headquarters][usize::from(kind - 17)];
+                fault(&mut busy.volumes[volume as usize], Act::Fill(volume), Act::Free(volume), full);
+            }
+            19 => {
+                let (agent, disk) = (Party::Agent as usize, Volume::Journal as usize);
+                if busy.parties[agent].max(busy.volumes[disk]) <= now {
+                    (busy.parties[agent], busy.volumes[disk]) = (now + away + 100, now + full + 100);
+                    let ends = [(0, Act::KillAndLock), (away, Act::Start(Party::Agent)), (full, Act::Unlock)];
+                    steps.extend(ends.map(|(after, act)| Step { at_ms: now + after, act }));
+                }
+            }
+            20 => fault(&mut busy.clock, Act::Clock(step), Act::Clock(0), wrong),
+            // By turns: two walks to one change show the same times, and must not follow each other.
+            21 | 22 if busy.clock <= now => {
+                walks += 1;
+                let act = Act::SummerTime { begins: walks % 2 == 1 };
+                fault(&mut busy.clock, act, Act::Clock(0), walk);
+            }
             // A program that is away, or still starting, is not told.
             _ if busy.parties[Party::Agent as usize] + 1000 <= now => {
                 pushes += 1;
@@ -214,26 +296,34 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Without a database server.
+    const THREE: [Party; 3] = [Party::Agent, Party::Headquarters, Party::Broker];
+
     #[test]
     fn a_seed_is_a_plan_and_another_seed_another() {
-        assert_eq!(plan(7, 60_000), plan(7, 60_000));
-        assert_ne!(plan(7, 60_000), plan(8, 60_000));
+        assert_eq!(plan(7, 60_000, &THREE), plan(7, 60_000, &THREE));
+        assert_ne!(plan(7, 60_000, &THREE), plan(8, 60_000, &THREE));
     }
 
     #[test]
     fn everything_is_broken_and_everything_is_whole_at_the_end() {
-        let steps = plan(1, 600_000);
+        let steps = plan(1, 900_000, &Party::ALL);
         let kinds: BTreeSet<_> = steps.iter().filter_map(|step| step.act.kind()).collect();
-        assert_eq!(kinds.len(), 14, "{kinds:?}");
+        assert_eq!(kinds.len(), 23, "{kinds:?}");
         let mut broken = BTreeSet::new();
         for Step { act, .. } in &steps {
+            if *act == Act::KillAndLock {
+                assert!(broken.insert(format!("{:?}-disk", Volume::Journal)), "{act:?} twice");
+            }
             let (what, breaks) = match act {
                 Act::Kill(party) | Act::Freeze(party) => (format!("{party:?}"), true),
-                Act::KillAndTear { .. } => (format!("{:?}", Party::Agent), true),
+                Act::KillAndTear { .. } | Act::KillAndLock => (format!("{:?}", Party::Agent), true),
                 Act::Start(party) | Act::Thaw(party) => (format!("{party:?}"), false),
                 Act::Turn(line, weather) => (format!("{line:?}-line"), *weather != Weather::Fair),
-                Act::Fill => ("disk".to_owned(), true),
-                Act::Free => ("disk".to_owned(), false),
+                Act::Fill(volume) => (format!("{volume:?}-disk"), true),
+                Act::Free(volume) => (format!("{volume:?}-disk"), false),
+                Act::Unlock => (format!("{:?}-disk", Volume::Journal), false),
+                Act::SummerTime { .. } => ("clock".to_owned(), true),
                 Act::Clock(offset) => ("clock".to_owned(), *offset != 0),
                 Act::Push(_) => continue,
             };

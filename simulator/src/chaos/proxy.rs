@@ -1,6 +1,6 @@
 //! A line to a broker that can be spoilt: a TCP proxy.
 
-use super::plan::Weather;
+use super::{packets::Packets, plan::Weather};
 use std::{io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -93,6 +93,7 @@ async fn pump(
     from_broker: bool,
 ) {
     let mut piece = vec![0; PIECE_BYTES];
+    let mut packets = Packets::default();
     loop {
         let length = match from.read(&mut piece).await {
             Ok(0) | Err(_) => return,
@@ -110,9 +111,10 @@ async fn pump(
                 let wait_ms = late_ms + bytes.saturating_mul(1000) / bytes_per_s.max(1);
                 tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             }
-            Weather::Fair | Weather::Deaf | Weather::Cut => {}
+            Weather::Fair | Weather::Deaf | Weather::Twice | Weather::Cut => {}
         }
-        if to.write_all(&piece[..length]).await.is_err() {
+        let delivered = packets.carry(&piece[..length], now.weather == Weather::Twice);
+        if to.write_all(&delivered).await.is_err() {
             return;
         }
     }
@@ -154,6 +156,16 @@ mod tests {
         assert_eq!(say(&mut stream).await, Some(*b"ping"));
         proxy.turn(Weather::Cut);
         assert_eq!(say(&mut stream).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_publish_goes_up_twice_and_comes_down_four_times() {
+        let (proxy, mut stream) = echo().await;
+        proxy.turn(Weather::Twice);
+        stream.write_all(&[0x32, 2, 1, 2]).await.expect("writes");
+        let mut heard = [0; 16];
+        stream.read_exact(&mut heard).await.expect("reads");
+        assert_eq!(heard.chunks(4).map(|packet| packet[0]).collect::<Vec<_>>(), [0x32, 0x3A, 0x3A, 0x3A]);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The store that is tormented: freezers whose air jumps between right and wrong, each at its own pace,
-//! and the configuration of the agent that watches them.
+//! a sign that is switched by local time, and the configuration of the agent that watches them.
 
+use super::lights::{CLOSE, TIMEZONE};
 use fastrand::Rng;
 use std::{fmt::Write as _, io, path::Path};
 
@@ -10,6 +11,8 @@ pub const CHAIN: &str = "chaos";
 pub const STORE: &str = "0001";
 /// How many freezers.
 const FREEZERS: u32 = 24;
+/// Unit of the relay that switches the sign.
+const RELAY: u32 = FREEZERS + 1;
 /// How long each stays right, and then wrong, ms: long enough that an agent that is killed again and
 /// again sees some of it.
 const HALF_MS: std::ops::Range<u64> = 6_000..14_000;
@@ -35,6 +38,11 @@ pub fn write_simulator(dir: &Path, seed: u64) -> io::Result<()> {
              model = {{ recording = \"wave-{unit}.csv\", column = \"air\", point = \"air_temperature\" }}"
         );
     }
+    let _ = writeln!(
+        text,
+        "[[bus.unit]]\nunit = {RELAY}\nprofile = \"waveshare-relay-8\"\nid = \"relay\"\n\
+         model = {{ relay = {{ lamps = [{{ channel = 1, watts = 100.0 }}] }} }}"
+    );
     std::fs::write(dir.join("sim.toml"), text)
 }
 
@@ -62,7 +70,9 @@ pub fn write_agent(dir: &Path, places: &Places, delay_ms: u64) -> io::Result<()>
         r#"[store]
 chain = "{CHAIN}"
 id = "{STORE}"
-timezone = "Asia/Shanghai"
+timezone = "{TIMEZONE}"
+latitude = 52.52
+longitude = 13.4
 
 [journal]
 path = "disk/journal.sqlite"
@@ -91,6 +101,13 @@ tcp = "{bus}"
              temperature_high = {{ limit = -18.0, delay = \"{delay_ms}ms\", delay_hold_off = \"{delay_ms}ms\" }}"
         );
     }
+    // Twelve hours before sunset to twelve after sunrise is always: the hours alone decide.
+    let _ = writeln!(
+        text,
+        "[[device]]\nid = \"relay\"\nclass = \"light\"\nprofile = \"waveshare-relay-8\"\nbus = \"equipment\"\n\
+         unit = {RELAY}\npoll = \"200ms\"\n[[light]]\nid = \"sign\"\nswitch = \"relay/relay_1\"\n\
+         before_sunset = \"12h\"\nafter_sunrise = \"12h\"\nclose = \"{CLOSE}\"\nmin_on = \"0s\""
+    );
     let part = dir.join("store.toml.part");
     std::fs::write(&part, text)?;
     std::fs::rename(part, dir.join("store.toml"))

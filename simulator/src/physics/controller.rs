@@ -226,7 +226,7 @@ impl Controller {
             "defrost_temperature" => self.cabinet.evaporator_c(),
             "set_point" | "set_point_in_force" => self.settings.set_point_c,
             "state" => self.state_code(),
-            "defrost" => flag(defrosting),
+            "defrost" | "defrost_start" => flag(defrosting),
             "compressor" => flag(self.relay.compressor),
             "fan" => flag(self.relay.fan),
             "door" => flag(self.drive.door_open),
@@ -256,6 +256,10 @@ impl Controller {
         match name {
             "night" => self.night = value != 0.0,
             "light" => self.light = value != 0.0,
+            "set_point" => self.settings.set_point_c = value,
+            "defrost_start" if value != 0.0 => self.phase = Phase::Defrost { for_s: 0.0 },
+            // It ends when the evaporator is warm.
+            "defrost_start" => {}
             _ => return false,
         }
         true

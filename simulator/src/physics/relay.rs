@@ -38,6 +38,11 @@ impl Relay {
         channel_of(name).map(|index| f64::from(u8::from(self.coils[index])))
     }
 
+    /// Every coil; true is closed.
+    pub fn coils(&self) -> [bool; CHANNELS] {
+        self.coils
+    }
+
     /// Power of the lamp behind point `name`, W: nothing while the coil is open or the lamp broken.
     pub fn lamp_w(&self, name: &str) -> f64 {
         match channel_of(name) {

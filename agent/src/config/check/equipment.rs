@@ -182,6 +182,11 @@ impl Check {
             );
         }
         let demand = device.demand.as_ref().and_then(|demand| self.demand(&id, demand, &profile));
+        let by_class = self.set_points.get(class.name()).copied();
+        let set_point_range = match &device.set_point_range {
+            Some(range) => self.set_point_range(range),
+            None => by_class,
+        };
         let origins = self.device_origins(device);
         let name = device.name.clone().unwrap_or_else(|| id.clone());
         Some(Device {
@@ -200,6 +205,7 @@ impl Check {
             temperature_limits,
             no_response,
             demand,
+            set_point_range,
             origins,
         })
     }

@@ -27,14 +27,15 @@ pub(super) fn check(
     faults: Faults,
 ) -> Result<(Config, Faults), Faults> {
     let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let mut check = Check { faults, base, classes: by_class(), digest };
+    let mut check = Check { faults, base, classes: by_class(), set_points: BTreeMap::new(), digest };
     let (alarm_policy, alarm_origins, chain_rules) = check.policy(file.policy.as_ref());
     let store = check.store(&file.store);
     let journal = check.journal(&file.journal);
     let heartbeat = check.heartbeat(&file.telemetry);
     let hq = file.hq.as_ref().and_then(|hq| check.hq(hq));
     let console = check.console(&file.console);
-    let price_keys = check.price_keys(&file.price_key);
+    let price_keys = check.keys("price", &file.price_key);
+    let command_keys = check.keys("command", &file.command_key);
     let buses = check.buses(&file.bus);
     let brokers = check.brokers(&file.broker);
     let profiles = check.profiles(&file.profiles);
@@ -64,6 +65,7 @@ pub(super) fn check(
                 hq,
                 console,
                 price_keys,
+                command_keys,
                 buses: buses.into_iter().flatten().collect(),
                 brokers,
                 own_profiles: profiles
@@ -91,6 +93,8 @@ struct Check {
     base: PathBuf,
     /// What each class of cabinet brings, by its name: the program's rules and those of the policy.
     classes: BTreeMap<&'static str, CabinetRules>,
+    /// Set points that headquarters may order, °C, by class.
+    set_points: BTreeMap<String, (f64, f64)>,
     /// Of every byte that was read as configuration.
     digest: Sha256,
 }

@@ -30,6 +30,15 @@ impl Check {
         let found = match toml::from_str::<file::Policy>(&text) {
             Ok(policy) => {
                 self.class_rules(&policy.class);
+                for (class, range) in &policy.set_point {
+                    if Class::from_name(class.get_ref()).is_none() {
+                        let message = format!("set_point: there is no class `{}`", class.get_ref());
+                        self.fault(&class.span(), message);
+                    }
+                    if let Some(range) = self.set_point_range(range) {
+                        self.set_points.insert(class.get_ref().clone(), range);
+                    }
+                }
                 let (alarms, origins) = self.alarms(&policy.alarms);
                 (alarms, origins, policy.rule)
             }
@@ -40,6 +49,19 @@ impl Check {
         };
         self.faults.turn_to(0);
         found
+    }
+
+    /// A range of set points that headquarters may order.
+    pub(super) fn set_point_range(&mut self, range: &At<[f64; 2]>) -> Option<(f64, f64)> {
+        let [low, high] = *range.get_ref();
+        let is_good = -60.0 <= low && low <= high && high <= 60.0;
+        if !is_good {
+            self.fault(
+                &range.span(),
+                "a range of set points is [lowest, highest], −60 to 60 °C, as [-24.0, -18.0]",
+            );
+        }
+        is_good.then_some((low, high))
     }
 
     fn class_rules(&mut self, classes: &BTreeMap<At<String>, file::Rules>) {

@@ -4,7 +4,7 @@ use super::Check;
 use crate::config::file::{self, At};
 use crate::config::{AckBy, Console, Hq, Journal, Store, TlsFiles};
 use crate::journal::outbox::Budget;
-use crate::price::PriceKey;
+use crate::signed::PublicKey;
 use crate::texts::Language;
 use ed25519_dalek::VerifyingKey;
 use storewarden_proto::topic::is_valid_id;
@@ -154,18 +154,20 @@ impl Check {
         }
     }
 
-    pub(super) fn price_keys(&mut self, keys: &[file::PriceKey]) -> Vec<PriceKey> {
-        self.unique("price_key", keys.iter().map(|key| &key.id));
+    /// `[[price_key]]` or `[[command_key]]`.
+    pub(super) fn keys(&mut self, what: &str, keys: &[file::PublicKey]) -> Vec<PublicKey> {
+        self.unique(&format!("{what}_key"), keys.iter().map(|key| &key.id));
         keys.iter()
             .filter_map(|key| {
                 let public = parse_hex_32(key.public.get_ref())
                     .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
                 if public.is_none() {
-                    let message =
-                        "price_key.public is 64 hex digits, as `storewarden-hq price keygen` prints them";
+                    let message = format!(
+                        "{what}_key.public is 64 hex digits, as `storewarden-hq {what} keygen` prints them"
+                    );
                     self.fault(&key.public.span(), message);
                 }
-                Some(PriceKey { id: key.id.get_ref().clone(), key: public? })
+                Some(PublicKey { id: key.id.get_ref().clone(), key: public? })
             })
             .collect()
     }

@@ -1,0 +1,326 @@
+//! What was written down while the rig ran: by the simulator, the journal and headquarters. The only
+//! file that reads any of it.
+
+use super::account::{Change, Excursion};
+use rusqlite::{Connection, OpenFlags, types::ValueRef};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// States by their number in the contract (`AlarmState`).
+const STATES: [&str; 9] = [
+    "unspecified",
+    "normal",
+    "active_unacknowledged",
+    "active_acknowledged",
+    "returned_unacknowledged",
+    "latched",
+    "shelved",
+    "suppressed_by_design",
+    "out_of_service",
+];
+
+/// Between the columns and between the rows of what `psql` prints: what no text holds.
+const COLUMN: char = '\u{1f}';
+const ROW: char = '\u{1e}';
+
+/// A database that is only read.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A file.
+    Sqlite(PathBuf),
+    /// The folder of the server's socket; user and database are called `storewarden`.
+    Postgres(PathBuf),
+}
+
+impl Database {
+    /// The rows of a question, each value as text; none is empty, bytes are hex.
+    pub fn rows(&self, sql: &str) -> io::Result<Vec<Vec<String>>> {
+        match self {
+            Self::Sqlite(path) => {
+                sqlite(path, sql).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
+            }
+            Self::Postgres(socket) => psql(socket, sql),
+        }
+    }
+
+    /// One number; 0 if there is none.
+    fn number(&self, sql: &str) -> io::Result<i64> {
+        let rows = self.rows(sql)?;
+        let text = rows.first().and_then(|row| row.first()).map_or("", String::as_str);
+        if text.is_empty() { Ok(0) } else { text.parse().map_err(io::Error::other) }
+    }
+}
+
+fn sqlite(path: &Path, sql: &str) -> rusqlite::Result<Vec<Vec<String>>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::from_secs(10))?;
+    let mut statement = db.prepare(sql)?;
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        (0..columns)
+            .map(|column| {
+                Ok(match row.get_ref(column)? {
+                    ValueRef::Null => String::new(),
+                    ValueRef::Integer(number) => number.to_string(),
+                    ValueRef::Real(number) => number.to_string(),
+                    ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                    ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+                })
+            })
+            .collect()
+    })?;
+    rows.collect()
+}
+
+/// The program of the distribution: nothing of ours stands between the database and the judge.
+fn psql(socket: &Path, sql: &str) -> io::Result<Vec<Vec<String>>> {
+    let mut psql = Command::new("psql");
+    psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-F", &COLUMN.to_string()]);
+    psql.args(["-R", &ROW.to_string(), "-U", "storewarden", "-d", "storewarden", "-c", sql, "-h"]);
+    let output = psql.arg(socket).env("PGCONNECT_TIMEOUT", "10").output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let text = String::from_utf8(output.stdout).map_err(io::Error::other)?;
+    let text = text.trim_end_matches('\n');
+    let value = |value: &str| value.strip_prefix("\\x").unwrap_or(value).to_owned();
+    let row = |row: &str| row.split(COLUMN).map(value).collect();
+    Ok(if text.is_empty() { Vec::new() } else { text.split(ROW).map(row).collect() })
+}
+
+/// The columns of a change after its number, in journal and headquarters alike.
+const CHANGE: &str = "alarm, device, condition, state, at_ms, since_ms, cause, by, escalation";
+
+/// Rows of a number and a change. A state is a name in the journal and a number at headquarters.
+fn changes(rows: &[Vec<String>]) -> io::Result<Vec<(i64, Change)>> {
+    let change = |row: &Vec<String>| {
+        let [number, alarm, device, condition, state, at_ms, since_ms, cause, by, escalation] = &row[..]
+        else {
+            return Err(io::Error::other(format!("{} columns of a change", row.len())));
+        };
+        let int = |text: &String| text.parse::<i64>().map_err(io::Error::other);
+        let named = state.parse().ok().and_then(|number: usize| STATES.get(number));
+        let change = Change {
+            alarm: int(alarm)?,
+            device: device.clone(),
+            condition: condition.clone(),
+            state: named.map_or_else(|| state.clone(), |state| (*state).to_owned()),
+            at_ms: int(at_ms)?,
+            since_ms: int(since_ms)?,
+            cause: cause.clone(),
+            by: by.clone(),
+            escalation: int(escalation)?,
+        };
+        Ok((int(number)?, change))
+    };
+    rows.iter().map(change).collect()
+}
+
+/// The alarm changes of a journal, copied while it runs: it keeps the newest 10,000.
+#[derive(Debug, Default)]
+pub struct History {
+    /// In order, from the first.
+    pub changes: Vec<Change>,
+}
+
+impl History {
+    /// Copies what is new. An error if it cannot be read now, or if something was forgotten before it
+    /// was copied.
+    pub fn copy(&mut self, journal: &Database) -> io::Result<()> {
+        let known = self.changes.len();
+        let sql = format!("SELECT id, {CHANGE} FROM alarm_history WHERE id > {known} ORDER BY id");
+        for (number, change) in changes(&journal.rows(&sql)?)? {
+            if usize::try_from(number).ok() != Some(self.changes.len() + 1) {
+                return Err(io::Error::other(format!(
+                    "the journal has forgotten alarm change {} before it was copied",
+                    self.changes.len() + 1
+                )));
+            }
+            self.changes.push(change);
+        }
+        Ok(())
+    }
+}
+
+/// The alert stream, and that of telemetry.
+pub const ALERTS: i64 = 1;
+/// See [`ALERTS`].
+pub const TELEMETRY: i64 = 4;
+
+/// Last number of `stream` that the journal gave out.
+pub fn last_number(journal: &Database, stream: i64) -> io::Result<i64> {
+    journal.number(&format!("SELECT max(last) FROM stream WHERE stream = {stream}"))
+}
+
+/// Up to which number of `stream` headquarters has all.
+pub fn complete_to(hq: &Database, stream: i64) -> io::Result<i64> {
+    hq.number(&format!("SELECT max(seq) FROM contiguous WHERE stream = {stream}"))
+}
+
+/// First number of telemetry that waits in the journal, if any does.
+pub fn first_waiting(journal: &Database) -> io::Result<Option<i64>> {
+    let first = journal.number(&format!("SELECT min(seq) FROM outbox WHERE stream = {TELEMETRY}"))?;
+    Ok((first > 0).then_some(first))
+}
+
+/// A reading at headquarters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// `device/point`.
+    pub point: String,
+    /// ms since 1970 by the agent's clock.
+    pub at_ms: i64,
+    /// None where there is none to believe.
+    pub value: Option<f64>,
+}
+
+/// What headquarters has.
+#[derive(Clone, Debug)]
+pub struct Headquarters {
+    /// Every alarm change with its number, in the order of their arrival.
+    pub changes: Vec<(i64, Change)>,
+    /// Number and bytes of every telemetry message.
+    pub messages: Vec<(i64, Vec<u8>)>,
+    /// First and last number of recorded gaps in telemetry.
+    pub gaps: Vec<(i64, i64)>,
+    /// Every reading.
+    pub samples: Vec<Sample>,
+    /// How many journals spoke.
+    pub journals: usize,
+    /// Messages that it never took in, and why.
+    pub refused: Vec<String>,
+    /// Messages that it refused and took in when they came again, byte for byte.
+    pub refused_at_first: usize,
+}
+
+/// Reads all of the database of headquarters.
+pub fn read_hq(db: &Database) -> io::Result<Headquarters> {
+    let int = |text: &String| text.parse::<i64>().map_err(io::Error::other);
+    let changes = changes(&db.rows(&format!("SELECT seq, {CHANGE} FROM alert ORDER BY id"))?)?;
+    let messages =
+        db.rows(&format!("SELECT seq, payload FROM message WHERE stream = {TELEMETRY} ORDER BY seq"))?;
+    let messages =
+        messages.iter().map(|row| Ok((int(&row[0])?, bytes(&row[1])?))).collect::<io::Result<_>>()?;
+    let gaps = db.rows(&format!("SELECT first_seq, last_seq FROM gap WHERE stream = {TELEMETRY}"))?;
+    let gaps = gaps.iter().map(|row| Ok((int(&row[0])?, int(&row[1])?))).collect::<io::Result<_>>()?;
+    let samples = db.rows(
+        "SELECT device, point.point, at_ms, value FROM sample JOIN point ON point.id = sample.point ORDER BY sample.id",
+    )?;
+    let sample = |row: &Vec<String>| {
+        let value = Some(&row[3]).filter(|value| !value.is_empty());
+        Ok(Sample {
+            point: format!("{}/{}", row[0], row[1]),
+            at_ms: int(&row[2])?,
+            value: value.map(|value| value.parse().map_err(io::Error::other)).transpose()?,
+        })
+    };
+    let samples = samples.iter().map(sample).collect::<io::Result<_>>()?;
+    let refused = |not: &str| {
+        format!(
+            "SELECT topic, reason FROM refused
+             WHERE {not} EXISTS (SELECT 1 FROM message WHERE message.payload = refused.payload)"
+        )
+    };
+    let count = |sql: &str| usize::try_from(db.number(sql)?).map_err(io::Error::other);
+    Ok(Headquarters {
+        changes,
+        messages,
+        gaps,
+        samples,
+        journals: count("SELECT count(DISTINCT journal) FROM message")?,
+        refused: db.rows(&refused("NOT"))?.iter().map(|row| row.join(": ")).collect(),
+        refused_at_first: db.rows(&refused(""))?.len(),
+    })
+}
+
+/// From hex.
+fn bytes(hex: &str) -> io::Result<Vec<u8>> {
+    let byte = |at| u8::from_str_radix(hex.get(at..at + 2).unwrap_or(""), 16).map_err(io::Error::other);
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+/// What the simulator wrote down.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    /// Times that the air of a freezer was above its limit.
+    pub excursions: Vec<Excursion>,
+    /// When the sign was switched, ms since 1970, and whether it was on then.
+    pub switches: Vec<(i64, bool)>,
+}
+
+/// Reads the simulator's record; an excursion that had not ended ends at `end_ms`.
+pub fn read_truth(path: &Path, end_ms: i64) -> io::Result<Truth> {
+    #[derive(Deserialize)]
+    struct Line {
+        at_ms: i64,
+        event: String,
+        device: String,
+        above: Option<bool>,
+        on: Option<bool>,
+    }
+    let mut truth = Truth::default();
+    let excursions = &mut truth.excursions;
+    let mut open: BTreeMap<String, i64> = BTreeMap::new();
+    for line in std::fs::read_to_string(path)?.lines() {
+        let line: Line = serde_json::from_str(line)?;
+        match (line.event.as_str(), line.above, line.on) {
+            ("limit_crossed", Some(true), _) => drop(open.insert(line.device, line.at_ms)),
+            ("limit_crossed", Some(false), _) => {
+                if let Some(from_ms) = open.remove(&line.device) {
+                    excursions.push(Excursion { device: line.device, from_ms, to_ms: line.at_ms });
+                }
+            }
+            ("switched", _, Some(on)) => truth.switches.push((line.at_ms, on)),
+            _ => {}
+        }
+    }
+    excursions.extend(open.into_iter().map(|(device, from_ms)| Excursion {
+        device,
+        from_ms,
+        to_ms: end_ms.max(from_ms),
+    }));
+    Ok(truth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_copied_in_pieces_and_a_hole_in_it_is_seen() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("journal.sqlite");
+        let db = Connection::open(&path).expect("opens");
+        db.execute_batch(
+            "CREATE TABLE alarm_history (id INTEGER PRIMARY KEY, alarm, device, condition, state, at_ms, since_ms,
+               cause, by, escalation)",
+        )
+        .expect("creates");
+        let add = |from: i64, to: i64| {
+            for id in from..=to {
+                db.execute(
+                    "INSERT INTO alarm_history VALUES (?, 1, 'a', 'b', 'normal', 5, 6, '', '', 0)",
+                    [id],
+                )
+                .expect("adds");
+            }
+        };
+        let (journal, mut history) = (Database::Sqlite(path), History::default());
+        add(1, 3);
+        history.copy(&journal).expect("copies");
+        db.execute("DELETE FROM alarm_history WHERE id < 3", []).expect("forgets");
+        add(4, 5);
+        history.copy(&journal).expect("copies");
+        assert_eq!(history.changes.len(), 5);
+        db.execute("DELETE FROM alarm_history", []).expect("forgets");
+        add(7, 7);
+        assert!(history.copy(&journal).expect_err("6 is gone").to_string().contains("change 6"));
+    }
+}
