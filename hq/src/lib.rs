@@ -17,6 +17,7 @@ mod pause;
 mod price;
 mod serve;
 mod show;
+mod turn;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;

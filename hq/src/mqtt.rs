@@ -11,7 +11,7 @@ use rumqttc::{
 };
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 use storewarden_proto::PAYLOAD_BYTES_MAX;
@@ -94,6 +94,7 @@ pub(crate) struct Delivery {
     topic: String,
     publish: Publish,
     client: AsyncClient,
+    number: u64,
     _held: Held,
 }
 
@@ -125,6 +126,11 @@ impl Delivery {
     /// The topic it came on.
     pub(crate) fn topic(&self) -> &str {
         &self.topic
+    }
+
+    /// Counts the deliveries of this process, from 0, without a hole.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Its bytes.
@@ -168,6 +174,7 @@ pub(crate) struct Connection {
     filters: Vec<String>,
     deliveries: Sender<Delivery>,
     held: Arc<AtomicUsize>,
+    count: AtomicU64,
     present: watch::Sender<Option<AsyncClient>>,
 }
 
@@ -181,7 +188,10 @@ impl Connection {
     ) -> (Self, Publisher) {
         let (sender, present) = watch::channel(None);
         let held = Arc::default();
-        (Self { broker, filters, deliveries, held, present: sender }, Publisher { present })
+        (
+            Self { broker, filters, deliveries, held, count: AtomicU64::new(0), present: sender },
+            Publisher { present },
+        )
     }
 
     /// Connects, and after every error connects anew, until dropped or until nobody takes deliveries.
@@ -263,7 +273,8 @@ impl Connection {
             }
             return Err(Ended::Failed("too many deliveries at once; the broker keeps them".to_owned()));
         };
-        let delivery = Delivery { topic, publish, client: client.clone(), _held: held };
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let delivery = Delivery { topic, publish, client: client.clone(), number, _held: held };
         self.deliveries.send(delivery).map_err(|_| Ended::NobodyTakes)
     }
 }
