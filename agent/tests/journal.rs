@@ -112,15 +112,21 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li')",
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
           NULL, NULL, 0, NULL)",
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
+          NULL, NULL, 0, NULL)",
     ];
-    let schemas = [include_str!("journal_schemas/1.sql"), include_str!("journal_schemas/2.sql")];
+    let schemas = [
+        include_str!("journal_schemas/1.sql"),
+        include_str!("journal_schemas/2.sql"),
+        include_str!("journal_schemas/3.sql"),
+    ];
     for (version, (schema, alarm)) in (1..).zip(schemas.iter().zip(of_alarm)) {
         let path = dir.path().join(format!("{version}.sqlite"));
         let old = rusqlite::Connection::open(&path).unwrap();
         old.execute_batch(schema).unwrap();
         old.execute_batch(&format!(
             "INSERT INTO identity VALUES ({version}, 77);
-             INSERT INTO stream VALUES (1, 9, 7);
+             INSERT INTO stream (stream, last, acked) VALUES (1, 9, 7);
              INSERT INTO outbox VALUES (1, 8, 5, x'0102'), (1, 9, 5, x'030405');
              INSERT INTO alarm VALUES {alarm};"
         ))
@@ -138,7 +144,7 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(columns(&path), columns(&fresh));
         let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
-        assert_eq!(count(&path, "SELECT version FROM identity"), 3);
+        assert_eq!(count(&path, "SELECT version FROM identity"), 4);
     }
 }
 

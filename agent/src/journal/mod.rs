@@ -13,6 +13,7 @@ pub mod care;
 pub mod outbox;
 pub mod prices;
 pub mod recover;
+pub mod telemetry;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::future::Future;
@@ -23,10 +24,11 @@ use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What leads from each older version to the next, the oldest first. A step that was released is never
 /// changed.
-const MIGRATIONS: [&str; 2] = [include_str!("from_1.sql"), include_str!("from_2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("from_1.sql"), include_str!("from_2.sql"), include_str!("from_3.sql")];
 /// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
 /// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some
 /// 4 KB for an alarm with its curve, 8 MB in all.

@@ -5,7 +5,7 @@
 //! are whole, and so are the messages that are never dropped. Telemetry that is missing becomes gaps.
 //! Otherwise it has an id of its own, and what was found in the outbox is numbered anew.
 
-use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id};
+use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id, telemetry};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
     ("boot", &["boot"]),
     ("alarm", &["device", "condition"]),
     ("alarm_history", &["id"]),
@@ -29,6 +29,7 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("label", &["label"]),
     ("audit", &["id"]),
     ("stream", &["stream"]),
+    ("telemetry_part", &["id"]),
 ];
 
 /// What came of it.
@@ -96,6 +97,9 @@ fn take_over(
         if !is_whole {
             recovered.damaged.push(table);
         }
+    }
+    if recovered.damaged.contains(&"telemetry_part") {
+        telemetry::forget(to)?;
     }
     // Counted anew by the triggers.
     to.execute("UPDATE stream SET bytes = 0", [])?;
