@@ -113,6 +113,8 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li')",
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
           NULL, NULL, 0, NULL)",
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
+          NULL, NULL, 0, NULL)",
     ];
     let schemas = [
         (include_str!("journal_schemas/1.sql"), of_alarm[0]),

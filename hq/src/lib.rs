@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use storewarden_proto::topic::is_valid_id;
+use storewarden_proto::topic::{headquarters_filters, is_valid_id};
 
 /// Whatever stops a command; its text tells the person at the terminal what to do.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -66,9 +66,9 @@ struct ServeArgs {
     /// The chain to serve
     #[arg(long, value_name = "ID")]
     chain: String,
-    /// Which of several that serve one chain from one PostgreSQL: each needs a name of its own
-    #[arg(long, value_name = "NAME", default_value = "1")]
-    worker: String,
+    /// One of several that share the messages of a chain before one PostgreSQL: each needs a name of its own
+    #[arg(long, value_name = "NAME")]
+    worker: Option<String>,
     /// User name at the broker
     #[arg(long, value_name = "NAME", requires = "password_file")]
     username: Option<String>,
@@ -171,7 +171,8 @@ async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
-    for (option, id) in [("--chain", &args.chain), ("--worker", &args.worker)] {
+    let ids = [("--chain", Some(&args.chain)), ("--worker", args.worker.as_ref())];
+    for (option, id) in ids.into_iter().filter_map(|(option, id)| Some((option, id?))) {
         if !is_valid_id(id) {
             return Err(format!("{option} {id:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'").into());
         }
@@ -185,8 +186,12 @@ async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
         }
         _ => None,
     };
-    let client_id = format!("storewarden-hq-{}-{}", args.chain, args.worker);
-    let ServeArgs { chain, keep_days, influx, .. } = args;
+    let client_id = match &args.worker {
+        Some(worker) => format!("storewarden-hq-{}-{worker}", args.chain),
+        None => format!("storewarden-hq-{}", args.chain),
+    };
+    let ServeArgs { chain, keep_days, influx, worker, .. } = args;
+    let filters = headquarters_filters(&chain, worker.is_some());
     let its_chain = chain.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let exporter = influx.exporter(|| place.open(), &its_chain)?;
@@ -206,7 +211,7 @@ async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
     let broker = mqtt::Broker { host, port, credentials, client_id };
     let broke_down = || Err("the service broke down; see the log above, and start it again".into());
     tokio::select! {
-        () = serve::run(broker, chain, ledger, keep_days) => broke_down(),
+        () = serve::run(broker, filters, chain, ledger, keep_days) => broke_down(),
         _ = export_ended => broke_down(),
         signal = stop_signal() => Ok(signal?),
     }

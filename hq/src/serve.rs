@@ -15,7 +15,7 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use storewarden_proto::topic::{StoreTopics, headquarters_filters};
+use storewarden_proto::topic::StoreTopics;
 use tokio::sync::mpsc;
 
 /// How often price batches and old telemetry are looked for.
@@ -37,10 +37,10 @@ struct Publish {
 }
 
 /// Serves `chain` until the future is dropped or the writer ends.
-pub(crate) async fn run(broker: Broker, chain: String, ledger: Ledger, keep_days: i64) {
+pub(crate) async fn run(broker: Broker, filters: Vec<String>, chain: String, ledger: Ledger, keep_days: i64) {
     let (deliver, deliveries) = channel();
     let (commit, committed) = mpsc::channel(COMMITTED_MAX);
-    let (connection, publisher) = Connection::new(broker, headquarters_filters(&chain), deliver);
+    let (connection, publisher) = Connection::new(broker, filters, deliver);
     let writer = std::thread::spawn(move || write(ledger, &chain, keep_days, &deliveries, &commit));
     tokio::select! {
         () = connection.run() => {}

@@ -41,13 +41,14 @@ impl StoreTopics {
     }
 }
 
-/// What each worker of headquarters subscribes to for all stores of `chain`: of the streams each message
-/// goes to one of them (an MQTT 5 shared subscription); what is retained a broker gives to no shared
-/// subscription, so that the status goes to all.
-pub fn headquarters_filters(chain: &str) -> Vec<String> {
-    let shared = ["alert", "telemetry", "price/result", "command/result"];
-    let shared = shared.map(|name| format!("$share/storewarden-hq/storewarden/v1/{chain}/+/{name}"));
-    [format!("storewarden/v1/{chain}/+/status")].into_iter().chain(shared).collect()
+/// What headquarters subscribes to for all stores of `chain`. Of several workers (`is_shared`) each message of
+/// a stream goes to one, by an MQTT 5 shared subscription; the status goes to all: what is retained a broker
+/// gives to no shared subscription.
+pub fn headquarters_filters(chain: &str, is_shared: bool) -> Vec<String> {
+    let share = if is_shared { "$share/storewarden-hq/" } else { "" };
+    let streams = ["alert", "telemetry", "price/result", "command/result"];
+    let streams = streams.map(|name| format!("{share}storewarden/v1/{chain}/+/{name}"));
+    [format!("storewarden/v1/{chain}/+/status")].into_iter().chain(streams).collect()
 }
 
 /// Chain and store of a topic, if it is one of ours.

@@ -38,7 +38,7 @@ fn the_brokers_rights_name_every_topic() {
         has(format!("pattern read {own}"));
         has(format!("topic write {every}"));
     }
-    for filter in headquarters_filters("CHAIN") {
+    for filter in headquarters_filters("CHAIN", true) {
         // Rights are asked for the topics behind a share.
         let topics = filter.strip_prefix("$share/storewarden-hq/").unwrap_or(&filter);
         has(format!("topic read {topics}"));

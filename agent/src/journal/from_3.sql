@@ -39,3 +39,12 @@ UPDATE repair SET since_at_meter = since_ms;
 ALTER TABLE service RENAME COLUMN until_ms TO until_at_meter;
 ALTER TABLE inspection ADD COLUMN at_meter INTEGER NOT NULL DEFAULT 0;
 UPDATE inspection SET at_meter = at_ms;
+
+-- From version 3: telemetry on its way into the next message, in parts.
+CREATE TABLE telemetry_part (
+    id       INTEGER PRIMARY KEY,
+    boot     INTEGER NOT NULL,
+    to_ms    INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    packed   BLOB NOT NULL
+) STRICT;

@@ -16,6 +16,7 @@ pub mod meter;
 pub mod outbox;
 pub mod prices;
 pub mod recover;
+pub mod telemetry;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::future::Future;

@@ -48,8 +48,7 @@ pub fn append_encoded(
     stream: Stream,
     body: &[u8],
 ) -> rusqlite::Result<u64> {
-    let is_read = identity.reports || stream == Stream::Telemetry && exported::cursor(connection)?.is_some();
-    if !is_read {
+    if !is_read(connection, identity, stream)? {
         return Ok(0);
     }
     let seq: i64 = connection
@@ -60,6 +59,11 @@ pub fn append_encoded(
         .query_row([i32::from(stream)], |row| row.get(0))?;
     write(connection, identity, now, stream, seq, body)?;
     Ok(seq.cast_unsigned())
+}
+
+/// Whether anybody takes messages of `stream`.
+pub fn is_read(connection: &Connection, identity: &Identity, stream: Stream) -> rusqlite::Result<bool> {
+    Ok(identity.reports || stream == Stream::Telemetry && exported::cursor(connection)?.is_some())
 }
 
 /// Tells headquarters that telemetry of that time was never given a number.

@@ -5,7 +5,7 @@
 //! are whole, and so are the messages that are never dropped. Telemetry that is missing becomes gaps.
 //! Otherwise it has an id of its own, and what was found in the outbox is numbered anew.
 
-use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id};
+use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id, telemetry};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 16] = [
+const TABLES: [(&str, &[&str]); 17] = [
     ("boot", &["boot"]),
     ("meter", &["begun_ms"]),
     ("alarm", &["device", "condition"]),
@@ -32,6 +32,7 @@ const TABLES: [(&str, &[&str]); 16] = [
     ("audit", &["id"]),
     ("stream", &["stream"]),
     ("exported", &["stream"]),
+    ("telemetry_part", &["id"]),
 ];
 
 /// What came of it.
@@ -99,6 +100,9 @@ fn take_over(
         if !is_whole {
             recovered.damaged.push(table);
         }
+    }
+    if recovered.damaged.contains(&"telemetry_part") {
+        telemetry::forget(to)?;
     }
     // Counted anew by the triggers.
     to.execute("UPDATE stream SET bytes = 0", [])?;

@@ -48,6 +48,16 @@ CREATE TRIGGER outbox_shrinks AFTER DELETE ON outbox BEGIN
     UPDATE stream SET bytes = bytes - length(OLD.payload) WHERE stream = OLD.stream;
 END;
 
+-- Telemetry on its way into the next message, in parts. The oldest row has no readings: it tells up to when
+-- all that was read is in messages. From the newest on, a crash loses it.
+CREATE TABLE telemetry_part (
+    id       INTEGER PRIMARY KEY,
+    boot     INTEGER NOT NULL,        -- the run that read it
+    to_ms    INTEGER NOT NULL,        -- it holds what came after the part before, up to then
+    readings INTEGER NOT NULL,
+    packed   BLOB NOT NULL            -- as `Telemetry.packed`
+) STRICT;
+
 -- One row per device and condition that ever was not normal.
 CREATE TABLE alarm (
     device     TEXT NOT NULL,

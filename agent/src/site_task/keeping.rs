@@ -8,17 +8,18 @@ use crate::console::RequestError;
 use crate::journal::alarms::{self, AlarmChange};
 use crate::journal::care::{self, Repair};
 use crate::journal::meter::{self, Meter};
+use crate::journal::telemetry::{self, Addition};
 use crate::journal::{Journal, JournalError, audit, outbox};
+use crate::telemetry::Part;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use storewarden_drivers::clock::Clock;
-use storewarden_proto::v1::Stream;
 use storewarden_rules::{Condition, DeviceId, Millis, Mono, Now, Utc};
 use tokio::sync::oneshot;
 
-/// Telemetry messages that may wait for the journal's disk; beyond, the next are refused. Together they are
-/// written with one sync.
+/// How often telemetry may be handed over and wait for the journal's disk; beyond, it is refused. What waits
+/// together is written with one sync.
 const COMMITTING_MAX: usize = 4;
 
 /// A fact that has waited so long for the journal's disk waits for somebody to mend it.
@@ -38,12 +39,12 @@ struct Fact {
     replies: Vec<(Reply, Result<(), RequestError>)>,
 }
 
-/// A telemetry message handed to the journal.
-struct Message {
+/// Telemetry handed to the journal.
+struct Handed {
     since: Mono,
     /// The time it tells of, and of what was refused before it.
     span: (Utc, Utc),
-    /// How many others it dropped.
+    /// How many messages it dropped.
     stored: Answer,
 }
 
@@ -59,9 +60,11 @@ pub(super) struct Keeping {
     held: HashMap<(DeviceId, Condition), AlarmChange>,
     /// Facts that are lost, because the journal took no more.
     lost: u64,
-    /// Telemetry messages handed over, oldest first.
-    telemetry: VecDeque<Message>,
-    /// Of which time telemetry was refused, until a message carries that to the journal.
+    /// When this run began to read.
+    started: Utc,
+    /// Telemetry handed over, oldest first.
+    telemetry: VecDeque<Handed>,
+    /// Of which time telemetry was refused, until the next carries that to the journal.
     refused: Option<(Utc, Utc)>,
     /// Whether the newest telemetry was refused.
     is_refusing: bool,
@@ -71,6 +74,7 @@ impl Keeping {
     pub(super) fn new(journal: Journal, clock: Clock) -> Self {
         Self {
             meter: journal.meter() - clock.now().mono.0,
+            started: clock.now().utc,
             journal,
             clock,
             facts: VecDeque::new(),
@@ -179,7 +183,7 @@ impl Keeping {
     pub(super) fn is_stopped(&self) -> bool {
         let now = self.clock.now().mono;
         let oldest = self.facts.front().map(|fact| fact.since);
-        let oldest = oldest.into_iter().chain(self.telemetry.front().map(|message| message.since)).min();
+        let oldest = oldest.into_iter().chain(self.telemetry.front().map(|handed| handed.since)).min();
         self.is_refusing || oldest.is_some_and(|since| now - since >= STOPPED_AFTER)
     }
 
@@ -205,18 +209,21 @@ impl Keeping {
         Ok(())
     }
 
-    /// Hands a telemetry message about the time `from` to now over; if too many wait, it is refused.
-    /// Without one, only what was refused before is told.
+    /// Whether telemetry can wait: some is on its way to a journal that has not answered yet.
+    pub(super) fn is_telemetry_under_way(&self) -> bool {
+        !self.telemetry.is_empty()
+    }
+
+    /// Hands over what was read from `from` to now, and `closes` a message with it; if too much waits, it is
+    /// refused. Without a part, what was refused before is told, and what the run before left is closed.
     pub(super) fn telemetry(
         &mut self,
         from: Utc,
-        telemetry: Option<Vec<u8>>,
+        part: Option<Part>,
+        closes: bool,
         budget: outbox::Budget,
     ) -> Result<(), JournalError> {
-        // Where nothing else is told, the gap is: so it shows that the disk takes telemetry again.
-        if telemetry.is_none() && self.refused.is_none() {
-            return Ok(());
-        }
+        let identity = self.journal.identity().clone();
         let now = self.clock.now();
         // A clock that was set back does not turn the span around.
         let before = self.refused.take();
@@ -225,21 +232,19 @@ impl Keeping {
             self.refuse(span);
             return Ok(());
         }
-        let identity = self.journal.identity().clone();
         let shows = self.meter(now).shows;
+        let added = Addition { started: self.started, now: now.utc, part, closes };
         let offered = self.journal.offer(move |db| {
             meter::keep(db, shows)?;
             if let Some(lost) = before {
                 outbox::append_loss(db, &identity, now.utc, lost)?;
             }
-            if let Some(telemetry) = &telemetry {
-                outbox::append_encoded(db, &identity, now.utc, Stream::Telemetry, telemetry)?;
-            }
+            telemetry::add(db, &identity, &added)?;
             outbox::bound_telemetry(db, &identity, now.utc, budget)
         });
         match offered {
             Ok(stored) => {
-                self.telemetry.push_back(Message { since: now.mono, span, stored: Box::pin(stored) });
+                self.telemetry.push_back(Handed { since: now.mono, span, stored: Box::pin(stored) });
             }
             Err(JournalError::Full) => self.refuse(span),
             Err(error) => return Err(error),
@@ -254,12 +259,12 @@ impl Keeping {
         self.is_refusing = true;
     }
 
-    /// Waits until the oldest fact or telemetry message is stored, or cannot be by the journal's fault;
+    /// Waits until the oldest fact or telemetry is stored, or cannot be by the journal's fault;
     /// none if nothing is on its way.
     pub(super) async fn next(&mut self) -> Option<Result<(), JournalError>> {
         let stored = tokio::select! {
             Some(stored) = first(self.facts.front_mut().map(|fact| &mut fact.stored)) => Stored::Fact(stored),
-            Some(stored) = first(self.telemetry.front_mut().map(|message| &mut message.stored)) => {
+            Some(stored) = first(self.telemetry.front_mut().map(|handed| &mut handed.stored)) => {
                 Stored::Telemetry(stored)
             }
             else => return None,
@@ -300,9 +305,9 @@ impl Keeping {
         Ok(())
     }
 
-    /// The oldest telemetry message is stored, or the disk did not take it.
+    /// The oldest telemetry is stored, or the disk did not take it.
     fn telemetry_stored(&mut self, stored: Result<u64, JournalError>) -> Result<(), JournalError> {
-        let message = self.telemetry.pop_front();
+        let handed = self.telemetry.pop_front();
         self.is_refusing &= stored.is_err();
         match stored {
             Ok(0) => {}
@@ -311,8 +316,8 @@ impl Keeping {
                 "headquarters or the time-series server has been away too long: the oldest telemetry was dropped"
             ),
             Err(JournalError::Refused) => {
-                if let Some(message) = message {
-                    self.refuse(message.span);
+                if let Some(handed) = handed {
+                    self.refuse(handed.span);
                 }
             }
             Err(error) => return Err(error),

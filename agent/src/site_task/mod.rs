@@ -43,6 +43,9 @@ const COMMAND_DEADLINE: Millis = Millis::from_secs(10);
 /// How often what was learnt of the cabinets is saved: what an hour teaches may be lost.
 const LEARNT_EVERY: Millis = Millis::from_mins(60);
 
+/// How often what was read is handed to the journal: a crash loses so much.
+const TELEMETRY_PART_EVERY: Millis = Millis::from_secs(10);
+
 /// Blocks judged in one go at most; then the others of the task have their turn.
 const BLOCKS_AT_ONCE: usize = 64;
 
@@ -114,6 +117,8 @@ struct Running {
     reports: Reports,
     gathering: Gathering,
     gathered_since: Now,
+    /// When the last message was closed.
+    closed_at: Now,
     keeping: Keeping,
     /// Messages that waited for headquarters when they were last counted.
     outbox_pending: u64,
@@ -137,6 +142,8 @@ impl SiteTask {
     ) -> Result<u64, JournalError> {
         let keeping = Keeping::new(self.journal.clone(), self.clock.clone());
         let mut running = Running::restore(self, keeping).await?;
+        // What the run before left becomes messages, and headquarters hears since when nobody read.
+        running.keep_telemetry(false)?;
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut blocks = Vec::new();
@@ -198,7 +205,7 @@ impl Running {
                 self.task.assembled.site.step(now, Input::Reading(*reading), &mut |event| events.push(event));
             }
             if self.gathering.is_full() {
-                self.close_telemetry()?;
+                self.keep_telemetry(false)?;
             }
         }
         self.carry_out(now, None).await
@@ -217,8 +224,12 @@ impl Running {
         let events = &mut self.events;
         self.task.assembled.site.step(now, Input::Tick { utc_offset_s }, &mut |event| events.push(event));
         self.carry_out(now, None).await?;
-        if now.mono - self.gathered_since.mono >= self.task.telemetry_every {
+        if now.mono - self.closed_at.mono >= self.task.telemetry_every {
             self.close_telemetry()?;
+        } else if now.mono - self.gathered_since.mono >= TELEMETRY_PART_EVERY
+            && !self.keeping.is_telemetry_under_way()
+        {
+            self.keep_telemetry(false)?;
         }
         if now.mono - self.learnt_at.mono >= LEARNT_EVERY {
             self.keep_learnt()?;
@@ -361,10 +372,16 @@ impl Running {
         self.keeping.retry(now)
     }
 
-    /// Hands the readings gathered to the journal.
+    /// Hands the readings gathered to the journal, which makes a message of all since the last.
     fn close_telemetry(&mut self) -> Result<(), JournalError> {
+        self.closed_at = self.task.clock.now();
+        self.keep_telemetry(true)
+    }
+
+    /// Hands the readings gathered to the journal.
+    fn keep_telemetry(&mut self, closes: bool) -> Result<(), JournalError> {
         let from = std::mem::replace(&mut self.gathered_since, self.task.clock.now()).utc;
-        self.keeping.telemetry(from, self.gathering.take(), self.task.telemetry_budget)
+        self.keeping.telemetry(from, self.gathering.take(), closes, self.task.telemetry_budget)
     }
 
     /// A device is watched or no longer watched.
