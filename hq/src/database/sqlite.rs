@@ -4,13 +4,24 @@ use super::{Error, Row, SCHEMA_VERSION, Table, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long another one that writes is waited for.
+const BUSY_MAX: Duration = Duration::from_secs(10);
 
 /// Opens a file and makes what is missing; the schema version then.
 pub(super) fn open(path: &Path) -> Result<(Connection, i64), Error> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.busy_timeout(BUSY_MAX)?;
+    // Of several that find a new file one changes the mode; the others are told to come again, and SQLite
+    // does not wait for them.
+    let end = Instant::now() + BUSY_MAX;
+    while let Err(error) = connection.pragma_update(None, "journal_mode", "WAL") {
+        if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) || Instant::now() > end {
+            return Err(error.into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -234,3 +234,17 @@ fn a_place_that_cannot_be_says_what_to_do_and_keeps_the_password_to_itself() {
     assert!(refused("postgres://u@h/d", Some("/no/such/file")).contains("--db-password-file"));
     assert!(refused("postgres://u@h/d?sslmode=require", None).contains("TLS is not built in"));
 }
+
+#[test]
+fn several_that_find_nothing_make_the_tables_once() {
+    for _ in 0..10 {
+        for empty in Empty::each() {
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| empty.open());
+                }
+            });
+            assert_eq!(empty.count("alert"), 0);
+        }
+    }
+}
