@@ -8,6 +8,7 @@ use std::time::Duration;
 use storewarden::console::{Act, ConsoleState, RequestError, SiteRequest, serve};
 use storewarden::texts::Language;
 use storewarden::view::{AlarmView, DeviceView, LabelView, PointView, RepairView, StoreView};
+use storewarden_drivers::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +46,13 @@ async fn main() -> std::io::Result<()> {
     });
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("http://{}/", listener.local_addr()?);
-    let state =
-        ConsoleState { view, requests, default_language: Language::Zh, allowed_hosts: Arc::from(Vec::new()) };
+    let state = ConsoleState {
+        view,
+        requests,
+        clock: Clock::start(),
+        default_language: Language::Zh,
+        allowed_hosts: Arc::from(Vec::new()),
+    };
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     tokio::spawn(async move {

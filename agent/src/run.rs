@@ -203,6 +203,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let state = ConsoleState {
         view: shown,
         requests,
+        clock: clock.clone(),
         default_language: config.console.language,
         allowed_hosts: config.console.allowed_hosts.clone().into(),
     };

@@ -365,17 +365,28 @@ impl Drop for Unmount {
     }
 }
 
-/// A disk of 2 MB that is full, then free again. Needs to be root; elsewhere it says so.
-#[tokio::test]
-async fn on_a_disk_that_is_really_full_facts_wait_and_telemetry_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+/// A disk of 2 MB in memory; none if we are not root.
+fn small_disk(dir: &tempfile::TempDir) -> Option<Unmount> {
     let mut mount = std::process::Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", "size=2m", "journal-test"]).arg(dir.path());
     if !mount.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success()) {
         eprintln!("not root: no small disk to fill, the test is left out");
-        return;
+        return None;
     }
-    let _unmount = Unmount(dir.path().to_path_buf());
+    Some(Unmount(dir.path().to_path_buf()))
+}
+
+/// Makes the small disk `how`, "ro" or "rw".
+fn remount(dir: &tempfile::TempDir, how: &str) {
+    let mut mount = std::process::Command::new("mount");
+    assert!(mount.args(["-o", &format!("remount,{how}")]).arg(dir.path()).status().unwrap().success());
+}
+
+/// A disk of 2 MB that is full, then free again. Needs to be root; elsewhere it says so.
+#[tokio::test]
+async fn on_a_disk_that_is_really_full_facts_wait_and_telemetry_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(_unmount) = small_disk(&dir) else { return };
     let path = dir.path().join("journal.sqlite");
     let journal = open(&path).unwrap();
     assert_eq!(append(&journal).await, 1);
@@ -400,4 +411,41 @@ async fn on_a_disk_that_is_really_full_facts_wait_and_telemetry_is_refused() {
     assert_eq!(waiting.await.unwrap(), 2);
     assert_eq!(telemetry().await.unwrap(), 1);
     assert_eq!(append(&journal).await, 3);
+}
+
+/// Needs to be root; elsewhere it says so.
+#[tokio::test]
+async fn a_start_on_a_disk_that_takes_nothing_goes_on_from_the_journal_and_writes_when_it_can() {
+    for is_full in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(_unmount) = small_disk(&dir) else { return };
+        let path = dir.path().join("journal.sqlite");
+        let ballast = dir.path().join("ballast");
+        let journal = open(&path).unwrap();
+        let name = journal.identity().journal;
+        assert_eq!(append(&journal).await, 1);
+        close(journal, &path).await;
+        if is_full {
+            assert!(std::fs::write(&ballast, vec![1; 2 << 20]).is_err(), "the disk is smaller than that");
+        } else {
+            remount(&dir, "ro");
+        }
+        let journal = open(&path).unwrap();
+        assert_eq!(journal.identity().journal, name);
+        assert_eq!(journal.read(outbox::pending).await.unwrap(), 1, "what it holds is read");
+        let identity = journal.identity().clone();
+        let alert = move |db: &rusqlite::Connection| {
+            outbox::append(db, &identity, Utc(1), Body::Alert(Alert::default()))
+        };
+        let refused = journal.offer(alert.clone()).unwrap();
+        assert!(matches!(refused.await, Err(JournalError::Refused)), "what may be lost does not wait");
+        let waiting = journal.hand_over(alert).unwrap();
+        if is_full {
+            std::fs::remove_file(&ballast).unwrap();
+        } else {
+            remount(&dir, "rw");
+        }
+        assert_eq!(waiting.await.unwrap(), 2, "without another start");
+        assert_eq!(append(&journal).await, 3);
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::care_page::Refused;
 use super::request::{Act, RequestError, ask};
-use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame, now_ms};
+use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame};
 use crate::texts::Language;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -37,7 +37,7 @@ pub(super) async fn alarm_form(
         Ok(()) => back(&mut state, "/", language).await,
         Err(error) => {
             let view = state.view.borrow().clone();
-            let freshness = Freshness::of(&view, now_ms());
+            let freshness = Freshness::of(&view, state.now_ms());
             let refused = Refused { error, by: &form.by };
             let page = alarm_page::alarm_page(&view, alarm, Some(refused), freshness, language);
             let page = page.unwrap_or_else(|| alarm_page::no_such_alarm(language));
@@ -62,7 +62,7 @@ pub(super) async fn device_form(
             let Some(device) = view.devices.iter().find(|known| known.id == device) else {
                 return super::missing(Reader(language)).await;
             };
-            let freshness = Freshness::of(&view, now_ms());
+            let freshness = Freshness::of(&view, state.now_ms());
             let refused = Some(Refused { error, by: &form.by });
             let page = care_page::care_page(&view, device, refused, freshness, language);
             (status(error), page).into_response()

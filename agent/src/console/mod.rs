@@ -30,6 +30,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use std::convert::Infallible;
 use std::sync::Arc;
+use storewarden_drivers::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,8 @@ pub struct ConsoleState {
     pub view: watch::Receiver<Arc<StoreView>>,
     /// To the site task. When the channel is full a request is refused, never queued elsewhere.
     pub requests: mpsc::Sender<SiteRequest>,
+    /// The time, which is also the snapshots'.
+    pub clock: Clock,
     /// For browsers that ask for none of our languages.
     pub default_language: Language,
     /// Host names, without port, under which the console may be called besides `localhost` and IP
@@ -129,7 +132,7 @@ impl FromRequestParts<ConsoleState> for Reader {
 
 async fn overview(State(state): State<ConsoleState>, Reader(language): Reader) -> Response {
     let view = state.view.borrow().clone();
-    page::overview(&view, Freshness::of(&view, now_ms()), language).into_response()
+    page::overview(&view, Freshness::of(&view, state.now_ms()), language).into_response()
 }
 
 async fn alarm(
@@ -138,7 +141,7 @@ async fn alarm(
     Path(alarm): Path<u64>,
 ) -> Response {
     let view = state.view.borrow().clone();
-    match alarm_page::alarm_page(&view, alarm, None, Freshness::of(&view, now_ms()), language) {
+    match alarm_page::alarm_page(&view, alarm, None, Freshness::of(&view, state.now_ms()), language) {
         Some(page) => page.into_response(),
         None => (StatusCode::NOT_FOUND, alarm_page::no_such_alarm(language)).into_response(),
     }
@@ -152,7 +155,8 @@ async fn device(
     let view = state.view.borrow().clone();
     match view.devices.iter().find(|candidate| candidate.id == device) {
         Some(device) => {
-            device_page::device_page(&view, device, Freshness::of(&view, now_ms()), language).into_response()
+            device_page::device_page(&view, device, Freshness::of(&view, state.now_ms()), language)
+                .into_response()
         }
         None => missing(Reader(language)).await,
     }
@@ -166,7 +170,7 @@ async fn care(
     let view = state.view.borrow().clone();
     match view.devices.iter().find(|candidate| candidate.id == device) {
         Some(device) => {
-            let freshness = Freshness::of(&view, now_ms());
+            let freshness = Freshness::of(&view, state.now_ms());
             care_page::care_page(&view, device, None, freshness, language).into_response()
         }
         None => missing(Reader(language)).await,
@@ -185,13 +189,15 @@ async fn view_json(State(state): State<ConsoleState>) -> Response {
 
 /// For supervisors: 200 while the store is being watched, 503 while it is not.
 async fn health(State(state): State<ConsoleState>) -> (StatusCode, &'static str) {
-    match Freshness::of(&state.view.borrow(), now_ms()) {
+    match Freshness::of(&state.view.borrow(), state.now_ms()) {
         Freshness::Current => (StatusCode::OK, "ok\n"),
         Freshness::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting: no snapshot yet\n"),
         Freshness::Old => (StatusCode::SERVICE_UNAVAILABLE, "stopped: the last snapshot is too old\n"),
     }
 }
 
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
+impl ConsoleState {
+    fn now_ms(&self) -> i64 {
+        self.clock.now().utc.0
+    }
 }

@@ -7,6 +7,10 @@ use axum::http::Request;
 use axum::http::request::Builder;
 use tower::ServiceExt;
 
+fn now_ms() -> i64 {
+    Clock::start().now().utc.0
+}
+
 fn point(name: &str, value: Option<f64>, unit: &'static str, quality: &'static str) -> PointView {
     PointView { name: name.into(), value, unit, quality, at_ms: now_ms() }
 }
@@ -79,6 +83,7 @@ fn console(view: StoreView) -> (Router, watch::Sender<Arc<StoreView>>, mpsc::Rec
     let state = ConsoleState {
         view,
         requests,
+        clock: Clock::start(),
         default_language: Language::Zh,
         allowed_hosts: Arc::from(["till.lan".to_owned()]),
     };
@@ -344,8 +349,13 @@ async fn a_full_queue_is_said_and_not_waited_for() {
     let (reply, _answer) = tokio::sync::oneshot::channel();
     let act = Act::Acknowledge { alarm: 1 };
     requests.try_send(SiteRequest { act, by: "Li".into(), reply }).unwrap();
-    let state =
-        ConsoleState { view, requests, default_language: Language::En, allowed_hosts: Arc::from(Vec::new()) };
+    let state = ConsoleState {
+        view,
+        requests,
+        clock: Clock::start(),
+        default_language: Language::En,
+        allowed_hosts: Arc::from(Vec::new()),
+    };
     let (head, body) = send(&router(state), form("/alarms/7/ack", "by=Li")).await;
     assert_eq!(head.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(body.contains("The system is busy"), "{body}");
@@ -428,8 +438,13 @@ async fn it_serves_over_tcp_and_stops_when_told() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (publish, view) = watch::channel(Arc::new(store()));
     let (requests, _inbox) = mpsc::channel(1);
-    let state =
-        ConsoleState { view, requests, default_language: Language::En, allowed_hosts: Arc::from(Vec::new()) };
+    let state = ConsoleState {
+        view,
+        requests,
+        clock: Clock::start(),
+        default_language: Language::En,
+        allowed_hosts: Arc::from(Vec::new()),
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let stop = CancellationToken::new();

@@ -12,7 +12,8 @@ use storewarden_rules::{
     AlarmState, Cause, Chatter, Condition, Diagnosis, Evidence, Millis, Priority, Quantity, Utc,
 };
 
-/// Changes kept for people to look back on; the oldest go first.
+/// Changes kept for people to look back on; the oldest go first. Ids have 64 characters at most, names 40,
+/// evidence six numbers: together 10 MB at most.
 const HISTORY_MAX: i64 = 10_000;
 
 /// An alarm's change of state; or, where state and previous are the same, of something else about it.
@@ -379,4 +380,49 @@ pub fn evidence_json(evidence: &Evidence) -> serde_json::Value {
         })
         .collect();
     serde_json::Value::Object(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storewarden_rules::Condition;
+
+    #[test]
+    fn the_longest_history_there_can_be_stays_within_its_bytes() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("schema.sql")).unwrap();
+        let names =
+            Identity { chain: "kaixin".into(), store: "0042".into(), boot: 7, journal: 9, reports: false };
+        let longest = Quantity::ALL.into_iter().max_by_key(|quantity| quantity.name().len()).unwrap();
+        let evidence = (0..6)
+            .fold(Evidence::since(Utc(i64::MAX)), |evidence, _| evidence.with(longest, -f64::MIN_POSITIVE));
+        let mut change = AlarmChange {
+            alarm: u64::MAX >> 1,
+            device: "x".repeat(64),
+            device_name: String::new(),
+            condition: "x".repeat(64),
+            priority: Condition::TemperatureHigh.priority(),
+            state: AlarmState::ReturnedUnacknowledged,
+            previous: AlarmState::SuppressedByDesign,
+            at: Utc(i64::MAX),
+            meter: Meter::default(),
+            diagnosis: Diagnosis::default(),
+            evidence,
+            parent: None,
+            escalation: u8::MAX,
+            chatter: Chatter::default(),
+            repair: None,
+            curve: Vec::new(),
+            shelved_until: None,
+            by: "\u{1F9CA}".repeat(40),
+        };
+        for _ in 0..HISTORY_MAX + 100 {
+            change.at = Utc(change.at.0 - 1);
+            record(&db, &names, Utc(1), &change).unwrap();
+        }
+        let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(number("SELECT count(*) FROM alarm_history"), HISTORY_MAX);
+        let bytes = number("PRAGMA page_count") * number("PRAGMA page_size");
+        assert!((5_000_000..10_000_000).contains(&bytes), "{bytes}");
+    }
 }

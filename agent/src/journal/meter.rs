@@ -41,7 +41,10 @@ pub fn last(connection: &Connection, now: Utc) -> rusqlite::Result<i64> {
     if let Some(shown) = read("shown_ms")? {
         return Ok(shown);
     }
-    connection.execute("INSERT INTO meter (begun_ms, shown_ms) VALUES (?1, ?1)", [now.0])?;
+    // A journal that can only be read was begun before.
+    if !connection.is_readonly("main")? {
+        connection.execute("INSERT INTO meter (begun_ms, shown_ms) VALUES (?1, ?1)", [now.0])?;
+    }
     Ok(now.0)
 }
 

@@ -133,7 +133,13 @@ impl Journal {
             what: format!("the recovery that was begun cannot be finished: {error}"),
         })?;
         let (connection, was_damaged) = match prepare(path) {
-            Ok(connection) => (connection, false),
+            Ok(connection) => (Some(connection), false),
+            // What it holds is read; the thread opens it for writing when the disk lets it.
+            Err(error) if is_disk(&error) && open_read_only(path).is_ok_and(|held| id(&held).is_some()) => {
+                tracing::error!(journal = %path.display(), %error,
+                    "the journal's disk takes nothing; going on from what the journal holds");
+                (None, false)
+            }
             Err(error) if is_damage(&error) => {
                 tracing::error!(journal = %path.display(), %error, "journal is damaged");
                 // The new one first: a crash anywhere here leaves one of the two to go on with.
@@ -161,21 +167,23 @@ impl Journal {
                 })?;
                 tracing::error!(journal = %path.display(), aside = %aside.display(),
                     "journal is damaged: put aside, starting a new one");
-                (prepare(path).map_err(fault)?, true)
+                (Some(prepare(path).map_err(fault)?), true)
             }
             Err(error) => return Err(fault(error)),
         };
-        let journal = connection
-            .query_row("SELECT journal FROM identity", [], |row| row.get::<_, i64>(0))
-            .map_err(fault)?
-            .cast_unsigned();
-        let meter = meter::last(&connection, now).map_err(fault)?;
+        let held = open_read_only(path)?;
+        let journal = id(&held)
+            .ok_or_else(|| JournalError::Open { path: path.into(), what: "its id cannot be read".into() })?;
+        let meter = meter::last(connection.as_ref().unwrap_or(&held), now).map_err(fault)?;
         let identity = Arc::new(Identity { journal, ..names });
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let (grew, outbox_grew) = watch::channel(0);
         std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || run(connection, queue, &grew))
+            .spawn({
+                let path = path.to_owned();
+                move || run(&path, connection, queue, &grew)
+            })
             .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })?;
         Ok(Self { path: path.into(), was_damaged, meter, jobs, identity, outbox_grew })
     }
@@ -305,8 +313,26 @@ where
 
 /// Opens a connection for reading only, as the command line does beside a running agent.
 pub fn open_read_only(path: &Path) -> Result<Connection, JournalError> {
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .map_err(|error| JournalError::Open { path: path.into(), what: error.to_string() })
+    let fault = |error: rusqlite::Error| JournalError::Open { path: path.into(), what: error.to_string() };
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+    let wal = PathBuf::from(format!("{}-wal", path.display()));
+    match connection.query_row("PRAGMA schema_version", [], |_| Ok(())) {
+        // A disk that takes nothing has no room for the logs either. After an orderly stop there are none,
+        // and the file is all there is.
+        Err(error) if is_disk(&error) && std::fs::metadata(&wal).map_or(0, |wal| wal.len()) == 0 => {
+            let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags).map_err(fault)
+        }
+        _ => Ok(connection),
+    }
+}
+
+/// The id of a journal of this program's version, if it can be read.
+fn id(journal: &Connection) -> Option<u64> {
+    let identity = "SELECT journal FROM identity WHERE version = ?1";
+    let id = journal.query_row(identity, [SCHEMA_VERSION], |row| row.get::<_, i64>(0));
+    Some(id.ok()?.cast_unsigned())
 }
 
 /// Writes the journal at `path` as it is now into the new file `to`, beside a running agent: one moment's
@@ -333,6 +359,11 @@ pub fn backup(path: &Path, to: &Path) -> Result<u64, JournalError> {
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    // SQLite would go on with what it can only read, also when the disk can be written again.
+    if connection.is_readonly("main")? {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+        return Err(rusqlite::Error::SqliteFailure(code, Some("the file cannot be written".into())));
+    }
     // Only a new file takes it; of an old one it would write the first page, which a full disk refuses. In a
     // journal that was made without it what is free is used again but not given back.
     if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0 {
@@ -458,12 +489,19 @@ fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &watch::Sender<u64>) {
+/// Carries out what is queued. Without a `connection` the disk took nothing at the start: it is opened
+/// when it can be, and what waits meanwhile waits as for a full disk.
+fn run(
+    path: &Path,
+    mut connection: Option<Connection>,
+    mut queue: mpsc::Receiver<Queued>,
+    grew: &watch::Sender<u64>,
+) {
     let mut batch = Vec::new();
     while let Some(first) = queue.blocking_recv() {
         batch.push(first);
         let mut complained = false;
-        let changes = connection.total_changes();
+        let changes = connection.as_ref().map_or(0, Connection::total_changes);
         let outcomes = loop {
             while batch.len() < JOBS_PER_COMMIT_MAX {
                 match queue.try_recv() {
@@ -471,9 +509,13 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
                     Err(_) => break,
                 }
             }
-            match commit(&mut connection, &mut batch) {
+            match open_and_commit(path, &mut connection, &mut batch) {
                 Ok(outcomes) => break outcomes,
                 Err(error) => {
+                    if connection.is_none() && !is_disk(&error) {
+                        tracing::error!(%error, "the journal cannot be opened; it is looked at when the agent is started again");
+                        return;
+                    }
                     if !complained {
                         tracing::error!(%error, jobs = batch.len(), "journal cannot commit; trying again");
                         complained = true;
@@ -491,13 +533,15 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Queued>, grew: &wat
         if complained {
             tracing::info!("journal commits again");
         }
-        if connection.total_changes() != changes {
+        if connection.as_ref().map_or(0, Connection::total_changes) != changes {
             grew.send_modify(|count| *count += 1);
         }
         for (queued, outcome) in batch.drain(..).zip(outcomes) {
             let _ = queued.committed.send(outcome);
         }
-        if let Err(error) = give_back(&connection) {
+        if let Some(connection) = &connection
+            && let Err(error) = give_back(connection)
+        {
             tracing::debug!(%error, "journal: free pages are not given back yet");
         }
     }
@@ -518,6 +562,19 @@ fn give_back(connection: &Connection) -> rusqlite::Result<()> {
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(())
+}
+
+/// As [`commit`], on a connection that is opened if there is none.
+fn open_and_commit(
+    path: &Path,
+    connection: &mut Option<Connection>,
+    batch: &mut [Queued],
+) -> rusqlite::Result<Vec<Result<(), JournalError>>> {
+    let connection = match connection {
+        Some(connection) => connection,
+        none => none.insert(prepare(path)?),
+    };
+    commit(connection, batch)
 }
 
 /// Runs the jobs in one transaction; the outer error is the commit's, the inner ones are each job's.

@@ -5,7 +5,7 @@
 //! are whole, and so are the messages that are never dropped. Telemetry that is missing becomes gaps.
 //! Otherwise it has an id of its own, and what was found in the outbox is numbered anew.
 
-use super::{Identity, SCHEMA_VERSION, audit, open_read_only, outbox, prepare, random_id, telemetry};
+use super::{Identity, audit, id, open_read_only, outbox, prepare, random_id, telemetry};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
@@ -57,10 +57,10 @@ pub fn recover(path: &Path, fresh: &Path, names: &Identity, now: Utc) -> rusqlit
     let mut to = prepare(fresh)?;
     let mut recovered = Recovered::default();
     if let Ok(from) = open_read_only(path)
-        && let Some(id) = old_id(&from)
+        && let Some(old_id) = id(&from)
     {
         let transaction = to.transaction()?;
-        take_over(&from, &transaction, id, names, now, &mut recovered)?;
+        take_over(&from, &transaction, old_id, names, now, &mut recovered)?;
         transaction.commit()?;
     }
     // Closing brings everything into the one file.
@@ -68,16 +68,10 @@ pub fn recover(path: &Path, fresh: &Path, names: &Identity, now: Utc) -> rusqlit
     Ok(recovered)
 }
 
-/// The id of a journal of this version.
-fn old_id(from: &Connection) -> Option<i64> {
-    let identity = "SELECT journal FROM identity WHERE version = ?1";
-    from.query_row(identity, [SCHEMA_VERSION], |row| row.get(0)).ok()
-}
-
 fn take_over(
     from: &Connection,
     to: &Connection,
-    id: i64,
+    old_id: u64,
     names: &Identity,
     now: Utc,
     recovered: &mut Recovered,
@@ -127,7 +121,7 @@ fn take_over(
     recovered.messages_lost = missing.iter().map(|(_, (first, last))| last + 1 - first).sum();
     recovered.has_old_id =
         numbers_are_whole && missing.iter().all(|(stream, _)| *stream == Stream::Telemetry);
-    let journal = if recovered.has_old_id { id.cast_unsigned() } else { random_id() };
+    let journal = if recovered.has_old_id { old_id } else { random_id() };
     let identity = Identity { journal, ..names.clone() };
     to.execute("UPDATE identity SET journal = ?1", [journal.cast_signed()])?;
     if recovered.has_old_id {

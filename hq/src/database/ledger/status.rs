@@ -93,7 +93,7 @@ pub(super) fn floor(status: &v1::Status) -> impl Iterator<Item = (Stream, u64)> 
     let acked = status.acked.iter().filter(move |_| is_told);
     acked
         .map(|acked| (acked.stream(), acked.seq))
-        .filter(|(stream, seq)| STREAMS.contains(stream) && i64::try_from(*seq).is_ok())
+        .filter(|(stream, seq)| STREAMS.contains(stream) && *seq > 0 && i64::try_from(*seq).is_ok())
 }
 
 impl Group<'_, '_> {
