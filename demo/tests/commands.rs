@@ -116,8 +116,14 @@ fn point(scene: &Scene, device: &str, name: &str) -> Option<f64> {
     device["points"].as_array()?.iter().find(|it| it["name"] == name)?["value"].as_f64()
 }
 
-/// A store with a freezer and a sign, and the equipment behind it.
+/// A store with a freezer and a sign that takes commands of the Python program, and the equipment behind it.
 fn store(scene: &Scene) -> (Party, Party, Party) {
+    // Of `SEED`.
+    let public = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
+    store_that_trusts(scene, &format!("[[command_key]]\nid = \"hq-1\"\npublic = \"{public}\"\n"))
+}
+
+fn store_that_trusts(scene: &Scene, keys: &str) -> (Party, Party, Party) {
     let port = free_port();
     let simulator = format!(
         r#"seed = 3
@@ -136,10 +142,7 @@ model = {{ relay = {{ lamps = [{{ channel = 1, watts = 180.0 }}] }} }}
 "#
     );
     std::fs::write(scene.path("sim.toml"), simulator).unwrap();
-    let public = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
-    scene.configure(&format!(
-        "[[bus]]\nid = \"line\"\ntcp = \"127.0.0.1:{port}\"\n[[command_key]]\nid = \"hq-1\"\npublic = \"{public}\"\n{EQUIPMENT}"
-    ));
+    scene.configure(&format!("[[bus]]\nid = \"line\"\ntcp = \"127.0.0.1:{port}\"\n{keys}{EQUIPMENT}"));
     let text = std::fs::read_to_string(scene.path("store.toml")).unwrap();
     std::fs::write(
         scene.path("store.toml"),
@@ -307,4 +310,58 @@ fn a_pushed_configuration_holds_only_if_headquarters_is_still_reached() {
     let failed = outcome(&scene, "p-5", 0);
     assert!(!failed.done && failed.reason.contains("headquarters was not reached"), "{}", failed.reason);
     until("the trial is over", || !scene.path("store.toml.trial").exists());
+}
+
+/// Headquarters' own program: makes the key, signs, sends, waits, and shows what became of it.
+#[test]
+fn headquarters_orders_waits_and_shows() {
+    let scene = Scene::new();
+    let keys = scene.path("keys");
+    let keys = keys.to_str().unwrap();
+    let lines = scene.hq(&["command", "keygen", "--out", keys, "--id", "team-1"]);
+    assert!(lines.starts_with("[[command_key]]\nid = \"team-1\"\n"), "{lines}");
+    let _others = store_that_trusts(&scene, &lines);
+    let _agent = scene.agent();
+    until("the freezer is read", || point(&scene, "freezer", "set_point").is_some());
+    let key = format!("{keys}/team-1.pem");
+    let order = ["--chain", CHAIN, "--store", STORE, "--by", "Zhao", "--key", &key, "--key-id", "team-1"];
+    let ask = |what: &[&str]| {
+        let arguments = ["command"].iter().chain(what).chain(&order).chain(&["--wait", "60"]);
+        let arguments: Vec<_> = arguments.copied().collect();
+        scene.hq_command(&arguments).output().unwrap()
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+
+    let set = ask(&["set-point", "--device", "freezer", "--celsius", "-20.5"]);
+    assert!(set.status.success() && said(&set).trim_end().ends_with("by Zhao: done"), "{set:?}");
+    until("the controller has it", || point(&scene, "freezer", "set_point") == Some(-20.5));
+    let too_warm = ask(&["set-point", "--device", "freezer", "--celsius", "-5"]);
+    assert_eq!(too_warm.status.code(), Some(1));
+    assert!(said(&too_warm).contains("not done: -5 °C is outside -24 to -18 °C"), "{too_warm:?}");
+
+    let alarm = eventually("the freezer is too warm", || {
+        scene.view()?["alarms"].as_array()?.iter().find(|a| a["condition"] == "temperature_high")?["alarm"]
+            .as_u64()
+    });
+    assert!(ask(&["acknowledge", "--alarm", &alarm.to_string()]).status.success());
+    assert!(ask(&["light", "--light", "sign", "off", "--minutes", "5"]).status.success());
+    assert!(ask(&["defrost", "--device", "freezer"]).status.success());
+
+    // Rules only, made from what the store says it uses.
+    let text = std::fs::read_to_string(scene.path("store.toml")).unwrap();
+    let new = scene.path("new.toml");
+    std::fs::write(&new, text.replace("limit = -30.0", "limit = -29.0")).unwrap();
+    let pushed = ask(&["config", new.to_str().unwrap()]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    assert!(std::fs::read_to_string(scene.path("store.toml")).unwrap().contains("limit = -29.0"));
+
+    let list = scene.hq(&["command", "status", "--json"]);
+    let list: Vec<serde_json::Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let done: Vec<_> = list.iter().map(|status| status["done"].as_bool()).collect();
+    assert_eq!(done, [true, false, true, true, true, true].map(Some));
+    // Wrong arguments queue nothing.
+    let wrong =
+        scene.hq_command(&["command", "defrost", "--device", "f", "--chain", CHAIN]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert_eq!(count(&scene.hq_db(), "command"), 6);
 }

@@ -57,6 +57,8 @@ pub(crate) enum Rows {
     Readings(Vec<PointReadings>),
     BatchOutcome(v1::BatchOutcome),
     LabelShown(v1::LabelShown),
+    /// Of a command that headquarters ordered.
+    CommandOutcome(v1::CommandOutcome),
     /// The store dropped telemetry, oldest first; stands for the numbers up to the message's own.
     Gap(v1::Gap),
     /// Kept as raw bytes only: of a newer version, or of no interest to a table.
@@ -148,6 +150,10 @@ fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
             Rows::Fault("the label's name is longer than 256 bytes")
         }
         (Stream::PriceResult, Some(Body::LabelShown(shown))) => Rows::LabelShown(shown),
+        (Stream::CommandResult, Some(Body::CommandOutcome(outcome))) if !outcome.id.is_empty() => {
+            Rows::CommandOutcome(outcome)
+        }
+        // Those of the store's own rules have no id.
         (Stream::CommandResult, Some(Body::CommandOutcome(_))) | (_, None) => Rows::None,
         (_, Some(_)) => Rows::Fault("the body is of another kind than the stream"),
     }

@@ -8,10 +8,13 @@
 //! Start reading at [`cli`], then `serve`.
 #![forbid(unsafe_code)]
 
+mod command;
 mod contiguous;
 mod database;
+mod due;
 mod influx;
 mod ingest;
+mod keys;
 mod mqtt;
 mod pause;
 mod price;
@@ -56,6 +59,9 @@ enum Command {
     /// Sign and send prices
     #[command(subcommand)]
     Price(PriceCommand),
+    /// Sign and send what a store is to do
+    #[command(subcommand, name = "command")]
+    Order(command::Order),
 }
 
 #[derive(Debug, Args)]
@@ -150,13 +156,14 @@ fn answer(cli: &Cli) -> Result<bool, Failure> {
         Command::Alerts(args) => show::alerts(&mut cli.place.open()?, args)?,
         Command::Readings(args) => show::readings(&mut cli.place.open()?, args)?,
         Command::Price(PriceCommand::Keygen { out, id }) => {
-            let (path, lines) = price::keys::generate(out, id)?;
+            let (path, lines) = keys::generate(out, id, "price_key")?;
             eprintln!("the private key is in {}; these lines belong in every store.toml:", path.display());
             print!("{lines}");
         }
         Command::Price(PriceCommand::Push(args)) => {
             return price::push::run(&mut cli.place.open()?, args);
         }
+        Command::Order(order) => return command::run(&mut cli.place.open()?, order),
         Command::Price(PriceCommand::Status { json }) => price::status::run(&mut cli.place.open()?, *json)?,
     }
     Ok(true)

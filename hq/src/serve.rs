@@ -6,6 +6,7 @@
 //! ```
 //! Nothing is confirmed to the broker or acknowledged to a store before it is on the disk.
 
+use crate::command::queue;
 use crate::database::{Ledger, now_ms, retention};
 use crate::mqtt::{Broker, Connection, Delivery, Publisher};
 use crate::pause::Pause;
@@ -104,7 +105,7 @@ fn write(
             if let Err(error) = retention::forget(ledger.database(), keep_days, now_ms()) {
                 tracing::error!(%error, "cannot delete old telemetry; tried again in the next round");
             }
-            let publishes = due_batches(&mut ledger, chain);
+            let publishes = due(&mut ledger, chain);
             if !publishes.is_empty()
                 && commit.blocking_send(Committed { deliveries: Vec::new(), publishes }).is_err()
             {
@@ -149,19 +150,28 @@ fn commit_group(
     }
 }
 
-fn due_batches(ledger: &mut Ledger, chain: &str) -> Vec<Publish> {
-    match outgoing::take_due(ledger.database(), chain, now_ms()) {
-        Ok(due) => due
-            .into_iter()
-            .map(|due| Publish {
-                topic: StoreTopics::new(chain, &due.store).price(),
+/// What is signed and waits to be sent: commands first, which have a deadline.
+fn due(ledger: &mut Ledger, chain: &str) -> Vec<Publish> {
+    let now = now_ms();
+    let commands =
+        queue::take_due(ledger.database(), chain, now).map(|due| (due, StoreTopics::command as Topic));
+    let batches =
+        outgoing::take_due(ledger.database(), chain, now).map(|due| (due, StoreTopics::price as Topic));
+    let mut publishes = Vec::new();
+    for taken in [commands, batches] {
+        match taken {
+            Ok((due, topic)) => publishes.extend(due.into_iter().map(|due| Publish {
+                topic: topic(&StoreTopics::new(chain, &due.store)),
                 payload: due.payload,
                 retain: false,
-            })
-            .collect(),
-        Err(error) => {
-            tracing::error!(%error, "cannot read the price batches; tried again in the next round");
-            Vec::new()
+            })),
+            Err(error) => {
+                tracing::error!(%error, "cannot read what waits to be sent; tried again in the next round");
+            }
         }
     }
+    publishes
 }
+
+/// Where something goes.
+type Topic = fn(&StoreTopics) -> String;

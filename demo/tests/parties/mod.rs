@@ -221,7 +221,8 @@ listen = "127.0.0.1:{}"
         command
     }
 
-    fn hq_command(&self, arguments: &[&str]) -> Command {
+    /// A command of headquarters, to be run.
+    pub fn hq_command(&self, arguments: &[&str]) -> Command {
         let mut command = program("storewarden-hq");
         command.arg("--db").arg(self.path("hq.sqlite")).args(arguments);
         command

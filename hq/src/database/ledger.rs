@@ -8,6 +8,7 @@ mod rows;
 mod status;
 
 use super::{Database, Error, Table, Transaction, Type, Value, retention, values};
+use crate::command::queue;
 use crate::contiguous::{Contiguous, Seen};
 use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
 use status::Known;
@@ -216,6 +217,9 @@ impl<'a, 'b> Group<'a, 'b> {
             Rows::Readings(points) => self.readings(&message.store, points),
             Rows::BatchOutcome(outcome) => self.batch_outcome(&message.store, outcome),
             Rows::LabelShown(shown) => self.label_shown(&message.store, shown),
+            Rows::CommandOutcome(outcome) => {
+                queue::answer(self.transaction, self.chain, &message.store, outcome)
+            }
             Rows::None | Rows::Gap(_) => Ok(()),
             Rows::Fault(reason) => self.refuse(topic, payload, reason),
         }

@@ -1,6 +1,5 @@
 //! Signed prices: from the price team's table to every label's proof.
 
-pub(crate) mod keys;
 mod money;
 pub(crate) mod outgoing;
 pub(crate) mod push;

@@ -1,6 +1,7 @@
 //! The queue of signed batches on their way to the stores.
 
 use crate::database::{Database, Error, Table, Type, values};
+use crate::due::Due;
 
 /// A batch that may be on its way: sent again when nothing was heard for so long.
 const RESEND_MS: i64 = 30_000;
@@ -18,13 +19,6 @@ pub(crate) struct Batch {
     pub(crate) accept_until_ms: i64,
     pub(crate) created_ms: i64,
     /// A `SignedBatch` as it travels.
-    pub(crate) payload: Vec<u8>,
-}
-
-/// A batch to send to a store now.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Due {
-    pub(crate) store: String,
     pub(crate) payload: Vec<u8>,
 }
 

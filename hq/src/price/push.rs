@@ -1,11 +1,11 @@
 //! `price push`: a table becomes a signed batch in the queue, which `serve` brings to the stores.
 
-use super::keys;
 use super::outgoing::{self, Batch};
 use super::status;
 use super::table;
 use crate::Failure;
 use crate::database::{Database, now_ms};
+use crate::keys;
 use ed25519_dalek::{Signer as _, SigningKey};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};

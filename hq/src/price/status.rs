@@ -1,8 +1,8 @@
 //! `price status`: what became of each batch in each store.
 
-use super::keys::hex;
 use crate::Failure;
 use crate::database::{Database, Error, now_ms, values};
+use crate::keys::hex;
 use crate::show::rfc3339;
 use serde::Serialize;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! The price team's signing keys: Ed25519, private halves as PKCS#8 PEM files.
+//! Signing keys of headquarters: Ed25519, private halves as PKCS#8 PEM files.
 
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8;
@@ -25,16 +25,16 @@ pub(crate) enum KeyError {
     #[error("cannot read {0}: {1}")]
     Read(PathBuf, io::Error),
     #[error(
-        "{0} is not an Ed25519 private key in PKCS#8 PEM form (\"BEGIN PRIVATE KEY\"), as price keygen writes it"
+        "{0} is not an Ed25519 private key in PKCS#8 PEM form (\"BEGIN PRIVATE KEY\"), as keygen writes it"
     )]
     NotAKey(PathBuf),
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
-/// Makes a key `id` and writes its private half to `out/ID.pem`, readable by its owner only. The
+/// Makes a key `id` for the stores' `section` (`price_key`, `command_key`) and writes its private half to `out/ID.pem`, readable by its owner only. The
 /// path, and the lines for a store's configuration.
-pub(crate) fn generate(out: &Path, id: &str) -> Result<(PathBuf, String), KeyError> {
+pub(crate) fn generate(out: &Path, id: &str, section: &str) -> Result<(PathBuf, String), KeyError> {
     if !is_valid_id(id) {
         return Err(KeyError::Id(id.to_owned()));
     }
@@ -51,7 +51,7 @@ pub(crate) fn generate(out: &Path, id: &str) -> Result<(PathBuf, String), KeyErr
     };
     file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     let lines =
-        format!("[[price_key]]\nid = \"{id}\"\npublic = \"{}\"\n", hex(key.verifying_key().as_bytes()));
+        format!("[[{section}]]\nid = \"{id}\"\npublic = \"{}\"\n", hex(key.verifying_key().as_bytes()));
     Ok((path, lines))
 }
 
@@ -84,12 +84,12 @@ mod tests {
     #[test]
     fn a_key_is_private_and_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, lines) = generate(dir.path(), "hq-1").unwrap();
+        let (path, lines) = generate(dir.path(), "hq-1", "price_key").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let public = hex(load(&path).unwrap().verifying_key().as_bytes());
         assert_eq!(lines, format!("[[price_key]]\nid = \"hq-1\"\npublic = \"{public}\"\n"));
-        assert!(matches!(generate(dir.path(), "hq-1"), Err(KeyError::Exists(_))));
-        assert!(matches!(generate(dir.path(), "../x"), Err(KeyError::Id(_))));
+        assert!(matches!(generate(dir.path(), "hq-1", "price_key"), Err(KeyError::Exists(_))));
+        assert!(matches!(generate(dir.path(), "../x", "price_key"), Err(KeyError::Id(_))));
     }
 
     /// The example of RFC 8410, section 10.3: keys made elsewhere are read, and ours are of that form.
