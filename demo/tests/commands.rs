@@ -312,6 +312,17 @@ fn a_pushed_configuration_holds_only_if_headquarters_is_still_reached() {
     until("the trial is over", || !scene.path("store.toml.trial").exists());
 }
 
+/// Signed commands, checked and decoded by Python.
+fn read_by_another(public: &str, payloads: &[Vec<u8>]) -> Vec<serde_json::Value> {
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/proto");
+    let hex = |payload: &Vec<u8>| payload.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let arguments = [proto.to_owned(), public.to_owned()].into_iter().chain(payloads.iter().map(hex));
+    let output = Command::new(python()).arg(script("read_commands.py")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 /// Headquarters' own program: makes the key, signs, sends, waits, and shows what became of it.
 #[test]
 fn headquarters_orders_waits_and_shows() {
@@ -359,6 +370,13 @@ fn headquarters_orders_waits_and_shows() {
     let list: Vec<serde_json::Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let done: Vec<_> = list.iter().map(|status| status["done"].as_bool()).collect();
     assert_eq!(done, [true, false, true, true, true, true].map(Some));
+    // What it signed, read by libraries that are not ours.
+    let payloads: Vec<Vec<u8>> = column(&scene.hq_db(), "SELECT payload FROM command ORDER BY issued_ms, id");
+    let public = lines.split('"').nth(3).unwrap();
+    let read = read_by_another(public, &payloads);
+    assert_eq!(read[0]["setPoint"], serde_json::json!({ "device": "freezer", "celsius": -20.5 }));
+    assert_eq!(read[3]["light"], serde_json::json!({ "light": "sign", "minutes": 5 }), "false is left out");
+    assert!(read.iter().all(|command| command["by"] == "Zhao" && command["store"] == STORE), "{read:?}");
     // Wrong arguments queue nothing.
     let wrong =
         scene.hq_command(&["command", "defrost", "--device", "f", "--chain", CHAIN]).output().unwrap();

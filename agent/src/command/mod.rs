@@ -3,7 +3,7 @@
 //! What a crash cut off is never begun again: headquarters is told that nobody knows whether it was done.
 
 pub mod config_push;
-mod verify;
+pub mod verify;
 
 pub use verify::{LIGHT_MINUTES_MAX, Refusal, Verified, Why, verify};
 

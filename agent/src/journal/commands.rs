@@ -1,7 +1,7 @@
 //! Commands of headquarters: which were begun, and what became of them.
 
 use super::{Identity, audit, outbox};
-use crate::command::Verified;
+use crate::command::verify::Verified;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;

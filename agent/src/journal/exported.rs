@@ -2,17 +2,9 @@
 //! outbox when both have passed them. Without headquarters the word of this one stands for its own.
 
 use super::{Identity, outbox};
-use rusqlite::{Connection, OptionalExtension, params};
+pub use outbox::{Exported as Cursor, exported as cursor};
+use rusqlite::{Connection, params};
 use storewarden_proto::v1::Stream;
-
-/// What is written and done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
-    /// All messages up to this number,
-    pub seq: u64,
-    /// and of the next so many readings.
-    pub readings: u64,
-}
 
 fn telemetry() -> i64 {
     i64::from(i32::from(Stream::Telemetry))
@@ -28,17 +20,6 @@ pub fn begin(connection: &Connection, is_exported: bool) -> rusqlite::Result<()>
         connection.execute("DELETE FROM exported", [])?;
     }
     outbox::delete_passed(connection, Stream::Telemetry)
-}
-
-/// How far it is written; none if nobody writes it.
-pub fn cursor(connection: &Connection) -> rusqlite::Result<Option<Cursor>> {
-    connection
-        .prepare_cached("SELECT seq, readings FROM exported WHERE stream = ?1")?
-        .query_row([telemetry()], |row| {
-            let (seq, readings): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok(Cursor { seq: seq.cast_unsigned(), readings: readings.cast_unsigned() })
-        })
-        .optional()
 }
 
 /// It is written up to `cursor`.

@@ -3,7 +3,7 @@
 //! A message gets its number and its bytes in the transaction of the fact it tells, and leaves the
 //! outbox only when headquarters acknowledged that number; telemetry, only when it is exported too.
 
-use super::{Identity, exported};
+use super::Identity;
 use rusqlite::{Connection, OptionalExtension, params};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::envelope::Body;
@@ -61,9 +61,29 @@ pub fn append_encoded(
     Ok(seq.cast_unsigned())
 }
 
+/// What of telemetry a time-series server has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// All messages up to this number,
+    pub seq: u64,
+    /// and of the next so many readings.
+    pub readings: u64,
+}
+
+/// How far telemetry is written to a time-series server; none if it is not.
+pub fn exported(connection: &Connection) -> rusqlite::Result<Option<Exported>> {
+    connection
+        .prepare_cached("SELECT seq, readings FROM exported WHERE stream = ?1")?
+        .query_row([i32::from(Stream::Telemetry)], |row| {
+            let (seq, readings): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(Exported { seq: seq.cast_unsigned(), readings: readings.cast_unsigned() })
+        })
+        .optional()
+}
+
 /// Whether anybody takes messages of `stream`.
 pub fn is_read(connection: &Connection, identity: &Identity, stream: Stream) -> rusqlite::Result<bool> {
-    Ok(identity.reports || stream == Stream::Telemetry && exported::cursor(connection)?.is_some())
+    Ok(identity.reports || stream == Stream::Telemetry && exported(connection)?.is_some())
 }
 
 /// Tells headquarters that telemetry of that time was never given a number.

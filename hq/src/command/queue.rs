@@ -92,15 +92,21 @@ pub(crate) fn add(database: &mut Database, command: &Queued<'_>) -> Result<(), E
     })
 }
 
-/// What to send now, noted as sent, in the order of issue. A command is due when its store has not said what
-/// became of it, its deadline is not over, and it was not sent within [`RESEND_MS`]. A store known to be
-/// offline is left alone until it is back. Of several workers that ask at once, one gets each command.
+/// What to send now, noted as sent. A command is due when its store has not said what became of it, its
+/// deadline is not over, and it was not sent within [`RESEND_MS`]. A store gets one at a time, in the order of
+/// issue: were "on" lost and sent again after "off", the light would stay on. A store known to be offline is
+/// left alone until it is back. Of several workers that ask at once, one gets each command.
 pub(crate) fn take_due(database: &mut Database, chain: &str, now_ms: i64) -> Result<Vec<Due>, Error> {
     let rows = database.query(
         "SELECT command.id, command.store, payload
          FROM command LEFT JOIN store ON store.chain = command.chain AND store.store = command.store
          WHERE command.chain = ?1 AND done IS NULL AND deadline_ms > ?2
            AND (sent_ms IS NULL OR sent_ms <= ?3) AND coalesce(store.online, 1) = 1
+           AND NOT EXISTS (
+             SELECT 1 FROM command AS before
+             WHERE before.chain = command.chain AND before.store = command.store
+               AND before.done IS NULL AND before.deadline_ms > ?2
+               AND (before.issued_ms, before.id) < (command.issued_ms, command.id))
          ORDER BY issued_ms, command.id LIMIT ?4",
         &values![chain, now_ms, now_ms - RESEND_MS, ROUND_MAX],
     )?;
@@ -112,7 +118,8 @@ pub(crate) fn take_due(database: &mut Database, chain: &str, now_ms: i64) -> Res
         for row in &rows {
             let id: String = row.get(0)?;
             let is_ours = transaction.execute(
-                "UPDATE command SET sent_ms = ?1 WHERE id = ?2 AND (sent_ms IS NULL OR sent_ms <= ?3)",
+                "UPDATE command SET sent_ms = ?1
+                 WHERE id = ?2 AND done IS NULL AND (sent_ms IS NULL OR sent_ms <= ?3)",
                 &values![now_ms, id, now_ms - RESEND_MS],
             )? > 0;
             if is_ours {
@@ -193,13 +200,14 @@ mod tests {
             queue(database, "c-2", "a", 2);
             queue(database, "c-1", "a", 1);
             queue(database, "c-3", "b", 3);
-            let all = [("a", "c-1"), ("a", "c-2"), ("b", "c-3")].map(|(s, c)| (s.into(), c.into()));
-            assert_eq!(sent(database, 10), all, "in the order of issue");
+            let of = |store: &str, id: &str| (store.to_owned(), id.to_owned());
+            assert_eq!(sent(database, 10), [of("a", "c-1"), of("b", "c-3")], "one at a time, by issue");
             assert_eq!(sent(database, 20), []);
             said(database, "a", "c-1", true, "");
+            assert_eq!(sent(database, 30), [of("a", "c-2")]);
             // Another store says nothing about it.
             said(database, "a", "c-3", true, "");
-            assert_eq!(sent(database, 10 + RESEND_MS), all[1..]);
+            assert_eq!(sent(database, 30 + RESEND_MS), [of("a", "c-2"), of("b", "c-3")]);
             said(database, "a", "c-2", false, "too warm");
             said(database, "a", "c-2", false, "its deadline is over");
             assert_eq!(sent(database, HOUR + RESEND_MS), []);
@@ -217,7 +225,7 @@ mod tests {
     fn of_several_workers_one_sends_each_command() {
         for empty in Empty::each() {
             for n in 0..40 {
-                queue(&mut empty.open(), &format!("c-{n:02}"), "a", n);
+                queue(&mut empty.open(), &format!("c-{n:02}"), &format!("s{n:02}"), n);
             }
             let mut all: Vec<_> = std::thread::scope(|scope| {
                 let workers: Vec<_> = (0..4)
@@ -229,7 +237,7 @@ mod tests {
                 workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
             });
             all.sort();
-            let each = (0..40).map(|n| ("a".to_owned(), format!("c-{n:02}")));
+            let each = (0..40).map(|n| (format!("s{n:02}"), format!("c-{n:02}")));
             assert_eq!(all, each.collect::<Vec<_>>());
         }
     }

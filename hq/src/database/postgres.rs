@@ -229,6 +229,10 @@ impl ToSql for Value {
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
             Self::Null => Ok(IsNull::Yes),
+            // Beside a number in the statement's text PostgreSQL takes a parameter for a short one.
+            Self::Integer(number) if *ty == pg::types::Type::INT4 => {
+                i32::try_from(*number)?.to_sql_checked(ty, out)
+            }
             Self::Integer(number) => number.to_sql_checked(ty, out),
             Self::Real(number) => number.to_sql_checked(ty, out),
             Self::Text(text) => text.to_sql_checked(ty, out),

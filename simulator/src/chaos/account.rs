@@ -1,66 +1,17 @@
 //! What came of it: what the simulator knows and what the journal holds, against the database of
 //! headquarters. Pure.
 
+use super::known::{COMPLAINTS_MAX, Change, Excursion, SLACK_MS, Trials};
 use super::{lights::Lights, telemetry::Telemetry};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// The condition that the waves bring about.
 const CONDITION: &str = "temperature_high";
-/// An excursion must be told of if the agent was whole for so long of it, ms: the rule's delay, a
-/// start, and what a slow machine takes.
-pub const SEEN_MS: i64 = 4000;
-/// A raise may lie so far outside its excursion, ms: polls, the delay, the simulator's step.
-pub const SLACK_MS: i64 = 2000;
 /// Numbers follow the agent's time, but for what waited for its disk, ms.
 const ORDER_SLACK_MS: i64 = 10_000;
 /// An alarm is not escalated before it has waited so long, ms: the shortest of the default policy.
 const ESCALATE_MS: i64 = 900_000;
-/// An alarm's change of state, as journal and headquarters both tell it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Change {
-    /// Number of the occurrence.
-    pub alarm: i64,
-    /// Device id.
-    pub device: String,
-    /// What is wrong.
-    pub condition: String,
-    /// ISA-18.2 state.
-    pub state: String,
-    /// When, ms since 1970 by the agent's clock.
-    pub at_ms: i64,
-    /// Since when it is so, likewise.
-    pub since_ms: i64,
-    /// Probable cause.
-    pub cause: String,
-    /// Who did it.
-    pub by: String,
-    /// How often it was said that nobody acknowledges it.
-    pub escalation: i64,
-}
-
-/// The air of a device was above its limit in the register from `from_ms` to `to_ms`, ms since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excursion {
-    /// Device id.
-    pub device: String,
-    /// Begin.
-    pub from_ms: i64,
-    /// End.
-    pub to_ms: i64,
-}
-
-/// What the rig did to the agent.
-#[derive(Clone, Debug, Default)]
-pub struct Trials {
-    /// When it was not whole: dead, standing still, without room on its disk. ms since 1970.
-    pub outages: Vec<(i64, i64)>,
-    /// From when its clock was how wrong, in order: ms since 1970, ms.
-    pub offsets: Vec<(i64, i64)>,
-    /// Begin and end of it all, ms since 1970.
-    pub run: (i64, i64),
-}
-
 /// The verdict; the last four counts must be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
@@ -77,9 +28,7 @@ pub struct Account {
     pub late: usize,
     /// Changes that carry the stamp of a stepped clock.
     pub by_wrong_clock: usize,
-    /// Changes that say an alarm has waited for long, while in true time it has not: an agent that
-    /// starts under a clock that is ahead takes that for waiting. Not counted as wrong yet, as what a
-    /// store makes of a clock it cannot trust is not decided.
+    /// Changes that say an alarm has waited for long, while in true time it has not; wrong, too.
     pub escalated_early: usize,
     /// Messages that headquarters refused and took in when they came again: the record of a gap that
     /// overtakes what comes before it.
@@ -103,9 +52,6 @@ pub struct Account {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub complaints: Vec<String>,
 }
-
-/// Complaints kept at most.
-pub const COMPLAINTS_MAX: usize = 100;
 
 impl Account {
     /// Whether nothing is lost, doubled, out of order or wrong.
@@ -182,7 +128,13 @@ impl Account {
             let times = active.entry(&change.device).or_default();
             let is_open = times.last().is_some_and(|(_, end)| *end == i64::MAX);
             let waited = times.last().is_some_and(|(begin, _)| at_ms - begin >= ESCALATE_MS);
-            self.escalated_early += usize::from(change.escalation > 0 && !waited);
+            if change.escalation > 0 && !waited {
+                self.escalated_early += 1;
+                self.wrong += 1;
+                self.complain(format!(
+                    "number {number} says that it waits for long, and does not: {change:?}"
+                ));
+            }
             match (change.state.starts_with("active"), is_open) {
                 (true, false) => times.push((at_ms, i64::MAX)),
                 (false, true) => {
@@ -238,46 +190,6 @@ impl Account {
         if self.complaints.len() < COMPLAINTS_MAX {
             self.complaints.push(what);
         }
-    }
-}
-
-impl Trials {
-    /// The true times that a stamp can be of, in order. A walk over a change of summer time shows the same
-    /// times as the one before.
-    pub fn true_times(&self, stamp_ms: i64) -> impl Iterator<Item = i64> + '_ {
-        let ends = self.offsets.iter().skip(1).map(|(from, _)| *from).chain([self.run.1]);
-        self.offsets.iter().zip(ends).filter_map(move |(&(from, offset), end)| {
-            let at = stamp_ms - offset;
-            (from - SLACK_MS..=end + SLACK_MS).contains(&at).then_some(at)
-        })
-    }
-
-    /// Until when a raise may come for what ended at `end_ms`: what was read before an outage is judged
-    /// after it.
-    fn grace(&self, end_ms: i64) -> i64 {
-        let mut latest = end_ms + SLACK_MS;
-        for (from, to) in &self.outages {
-            if *from <= latest && end_ms <= *to {
-                latest = latest.max(to + SLACK_MS);
-            }
-        }
-        latest
-    }
-
-    /// Whether the agent was whole for long enough of an excursion.
-    fn is_due(&self, excursion: &Excursion) -> bool {
-        let mut whole_since = excursion.from_ms;
-        let ended = (excursion.to_ms, excursion.to_ms);
-        for (from, to) in self.outages.iter().chain([&ended]) {
-            if *from >= excursion.to_ms || *to <= excursion.from_ms {
-                continue;
-            }
-            if from - whole_since >= SEEN_MS {
-                return true;
-            }
-            whole_since = whole_since.max(*to);
-        }
-        excursion.to_ms - whole_since >= SEEN_MS
     }
 }
 

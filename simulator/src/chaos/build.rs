@@ -2,9 +2,9 @@
 
 use super::{
     DISKS, LIMIT, LOOK_EVERY, Options, Rig, Storage,
-    account::Trials,
     children::Program,
     disk::Disk,
+    known::Trials,
     plan::{DELAYS_MS, Party},
     postgres,
     proxy::Proxy,

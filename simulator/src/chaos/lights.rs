@@ -4,7 +4,7 @@
 //! clock over a change of summer time sees it switched there: in spring local time goes from 2:00 to
 //! 3:00, and the sign off; in autumn from 3:00 back to 2:00, and the sign on again.
 
-use super::account::{COMPLAINTS_MAX, SEEN_MS, Trials};
+use super::known::{COMPLAINTS_MAX, SEEN_MS, Trials};
 use chrono::{DateTime, Datelike as _, NaiveDate};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! What was written down while the rig ran: by the simulator, the journal and headquarters. The only
 //! file that reads any of it.
 
-use super::account::{Change, Excursion};
+use super::known::{Change, Excursion};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use serde::Deserialize;
 use std::{

@@ -3,7 +3,7 @@
 //! Messages are read by a few lines of this file's own, after `docs/telemetry.md`: the programs that wrote
 //! and stored them have no part in it.
 
-use super::account::{COMPLAINTS_MAX, Excursion, SLACK_MS, Trials};
+use super::known::{COMPLAINTS_MAX, Excursion, SLACK_MS, Trials};
 use super::records::{Headquarters, Sample};
 use flate2::read::ZlibDecoder;
 use serde::Serialize;
