@@ -280,12 +280,6 @@ impl Rig {
             }
             Act::Unlock => {
                 self.disk(Volume::Journal, |disk| disk.set_read_only(false))?;
-                // Unless it is away anyway, and is started later.
-                if !self.ails.contains("dead") {
-                    self.kill(Party::Agent)?;
-                    self.start(Party::Agent)?;
-                    self.ail("dead", false);
-                }
                 self.ail("read-only", false);
             }
             Act::Push(delay_ms) => {
