@@ -233,9 +233,11 @@ fn outbox(journal: &Path) -> BTreeSet<(i64, i16)> {
     let payloads = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let mut readings = BTreeSet::new();
     for payload in payloads {
-        let Some(Body::Telemetry(telemetry)) = Envelope::decode(payload.unwrap().as_slice()).unwrap().body
-        else {
-            panic!("no telemetry");
+        let telemetry = match Envelope::decode(payload.unwrap().as_slice()).unwrap().body {
+            Some(Body::Telemetry(telemetry)) => telemetry,
+            // The time between a kill and the next start.
+            Some(Body::Gap(_)) => continue,
+            other => panic!("no telemetry: {other:?}"),
         };
         for series in unpack(&telemetry.packed).unwrap() {
             if series.point != "air_temperature" {
