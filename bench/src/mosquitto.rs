@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Stdio;
 use tokio::process::{Child, Command};
 
-/// Its limits, as in `deploy/`.
-const LIMITS: &str = "max_packet_size 270336
+/// Its settings, as in `deploy/`.
+const SETTINGS: &str = "set_tcp_nodelay true
+max_packet_size 270336
 max_queued_messages 100000
 max_queued_bytes 536870912
 max_inflight_messages 100
@@ -25,7 +26,7 @@ impl Mosquitto {
         let place = dir.display();
         // As root it would change to a user who may not write there.
         let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence_location {place}/\n{LIMITS}"
+            "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence_location {place}/\n{SETTINGS}"
         );
         std::fs::write(&config, text)?;
         let log = File::create(dir.join("mosquitto.log"))?;

@@ -6,8 +6,9 @@
 use crate::pause::Pause;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
-    AckMode, AsyncClient, Event, EventLoop, MqttOptions, Packet, PersistedAckMode, PersistedSession, Publish,
-    PublishOptions, SessionStore, SessionStoreError, SessionStoreKey, SubscribeFilter,
+    AckMode, AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PersistedAckMode,
+    PersistedSession, Publish, PublishOptions, SessionStore, SessionStoreError, SessionStoreKey,
+    SubscribeFilter,
 };
 use std::pin::Pin;
 use std::sync::Arc;
@@ -286,6 +287,11 @@ enum Ended {
 
 fn connection(broker: &Broker) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(broker.client_id.clone(), (broker.host.clone(), broker.port));
+    // A confirmation and what follows it are small: together Nagle's rule and a delayed TCP acknowledgement
+    // would hold the second back for 40 ms.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     let packet_bytes_max = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_SLACK_BYTES).unwrap_or(u32::MAX);
     options
         .set_keep_alive(KEEP_ALIVE_SECONDS)

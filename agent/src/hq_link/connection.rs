@@ -8,8 +8,8 @@ use crate::config::TlsFiles;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
     AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
-    PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode,
-    TlsConfiguration, Transport,
+    NetworkOptions, PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeFilterInput,
+    SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,10 +17,10 @@ use storewarden_proto::PAYLOAD_BYTES_MAX;
 use tokio::sync::mpsc;
 
 /// Requests waiting in the client library; a lane's worth of every stream and some control packets.
-const REQUESTS_MAX: usize = 96;
+const REQUESTS_MAX: usize = 144;
 /// Publishes under way at most: a lane's worth of every stream. The library keeps a slot for each; its
 /// default of 65,535 is 15 MB.
-const INFLIGHT_MAX: u16 = 64;
+const INFLIGHT_MAX: u16 = 112;
 /// Events waiting for the link; beyond that the broker waits.
 const EVENTS_MAX: usize = 64;
 /// MQTT keep-alive, seconds: a dead line is noticed within one and a half of these.
@@ -84,6 +84,11 @@ impl Connection {
         let broker = Broker::tcp(endpoint.host.clone(), endpoint.port);
         let mut options = MqttOptions::new(endpoint.client_id.clone(), broker);
         options.set_keep_alive(KEEP_ALIVE_S);
+        // A confirmation and what follows it are small: together Nagle's rule and a delayed TCP acknowledgement
+        // would hold the second back for 40 ms.
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         let limit = u32::try_from(PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         options.set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(limit));
         options.set_max_packet_size(Some(limit));

@@ -6,7 +6,7 @@ use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
 use crate::keep::{Beat, Inlet, Tie};
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions, QoS,
     SubscribeReasonCode,
 };
 use std::collections::VecDeque;
@@ -219,6 +219,11 @@ impl Shell {
 fn options(config: &EstationConfig) -> MqttOptions {
     let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
     options.set_keep_alive(KEEP_ALIVE_S);
+    // A confirmation and what follows it are small: together Nagle's rule and a delayed TCP acknowledgement
+    // would hold the second back for 40 ms.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
     options.set_outgoing_inflight_upper_limit(INFLIGHT_MAX);
     options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
