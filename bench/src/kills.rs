@@ -8,8 +8,9 @@ use std::io;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Alarms that come and go several times between two kills.
-const WAVES: Waves = Waves { devices: 8, half_s: 1.0, spread_s: 0.13, poll: "100ms", delay: "200ms" };
+/// Of so many freezers some alarm comes or goes between any two kills; each once in 31 to 37 s, since one that
+/// came more often would be held back as chattering.
+const WAVES: Waves = Waves { devices: 64, half_s: 15.5, spread_s: 0.05, poll: "100ms", delay: "200ms" };
 /// How often the agent is killed.
 const KILLS: usize = 20;
 /// How long it lives before each, ms.
