@@ -201,8 +201,8 @@ async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
     let filters = headquarters_filters(&chain, worker.is_some());
     let its_chain = chain.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let exporter = influx.exporter(|| place.open(), &its_chain)?;
-        Ok::<_, Failure>((database::Ledger::new(place.open()?, &its_chain), exporter))
+        let exporter = influx.exporter(|| place.open_when_there(), &its_chain)?;
+        Ok::<_, Failure>((database::Ledger::new(place.open_when_there()?, &its_chain), exporter))
     });
     let (ledger, exporter) = opened.await??;
     // Without an exporter its sender is kept, so that the receiver waits for ever.

@@ -15,8 +15,10 @@ pub(crate) use horizon::Horizon;
 pub(crate) use ledger::Ledger;
 pub(crate) use value::{Row, Value, values};
 
+use crate::pause::Pause;
 use ::postgres as pg;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 /// The schema of this program. SQLite's is `schema.sql`, which is version 2, and the file of each version
@@ -100,6 +102,32 @@ impl Place {
             (Database::Sqlite(connection), found)
         };
         if found == SCHEMA_VERSION { Ok(database) } else { Err(OpenError::Version { place, found }) }
+    }
+}
+
+impl Place {
+    /// As [`Place::open`] for a service, which waits for a server that does not answer yet.
+    pub(crate) fn open_when_there(&self) -> Result<Database, OpenError> {
+        let mut pause = Pause::new(Duration::from_millis(500), Duration::from_secs(30));
+        loop {
+            match self.open() {
+                Err(OpenError::Failed { place, source }) if source.is_away() => {
+                    let wait = pause.after_failure(fastrand::f64());
+                    tracing::error!(%place, error = %source, wait_ms = wait.as_millis(),
+                        "the database does not answer; waiting for it");
+                    std::thread::sleep(wait);
+                }
+                opened => return opened,
+            }
+        }
+    }
+}
+
+impl Error {
+    /// Whether a server is not there, or starts or stops (PostgreSQL's class 57P): worth trying again.
+    fn is_away(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        error.as_db_error().is_none_or(|said| said.code().code().starts_with("57P"))
     }
 }
 

@@ -55,6 +55,26 @@ impl Drop for Empty {
     }
 }
 
+#[test]
+fn a_service_waits_for_its_server_and_not_for_a_wrong_address() {
+    let there = Empty::postgres();
+    let (config, _) = there.schema.as_ref().unwrap();
+    let pg::config::Host::Unix(socket) = &config.get_hosts()[0] else { panic!("not a socket") };
+    let dir = tempfile::tempdir().unwrap();
+    let elsewhere = |db: &str| Place {
+        db: db.replace(socket.to_str().unwrap(), dir.path().to_str().unwrap()),
+        db_password_file: None,
+    };
+    let place = elsewhere(&there.place.db);
+    assert!(matches!(place.open(), Err(OpenError::Failed { .. })), "who asks once is told at once");
+    let waiting = std::thread::spawn(move || place.open_when_there().map(drop));
+    std::thread::sleep(Duration::from_millis(100));
+    std::os::unix::fs::symlink(socket.join(".s.PGSQL.5432"), dir.path().join(".s.PGSQL.5432")).unwrap();
+    waiting.join().unwrap().unwrap();
+    let nobody = elsewhere(&there.place.db.replace("/storewarden?", "/nothing-of-this-name?"));
+    assert!(matches!(nobody.open_when_there(), Err(OpenError::Failed { .. })));
+}
+
 const REFUSED: Table = Table {
     name: "refused",
     columns: &[
