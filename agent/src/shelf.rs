@@ -6,15 +6,16 @@ use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
 use crate::label::record::{Price, Proof, Told};
 use crate::label::{Image, Shelf as Content, can_show, render};
-use crate::price::{Entry, Kind, PriceBook, Refusal, Why, verify};
+use crate::price::{Numbers, Refusal, Why, verify};
 use crate::signed::PublicKey;
 use crate::view::LabelView;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_drivers::keep::Tie;
+use storewarden_prices::{Entry, Kind, PriceBook};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Millis, Now, Utc};
@@ -33,7 +34,7 @@ pub struct Shelf {
     store: String,
     labels: Vec<Label>,
     book: PriceBook,
-    last_numbers: HashMap<String, u64>,
+    numbers: Numbers,
     /// When a price begins or ends next, as of the last look.
     next_change: Option<Utc>,
     /// What each label was last told to show, by index into `labels`.
@@ -56,9 +57,9 @@ impl Shelf {
         view: watch::Sender<Vec<LabelView>>,
     ) -> Result<Self, JournalError> {
         let now = clock.now();
-        let (book, last_numbers, stored) = journal
+        let (book, numbers, stored) = journal
             .read(move |db| {
-                Ok((prices::load_book(db, now.utc)?, prices::last_numbers(db)?, prices::load_labels(db)?))
+                Ok((prices::load_book(db, now.utc)?, prices::numbers(db)?, prices::load_labels(db)?))
             })
             .await?;
         // Results of an earlier run's tasks must not confirm this one's.
@@ -86,7 +87,7 @@ impl Shelf {
             labels: config.labels.clone(),
             next_change: Some(now.utc),
             book,
-            last_numbers,
+            numbers,
             waiting: vec![VecDeque::new(); deliveries.len()],
             deliveries,
             clock_offset: Millis(now.utc.0 - now.mono.0),
@@ -134,24 +135,24 @@ impl Shelf {
                 return Ok(());
             }
         }
-        let last = |key: &str| self.last_numbers.get(key).copied().unwrap_or(0);
-        let verified = verify(&payload, &self.keys, last, &self.chain, &self.store, now.utc, &can_show);
+        let verified =
+            verify(&payload, &self.keys, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
         let fits = verified.and_then(|batch| match self.book.first_without_successor(&batch.entries) {
             None => Ok(batch),
             Some(entry) => Err(Refusal {
                 why: Why::NoSuccessor(entry.item.clone()),
                 digest: batch.digest,
-                key_id: batch.key_id.clone(),
-                number: batch.number,
+                key_id: batch.source.key.to_string(),
+                number: batch.source.number,
             }),
         });
         match fits {
             Ok(batch) => {
-                tracing::info!(key = %batch.key_id, number = batch.number, entries = batch.entries.len(), "price batch accepted");
+                tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
                 let (kept, at) = (batch.clone(), now.utc);
-                let order = self.journal.run(move |db| prices::accept(db, &identity, at, &kept)).await?;
-                self.last_numbers.insert(batch.key_id, batch.number);
-                self.book.insert(order, batch.number, batch.entries);
+                self.journal.run(move |db| prices::accept(db, &identity, at, &kept)).await?;
+                self.numbers.take(&batch.source.key, batch.source.number);
+                self.book.insert(&batch.source, batch.entries);
                 self.refresh(now).await
             }
             // Said by a clock that may be behind: not answered, so that headquarters repeats it.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use storewarden::journal::meter::Meter;
-use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox};
+use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox, prices};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{Alert, Envelope, Stream};
@@ -116,10 +116,14 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]', NULL, NULL, 0,
           NULL, NULL, 0, NULL)",
     ];
+    let of_alarm_4 =
+        "('freezer', 'no_response', 4, 'latched', 1, 2, NULL, 'power', '[]', NULL, 'li', 0.5, '[]',
+          NULL, NULL, 0, NULL, NULL, 0, NULL, 1)";
     let schemas = [
         (include_str!("journal_schemas/1.sql"), of_alarm[0]),
         (include_str!("journal_schemas/2.sql"), of_alarm[1]),
         (include_str!("journal_schemas/3.sql"), of_alarm[1]),
+        (include_str!("journal_schemas/4.sql"), of_alarm_4),
     ];
     for (version, (schema, alarm)) in (1..).zip(schemas) {
         let path = dir.path().join(format!("{version}.sqlite"));
@@ -129,7 +133,10 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
             "INSERT INTO identity VALUES ({version}, 77);
              INSERT INTO stream (stream, last, acked) VALUES (1, 9, 7);
              INSERT INTO outbox VALUES (1, 8, 5, x'0102'), (1, 9, 5, x'030405');
-             INSERT INTO alarm VALUES {alarm};"
+             INSERT INTO alarm VALUES {alarm};
+             INSERT INTO price_batch VALUES (1, x'01', 'price-team', 7, 1000);
+             INSERT INTO price_entry VALUES (1, 0, 'water', '6921168509256', '农夫山泉', '550 ml', 'CNY', 200,
+               'regular', 500, NULL);"
         ))
         .unwrap();
         drop(old);
@@ -146,7 +153,12 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(columns(&path), columns(&fresh));
         let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
-        assert_eq!(count(&path, "SELECT version FROM identity"), 4);
+        assert_eq!(count(&path, "SELECT version FROM identity"), 5);
+        let (book, numbers) =
+            journal.run(|db| Ok((prices::load_book(db, Utc(2000))?, prices::numbers(db)?))).await.unwrap();
+        let price = book.price_at("water", Utc(2000)).map(|shown| (shown.entry.price.minor, shown.batch));
+        assert_eq!(price, Some((200, 7)), "what is on the shelf stays there");
+        assert!(numbers.check("price-team", 7).is_err() && numbers.check("price-team", 8).is_ok());
     }
 }
 

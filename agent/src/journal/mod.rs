@@ -12,6 +12,7 @@ pub mod boot;
 pub mod care;
 pub mod commands;
 pub mod exported;
+mod from_4;
 pub mod meter;
 pub mod outbox;
 pub mod prices;
@@ -27,11 +28,15 @@ use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 /// What leads from each older version to the next, the oldest first. A step that was released is never
 /// changed.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("from_1.sql"), include_str!("from_2.sql"), include_str!("from_3.sql")];
+const MIGRATIONS: [fn(&Connection) -> rusqlite::Result<()>; 4] = [
+    |db| db.execute_batch(include_str!("from_1.sql")),
+    |db| db.execute_batch(include_str!("from_2.sql")),
+    |db| db.execute_batch(include_str!("from_3.sql")),
+    from_4::migrate,
+];
 /// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
 /// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some
 /// 4 KB for an alarm with its curve, 8 MB in all.
@@ -413,7 +418,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     if steps.is_empty() {
         return Ok(());
     }
-    steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+    steps.iter().try_for_each(|step| step(&transaction))?;
     transaction.execute("UPDATE identity SET version = ?1", [SCHEMA_VERSION])?;
     transaction.commit()?;
     tracing::info!(from = version, to = SCHEMA_VERSION, "journal is brought to this program's version");

@@ -2,47 +2,31 @@
 
 use super::{Identity, audit, outbox};
 use crate::label::record::{Proof, Record};
-use crate::price::{Currency, Entry, Gtin, Kind, Money, PriceBook, Refusal, Verified};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::HashMap;
+use crate::price::{Numbers, Refusal, Verified};
+use rusqlite::{Connection, OptionalExtension, params};
+use storewarden_prices::{Entry, PriceBook, Source};
+use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{BatchOutcome, LabelShown};
+use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, SignedBatch};
 use storewarden_rules::Utc;
 
-/// Commits an accepted batch with its entries, the audit row and the answer to headquarters. Returns
-/// its place in the order of acceptance.
+/// Commits an accepted batch as it was signed, the audit row and the answer to headquarters.
 pub fn accept(
     connection: &Connection,
     identity: &Identity,
     now: Utc,
     batch: &Verified,
-) -> rusqlite::Result<u64> {
+) -> rusqlite::Result<()> {
+    let Source { key, number, .. } = &batch.source;
     connection
-        .prepare_cached("INSERT INTO price_batch (digest, key_id, number, at_ms) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![batch.digest, batch.key_id, batch.number.cast_signed(), now.0])?;
-    let order = connection.last_insert_rowid();
-    let mut insert = connection
-        .prepare_cached("INSERT INTO price_entry VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
-    for (position, entry) in (0_i64..).zip(&batch.entries) {
-        insert.execute(params![
-            order,
-            position,
-            entry.item,
-            entry.gtin.to_string(),
-            entry.name,
-            entry.unit,
-            entry.price.currency.code(),
-            entry.price.minor,
-            entry.kind.name(),
-            entry.valid_from.0,
-            entry.valid_until.map(|until| until.0),
-        ])?;
-    }
+        .prepare_cached(
+            "INSERT INTO price_batch (digest, key_id, number, at_ms, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![batch.digest, key, number.cast_signed(), now.0, batch.signed])?;
     let detail =
-        format!("batch {} with {} entries, sha256 {}", batch.number, batch.entries.len(), hex(&batch.digest));
-    audit::append(connection, now, &batch.key_id, "price-batch-accepted", &detail)?;
-    answer(connection, identity, now, outcome(now, batch.digest, &batch.key_id, batch.number, None))?;
-    Ok(order.cast_unsigned())
+        format!("batch {number} with {} entries, sha256 {}", batch.entries.len(), hex(&batch.digest));
+    audit::append(connection, now, key, "price-batch-accepted", &detail)?;
+    answer(connection, identity, now, outcome(now, batch.digest, key, *number, None))
 }
 
 /// Commits that a batch was refused, and tells headquarters why.
@@ -95,50 +79,48 @@ fn answer(
     outbox::append(connection, identity, now, Body::BatchOutcome(outcome)).map(drop)
 }
 
-/// The highest number accepted from each key.
-pub fn last_numbers(connection: &Connection) -> rusqlite::Result<HashMap<String, u64>> {
-    connection
-        .prepare("SELECT key_id, max(number) FROM price_batch GROUP BY key_id")?
-        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?
-        .collect()
-}
-
-/// Every accepted price that may still be shown at `now` or later.
-pub fn load_book(connection: &Connection, now: Utc) -> rusqlite::Result<PriceBook> {
-    let mut book = PriceBook::default();
-    let mut batches = connection.prepare("SELECT accepted_order, number FROM price_batch ORDER BY 1")?;
-    let mut entries = connection.prepare(
-        "SELECT item, gtin, name, unit, currency, price_minor, kind, valid_from_ms, valid_until_ms
-         FROM price_entry WHERE accepted_order = ?1 ORDER BY position",
-    )?;
+/// The numbers that are used up.
+pub fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
+    let mut numbers = Numbers::default();
+    let mut batches = connection.prepare("SELECT key_id, number FROM price_batch ORDER BY number")?;
     let mut rows = batches.query([])?;
     while let Some(row) = rows.next()? {
-        let (order, number): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let entries: Vec<Entry> = entries.query_map([order], entry)?.collect::<Result<_, _>>()?;
-        book.insert(order.cast_unsigned(), number.cast_unsigned(), entries);
+        numbers.take(&row.get::<_, String>(0)?, row.get::<_, i64>(1)?.cast_unsigned());
+    }
+    Ok(numbers)
+}
+
+/// Every accepted price that may still be shown at `now` or later. What this program cannot read of a batch
+/// that another version accepted is left out and said.
+pub fn load_book(connection: &Connection, now: Utc) -> rusqlite::Result<PriceBook> {
+    let mut book = PriceBook::default();
+    let mut batches = connection.prepare("SELECT key_id, number, signed FROM price_batch")?;
+    let mut rows = batches.query([])?;
+    while let Some(row) = rows.next()? {
+        let (key, number): (String, i64) = (row.get(0)?, row.get(1)?);
+        let signed = SignedBatch::decode(row.get_ref(2)?.as_blob()?);
+        let batch = signed.and_then(|signed| PriceBatch::decode(signed.batch.as_slice()));
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::error!(key, number, %error, "an accepted price batch cannot be read; push its prices again");
+                continue;
+            }
+        };
+        // The font was looked at when it was accepted.
+        let entries = batch.entries.iter().filter_map(|wire| match Entry::check(wire, &|_| true) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                tracing::error!(key, number, item = wire.item, %error, "an accepted price cannot be read; push it again");
+                None
+            }
+        });
+        let source =
+            Source { issued: Utc(batch.issued_ms), key: key.as_str().into(), number: number.cast_unsigned() };
+        book.insert(&source, entries);
     }
     book.forget_before(now);
     Ok(book)
-}
-
-fn entry(row: &Row) -> rusqlite::Result<Entry> {
-    let text = |index: usize| row.get::<_, String>(index);
-    let wrong = |index: usize, what: &str| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.into())
-    };
-    let gtin = Gtin::parse(&text(1)?).map_err(|_| wrong(1, "not a GTIN"))?;
-    let currency = Currency::from_code(&text(4)?).ok_or_else(|| wrong(4, "not a currency"))?;
-    let kind = Kind::from_name(&text(6)?).ok_or_else(|| wrong(6, "not a kind of price"))?;
-    Ok(Entry {
-        item: text(0)?,
-        gtin,
-        name: text(2)?,
-        unit: text(3)?,
-        price: Money::new(row.get(5)?, currency),
-        kind,
-        valid_from: Utc(row.get(7)?),
-        valid_until: row.get::<_, Option<i64>>(8)?.map(Utc),
-    })
 }
 
 /// Commits a label's result, and tells headquarters.

@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 17] = [
+const TABLES: [(&str, &[&str]); 16] = [
     ("boot", &["boot"]),
     ("meter", &["begun_ms"]),
     ("alarm", &["device", "condition"]),
@@ -27,7 +27,6 @@ const TABLES: [(&str, &[&str]); 17] = [
     ("device", &["device"]),
     ("command", &["id"]),
     ("price_batch", &["accepted_order"]),
-    ("price_entry", &["accepted_order", "position"]),
     ("label", &["label"]),
     ("audit", &["id"]),
     ("stream", &["stream"]),

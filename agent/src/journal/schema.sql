@@ -1,4 +1,4 @@
--- The journal of one store. Version 4.
+-- The journal of one store. Version 5.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -145,26 +145,13 @@ CREATE TABLE device (
 
 CREATE TABLE price_batch (
     accepted_order INTEGER PRIMARY KEY,
-    digest         BLOB NOT NULL UNIQUE,
+    digest         BLOB NOT NULL UNIQUE,  -- SHA-256 of what was signed
     key_id         TEXT NOT NULL,
     number         INTEGER NOT NULL,
-    at_ms          INTEGER NOT NULL
+    at_ms          INTEGER NOT NULL,      -- accepted then
+    signed         BLOB NOT NULL,         -- as it came, with its signatures
+    UNIQUE (key_id, number)
 ) STRICT;
-
-CREATE TABLE price_entry (
-    accepted_order INTEGER NOT NULL REFERENCES price_batch,
-    position       INTEGER NOT NULL,
-    item           TEXT NOT NULL,
-    gtin           TEXT NOT NULL,
-    name           TEXT NOT NULL,
-    unit           TEXT NOT NULL,
-    currency       TEXT NOT NULL,
-    price_minor    INTEGER NOT NULL,
-    kind           TEXT NOT NULL,
-    valid_from_ms  INTEGER NOT NULL,
-    valid_until_ms INTEGER,
-    PRIMARY KEY (accepted_order, position)
-) STRICT, WITHOUT ROWID;
 
 -- The newest result of each label.
 CREATE TABLE label (

@@ -2,8 +2,8 @@
 
 use super::canvas::{Image, Rect};
 use super::text::Face;
-use crate::price::Gtin;
 use barcoders::sym::ean13::EAN13;
+use storewarden_prices::Gtin;
 
 /// Modules of the symbol: 95 of bars, 11 of quiet zone left and 7 right (GS1 General
 /// Specifications, 5.2.1.4).

@@ -1,7 +1,7 @@
 use super::*;
-use crate::price::{Currency, Money};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use storewarden_prices::{Currency, Money};
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 

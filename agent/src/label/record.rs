@@ -1,8 +1,8 @@
 //! What is known of a label and an image: the row of the journal, and the proof for headquarters.
 
 use super::canvas::Digest;
-use crate::price::Money;
 pub use storewarden_drivers::esl::estation::task::Proof;
+use storewarden_prices::Money;
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 

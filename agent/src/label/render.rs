@@ -7,7 +7,7 @@
 use super::barcode;
 use super::canvas::{Image, Rect};
 use super::text::{Face, break_lines, can_show};
-use crate::price::{Gtin, Money};
+use storewarden_prices::{Gtin, Money};
 
 /// Least and largest label, pixels.
 const WIDTH: std::ops::RangeInclusive<u16> = 200..=1024;

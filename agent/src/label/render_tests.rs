@@ -1,7 +1,7 @@
 use super::*;
-use crate::price::Currency;
 use proptest::prelude::*;
 use rxing::{BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, Reader};
+use storewarden_prices::Currency;
 
 const SIZES: [(u16, u16); 9] = [
     (200, 200),
@@ -136,7 +136,7 @@ fn a_label_that_would_mislead_is_an_error() {
 fn the_dearest_price_a_batch_may_have_fits_every_label() {
     for currency in Currency::ALL {
         for (width, height) in SIZES {
-            let price = Money::new(crate::price::entry::PRICE_MINOR_MAX, currency);
+            let price = Money::new(storewarden_prices::PRICE_MINOR_MAX, currency);
             for promotion in [false, true] {
                 render(width, height, &Shelf { price, promotion, ..shelves()[2].clone() })
                     .unwrap_or_else(|error| panic!("{width}×{height}: {error}"));

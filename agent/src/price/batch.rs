@@ -1,10 +1,11 @@
 //! Whether a price batch may be believed: signature, destination, number, time, and every entry.
 //! Whole or nothing: one bad entry refuses the batch.
 
-use super::entry::{Entry, ItemFault};
+use super::numbers::{NumberFault, Numbers};
 use crate::signed::{PublicKey, SignatureFault, signer};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
+use storewarden_prices::{Entry, ItemFault, Source};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes, v1};
 use storewarden_rules::Utc;
@@ -15,12 +16,12 @@ const FAULTS_LISTED_MAX: usize = 10;
 /// A batch that satisfied everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// The key that signed it.
-    pub key_id: String,
-    /// Its number among the batches of that key.
-    pub number: u64,
+    /// When and by which key it was signed, and its number.
+    pub source: Source,
     /// SHA-256 of the signed bytes.
     pub digest: [u8; 32],
+    /// The message as it came: the signed bytes and their signatures.
+    pub signed: Vec<u8>,
     /// At least one.
     pub entries: Vec<Entry>,
 }
@@ -61,16 +62,9 @@ pub enum Why {
     /// For someone else of the same chain.
     #[error("the batch is not for this store")]
     Store,
-    /// A replay, or out of order.
-    #[error("number {number} is not above {last}, the last one accepted from key `{key_id}`")]
-    Number {
-        /// Of the batch.
-        number: u64,
-        /// Accepted before.
-        last: u64,
-        /// Whose numbers.
-        key_id: String,
-    },
+    /// A replay.
+    #[error(transparent)]
+    Number(#[from] NumberFault),
     /// Too early.
     #[error("it may be accepted only from {0} ms since 1970 UTC on")]
     NotYet(i64),
@@ -115,8 +109,8 @@ fn list(faults: &[EntryFault], more: usize) -> String {
 
 /// Checks a payload of topic `price` completely.
 ///
-/// `last_number` gives the highest number accepted from a key so far, 0 for none; `can_show` tells
-/// whether the labels' font has a character ([`crate::label::can_show`]). The signature is checked
+/// `numbers` are those that are used up; `can_show` tells whether the labels' font has a character
+/// ([`crate::label::can_show`]). The signature is checked
 /// before anything it covers is looked at.
 ///
 /// # Errors
@@ -124,7 +118,7 @@ fn list(faults: &[EntryFault], more: usize) -> String {
 pub fn verify(
     payload: &[u8],
     keys: &[PublicKey],
-    last_number: impl Fn(&str) -> u64,
+    numbers: &Numbers,
     chain: &str,
     store: &str,
     now: Utc,
@@ -155,13 +149,14 @@ pub fn verify(
         return refuse(refusal, Why::NotBatch);
     };
     refusal.number = batch.number;
-    if let Err(why) = check_address(&batch, &refusal.key_id, last_number(&refusal.key_id), chain, store, now)
-    {
+    if let Err(why) = check_address(&batch, &refusal.key_id, numbers, chain, store, now) {
         return refuse(refusal, why);
     }
     match check_entries(&batch.entries, can_show) {
         Ok(entries) => {
-            Ok(Verified { key_id: refusal.key_id, number: refusal.number, digest: refusal.digest, entries })
+            let source =
+                Source { issued: Utc(batch.issued_ms), key: refusal.key_id.into(), number: refusal.number };
+            Ok(Verified { source, digest: refusal.digest, signed: payload.to_vec(), entries })
         }
         Err(why) => refuse(refusal, why),
     }
@@ -170,7 +165,7 @@ pub fn verify(
 fn check_address(
     batch: &v1::PriceBatch,
     key_id: &str,
-    last: u64,
+    numbers: &Numbers,
     chain: &str,
     store: &str,
     now: Utc,
@@ -181,9 +176,7 @@ fn check_address(
     if !batch.stores.is_empty() && !batch.stores.iter().any(|id| id == store) {
         return Err(Why::Store);
     }
-    if batch.number <= last {
-        return Err(Why::Number { number: batch.number, last, key_id: key_id.to_owned() });
-    }
+    numbers.check(key_id, batch.number)?;
     if now < Utc(batch.accept_from_ms) {
         return Err(Why::NotYet(batch.accept_from_ms));
     }

@@ -54,8 +54,9 @@ fn signed_by(batch: &PriceBatch, signers: &[(&str, u8)]) -> SignedBatch {
 }
 
 fn judge(payload: &[u8]) -> Result<Verified, Refusal> {
-    let last = |key: &str| if key == "price-team" { 7 } else { 0 };
-    verify(payload, &keys(), last, "kaixin", "0042", NOW, &|c| c != '㗎')
+    let mut numbers = Numbers::default();
+    numbers.take("price-team", 7);
+    verify(payload, &keys(), &numbers, "kaixin", "0042", NOW, &|c| c != '㗎')
 }
 
 fn judge_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refusal> {
@@ -68,7 +69,9 @@ fn judge_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refus
 fn a_good_batch_is_accepted_with_its_facts() {
     let signed = signed_by(&batch(), &[("price-team", 1)]);
     let verified = judge(&signed.encode_to_vec()).expect("good");
-    assert_eq!((verified.key_id.as_str(), verified.number, verified.entries.len()), ("price-team", 8, 2));
+    let source = Source { issued: Utc(NOW.0 - 1_000), key: "price-team".into(), number: 8 };
+    assert_eq!((&verified.source, verified.entries.len()), (&source, 2));
+    assert_eq!(verified.signed, signed.encode_to_vec());
     assert_eq!(verified.digest, <[u8; 32]>::from(Sha256::digest(&signed.batch)));
     assert!(judge_changed(|b| b.stores.clear()).is_ok(), "no store named means all");
 }
@@ -84,7 +87,10 @@ fn what_is_signed_is_signed_as_ed25519_says() {
         signatures: vec![v1::Signature { key_id: "price-team".into(), signature: bytes }],
     };
     let refusal = judge(&signed.encode_to_vec()).expect_err("names no store, has no number");
-    assert_eq!(refusal.why, Why::Number { number: 0, last: 7, key_id: "price-team".into() });
+    assert_eq!(
+        refusal.why,
+        Why::Number(NumberFault::Old { number: 0, highest: 7, key: "price-team".into() })
+    );
 }
 
 const SIGNATURE_BY_PYTHON: &str = "e8e11db466b79267b20a2d340832dde5f111572428af68213477050d2ee9de31dafa596180f53e5e1a33ab773f13ce19efa25c85d27f6f0238a7bbdd80027a02";
@@ -127,7 +133,10 @@ fn keys_decide_who_may_set_prices() {
         judge(&[("night-desk", 1)]).expect_err("another's key").why,
         Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
-    assert_eq!(judge(&[("retired", 9), ("night-desk", 2)]).expect("one known").key_id, "night-desk");
+    assert_eq!(
+        judge(&[("retired", 9), ("night-desk", 2)]).expect("one known").source.key,
+        "night-desk".into()
+    );
     assert_eq!(
         judge(&[("price-team", 1), ("night-desk", 9)]).expect_err("a known key's must match").why,
         Why::Signature(SignatureFault::Mismatch("night-desk".into()))
@@ -142,7 +151,7 @@ fn every_refusal_says_what_to_do() {
         (judge(&vec![0; PAYLOAD_BYTES_MAX + 1]), "split the batch"),
         (judge_changed(|b| b.chain = "other".into()), "for chain `other`"),
         (judge_changed(|b| b.stores = vec!["0043".into()]), "not for this store"),
-        (judge_changed(|b| b.number = 7), "number 7 is not above 7"),
+        (judge_changed(|b| b.number = 7), "number 7 of key `price-team` was used by another batch"),
         (judge_changed(|b| b.accept_from_ms = NOW.0 + 1), "only from 1790000000001"),
         (judge_changed(|b| b.accept_until_ms = NOW.0), "sign it anew"),
         (judge_changed(|b| b.entries.clear()), "no entries"),

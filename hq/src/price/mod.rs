@@ -1,6 +1,5 @@
 //! Signed prices: from the price team's table to every label's proof.
 
-mod money;
 pub(crate) mod outgoing;
 pub(crate) mod push;
 pub(crate) mod status;

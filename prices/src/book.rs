@@ -1,26 +1,38 @@
 //! The price book: every accepted entry, and what an item costs at any moment.
 //!
 //! The price at `t` is a pure function of the entries. Among those of an item that are in force at
-//! `t`: a promotion beats a regular price; then the batch accepted later wins; then the later
+//! `t`: a promotion beats a regular price; then the batch signed later wins ([`Source`]); then the later
 //! begin; then the later place in the batch. So a promotion ends, and a price change begins,
-//! without a message.
+//! without a message, and it does not matter in which order batches came.
 
 use super::entry::{Entry, Kind};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use storewarden_rules::Utc;
 
 /// All prices of a store.
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
-    /// By item; each list ordered by batch and place in it.
+    /// By item; each list ordered by source and place in it.
     items: BTreeMap<String, Vec<Row>>,
+}
+
+/// The batch an entry came with. Of two the greater was signed later; those signed at one moment are told
+/// apart by key and number, so that every store orders them alike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// When it was signed, by headquarters' clock.
+    pub issued: Utc,
+    /// The key that signed it.
+    pub key: Arc<str>,
+    /// Its number among the batches of that key.
+    pub number: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Row {
-    order: u64,
+    source: Source,
     place: usize,
-    number: u64,
     entry: Entry,
 }
 
@@ -34,8 +46,8 @@ pub struct Shown<'a> {
 }
 
 impl Row {
-    fn rank(&self) -> (Kind, u64, Utc, usize) {
-        (self.entry.kind, self.order, self.entry.valid_from, self.place)
+    fn rank(&self) -> (Kind, &Source, Utc, usize) {
+        (self.entry.kind, &self.source, self.entry.valid_from, self.place)
     }
 
     /// Whether this row is never seen from `t` on because `other` stands before it all the while.
@@ -48,17 +60,15 @@ impl Row {
 }
 
 impl PriceBook {
-    /// Adds the entries of a batch. `order` rises with every batch the store accepts, whichever key
-    /// signed it (the journal's row number); `number` is the batch's own. A batch that is already
-    /// there changes nothing.
-    pub fn insert(&mut self, order: u64, number: u64, entries: impl IntoIterator<Item = Entry>) {
+    /// Adds the entries of a batch. One that is already there changes nothing.
+    pub fn insert(&mut self, source: &Source, entries: impl IntoIterator<Item = Entry>) {
         for (place, entry) in entries.into_iter().enumerate() {
             let rows = match self.items.get_mut(&entry.item) {
                 Some(rows) => rows,
                 None => self.items.entry(entry.item.clone()).or_default(),
             };
-            if let Err(at) = rows.binary_search_by_key(&(order, place), |row| (row.order, row.place)) {
-                rows.insert(at, Row { order, place, number, entry });
+            if let Err(at) = rows.binary_search_by(|row| (&row.source, row.place).cmp(&(source, place))) {
+                rows.insert(at, Row { source: source.clone(), place, entry });
             }
         }
     }
@@ -78,7 +88,7 @@ impl PriceBook {
     pub fn price_at(&self, item: &str, t: Utc) -> Option<Shown<'_>> {
         let rows = self.items.get(item)?;
         let row = rows.iter().filter(|row| row.entry.covers(t)).max_by_key(|row| row.rank())?;
-        Some(Shown { entry: &row.entry, batch: row.number })
+        Some(Shown { entry: &row.entry, batch: row.source.number })
     }
 
     /// The first moment after `t` at which an entry begins or ends: before it, no price changes.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::price::{Currency, Gtin, Money};
+use crate::{Currency, Gtin, Money};
 use proptest::prelude::*;
 
 fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> Entry {
@@ -15,6 +15,11 @@ fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> E
     }
 }
 
+/// The batches of the tests are signed one after another.
+fn source(order: u64, number: u64) -> Source {
+    Source { issued: Utc(order.cast_signed()), key: "price-team".into(), number }
+}
+
 fn minor_at(book: &PriceBook, item: &str, t: i64) -> Option<i64> {
     book.price_at(item, Utc(t)).map(|shown| shown.entry.price.minor)
 }
@@ -22,8 +27,8 @@ fn minor_at(book: &PriceBook, item: &str, t: i64) -> Option<i64> {
 #[test]
 fn a_promotion_comes_and_goes_without_a_message() {
     let mut book = PriceBook::default();
-    book.insert(1, 70, [entry("water", 200, Kind::Regular, 100, None)]);
-    book.insert(2, 71, [entry("water", 150, Kind::Promotion, 300, Some(400))]);
+    book.insert(&source(1, 70), [entry("water", 200, Kind::Regular, 100, None)]);
+    book.insert(&source(2, 71), [entry("water", 150, Kind::Promotion, 300, Some(400))]);
     let prices: Vec<_> = [99, 100, 299, 300, 399, 400].map(|t| minor_at(&book, "water", t)).into();
     assert_eq!(prices, [None, Some(200), Some(200), Some(150), Some(150), Some(200)]);
     assert_eq!(book.price_at("water", Utc(300)).map(|shown| shown.batch), Some(71));
@@ -39,23 +44,38 @@ fn a_promotion_comes_and_goes_without_a_message() {
 #[test]
 fn a_new_regular_price_does_not_end_a_promotion_but_is_there_after_it() {
     let mut book = PriceBook::default();
-    book.insert(1, 1, [entry("water", 200, Kind::Regular, 0, None)]);
-    book.insert(2, 2, [entry("water", 150, Kind::Promotion, 100, Some(200))]);
-    book.insert(3, 3, [entry("water", 220, Kind::Regular, 150, None)]);
+    book.insert(&source(1, 1), [entry("water", 200, Kind::Regular, 0, None)]);
+    book.insert(&source(2, 2), [entry("water", 150, Kind::Promotion, 100, Some(200))]);
+    book.insert(&source(3, 3), [entry("water", 220, Kind::Regular, 150, None)]);
     assert_eq!(minor_at(&book, "water", 160), Some(150));
     assert_eq!(minor_at(&book, "water", 200), Some(220));
 }
 
 #[test]
-fn the_batch_accepted_later_wins_then_the_later_begin() {
+fn the_batch_signed_later_wins_then_the_later_begin() {
     let mut book = PriceBook::default();
     let both = [entry("water", 200, Kind::Regular, 100, None), entry("water", 210, Kind::Regular, 300, None)];
-    book.insert(1, 9, both);
+    book.insert(&source(1, 9), both);
     assert_eq!((minor_at(&book, "water", 299), minor_at(&book, "water", 300)), (Some(200), Some(210)));
-    // Numbers of different keys do not compare: what counts is what was accepted later.
-    book.insert(2, 1, [entry("water", 190, Kind::Regular, 200, Some(400))]);
+    // What counts is when it was signed: a key that was made anew begins at 1.
+    book.insert(&source(2, 1), [entry("water", 190, Kind::Regular, 200, Some(400))]);
     let prices: Vec<_> = [199, 200, 399, 400].map(|t| minor_at(&book, "water", t)).into();
     assert_eq!(prices, [Some(200), Some(190), Some(190), Some(210)]);
+}
+
+#[test]
+fn of_batches_signed_at_one_moment_the_key_and_then_the_number_decide() {
+    let of = |key: &str, number| Source { issued: Utc(1), key: key.into(), number };
+    let sources = [of("approver", 9), of("price-team", 1), of("price-team", 2)];
+    let mut straight = PriceBook::default();
+    let mut backwards = PriceBook::default();
+    for (source, minor) in sources.iter().zip(1..) {
+        straight.insert(source, [entry("water", minor, Kind::Regular, 0, None)]);
+    }
+    for (source, minor) in sources.iter().zip([1, 2, 3]).rev() {
+        backwards.insert(source, [entry("water", minor, Kind::Regular, 0, None)]);
+    }
+    assert_eq!((minor_at(&straight, "water", 5), minor_at(&backwards, "water", 5)), (Some(3), Some(3)));
 }
 
 #[test]
@@ -63,9 +83,9 @@ fn what_is_over_or_hidden_for_ever_is_forgotten() {
     let mut book = PriceBook::default();
     for day in 0..100 {
         let order = u64::try_from(day).expect("positive");
-        book.insert(order, order, [entry("water", 200 + day, Kind::Regular, day, None)]);
+        book.insert(&source(order, order), [entry("water", 200 + day, Kind::Regular, day, None)]);
     }
-    book.insert(200, 200, [entry("tea", 5, Kind::Promotion, 0, Some(50))]);
+    book.insert(&source(200, 200), [entry("tea", 5, Kind::Promotion, 0, Some(50))]);
     book.forget_before(Utc(97));
     assert_eq!(book.items().collect::<Vec<_>>(), ["water"]);
     assert_eq!(book.len(), 3, "day 97 and the two to come");
@@ -89,7 +109,7 @@ fn batches() -> impl Strategy<Value = Vec<(u64, Vec<Entry>)>> {
 fn book_of(batches: &[(u64, Vec<Entry>)]) -> PriceBook {
     let mut book = PriceBook::default();
     for (order, entries) in batches {
-        book.insert(*order, *order, entries.clone());
+        book.insert(&source(*order, *order), entries.clone());
     }
     book
 }
@@ -139,7 +159,7 @@ proptest! {
         }).collect();
         let mut without = PriceBook::default();
         for (order, entries) in &regular {
-            without.insert(*order, *order, entries.clone());
+            without.insert(&source(*order, *order), entries.clone());
         }
         for t in 80..90 {
             prop_assert_eq!(minor_at(&book, "tea", t), minor_at(&without, "tea", t));
@@ -171,7 +191,7 @@ fn a_price_that_ends_needs_one_that_follows() {
     assert_eq!(ends(&book, &[promotion.clone(), regular.clone()]), None, "in the same batch");
     let late = entry("water", 200, Kind::Regular, 201, None);
     assert_eq!(ends(&book, &[promotion.clone(), late]), Some(150), "not one that comes later");
-    book.insert(1, 1, [regular]);
+    book.insert(&source(1, 1), [regular]);
     assert_eq!(ends(&book, &[promotion]), None, "in the book");
     assert_eq!(ends(&book, &[entry("tea", 300, Kind::Regular, 0, Some(50))]), Some(300));
 }

@@ -66,8 +66,16 @@ mod tests {
 
     #[test]
     fn check_digits_of_goods_on_sale_are_right() {
-        // Two drinks sold in China, and the example of the check digit page of GS1.
-        for text in ["6928804011142", "6921168509256", "6291041500213"] {
+        // Two drinks sold in China, the example of the check digit page of GS1, Stabilo point 88, Coca-Cola
+        // 0.33 l, the book of Kernighan and Ritchie.
+        for text in [
+            "6928804011142",
+            "6921168509256",
+            "6291041500213",
+            "4006381333931",
+            "5449000000996",
+            "9780131103627",
+        ] {
             assert_eq!(Gtin::parse(text).expect(text).to_string(), text);
         }
     }

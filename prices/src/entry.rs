@@ -1,12 +1,10 @@
 //! One entry of a price batch: what it says, and what it must satisfy.
 
 use super::gtin::{Gtin, GtinError};
-use super::money::{Currency, Money};
+use super::money::{Currency, Money, PRICE_MINOR_MAX};
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 
-/// Highest price that is taken for a price and not for a slip, minor units.
-pub const PRICE_MINOR_MAX: i64 = 1_000_000_000;
 /// Longest item code, bytes.
 pub const ITEM_BYTES_MAX: usize = 64;
 /// Longest name or unit, characters. More would not fit a label at a legible size.

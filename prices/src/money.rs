@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Highest price that is taken for a price and not for a slip of the hand, minor units.
+pub const PRICE_MINOR_MAX: i64 = 1_000_000_000;
+
 /// The currencies a shelf price can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Currency {
@@ -52,6 +55,25 @@ impl Currency {
     }
 }
 
+/// Why a text is not a price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PriceTextError {
+    /// Something else than digits and one point.
+    #[error("{0:?} is not a price: write digits with a point, for example 12.50")]
+    Form(String),
+    /// Smaller than the smallest coin.
+    #[error("{text:?} has more decimals than {}, which has {}", currency.code(), currency.decimals())]
+    Decimals {
+        /// As it was written.
+        text: String,
+        /// Of what.
+        currency: Currency,
+    },
+    /// Nothing, or a slip of the hand.
+    #[error("{0:?} is not between one minor unit and {PRICE_MINOR_MAX} of them")]
+    Range(String),
+}
+
 /// An amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Money {
@@ -65,6 +87,27 @@ impl Money {
     /// `minor` minor units of `currency`.
     pub fn new(minor: i64, currency: Currency) -> Self {
         Self { minor, currency }
+    }
+
+    /// A price as people write it: `12.5` of CNY is 1250 fen. More decimals than the currency has are an
+    /// error, also if they are zeros.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, PriceTextError> {
+        let (whole, fraction) =
+            text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !fraction.is_none_or(digits) {
+            return Err(PriceTextError::Form(text.to_owned()));
+        }
+        let fraction = fraction.unwrap_or("");
+        let Some(missing) = currency.decimals().checked_sub(fraction.len()) else {
+            return Err(PriceTextError::Decimals { text: text.to_owned(), currency });
+        };
+        let minor = format!("{whole}{fraction}{}", "0".repeat(missing)).parse().ok();
+        let minor = minor.filter(|minor| (1..=PRICE_MINOR_MAX).contains(minor));
+        Ok(Self::new(minor.ok_or_else(|| PriceTextError::Range(text.to_owned()))?, currency))
     }
 
     /// The digits before the decimal point, with the sign, and those after it (empty where the
@@ -120,5 +163,39 @@ mod tests {
         }
         assert_eq!(Currency::from_code("cny"), None);
         assert_eq!(Currency::from_code("GBP"), None);
+    }
+
+    #[test]
+    fn what_people_write_is_read_exactly() {
+        use Currency::{Cny, Eur, Jpy, Usd};
+        let cases = [
+            ("12.50", Cny, 1250),
+            ("12.5", Cny, 1250),
+            ("12", Cny, 1200),
+            ("0.01", Eur, 1),
+            ("1.15", Usd, 115), // 1.15 * 100 is 114.99999999999999 in floating point
+            ("120", Jpy, 120),
+            ("10000000.00", Cny, 1_000_000_000),
+        ];
+        for (text, currency, minor) in cases {
+            assert_eq!(Money::parse(text, currency), Ok(Money::new(minor, currency)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_price_is_said() {
+        use PriceTextError::{Decimals, Form, Range};
+        let fault = |text, currency| Money::parse(text, currency).expect_err(text);
+        for text in ["", ".5", "5.", "1,50", "-3", "+3", "1e3", " 1", "١", "1.2.3", "¥3"] {
+            assert!(matches!(fault(text, Currency::Cny), Form(_)), "{text:?}");
+        }
+        for (text, currency) in
+            [("12.505", Currency::Cny), ("120.0", Currency::Jpy), ("1.000", Currency::Eur)]
+        {
+            assert!(matches!(fault(text, currency), Decimals { .. }), "{text}");
+        }
+        for text in ["0", "0.00", "10000000.01", "99999999999999999999999"] {
+            assert!(matches!(fault(text, Currency::Cny), Range(_)), "{text}");
+        }
     }
 }

@@ -1,0 +1,16 @@
+//! What a price is, and what an item costs at a given moment: the same for headquarters, which signs, and for
+//! a store, which shows.
+//!
+//! Everything here is pure: time and what was accepted before come in as arguments. Start reading at
+//! [`PriceBook`]. Who may change a price, what a label looks like and where anything is kept is not here.
+#![forbid(unsafe_code)]
+
+mod book;
+mod entry;
+mod gtin;
+mod money;
+
+pub use book::{PriceBook, Shown, Source};
+pub use entry::{Entry, ITEM_BYTES_MAX, ItemFault, Kind, TEXT_CHARS_MAX};
+pub use gtin::{Gtin, GtinError};
+pub use money::{Currency, Money, PRICE_MINOR_MAX, PriceTextError};
