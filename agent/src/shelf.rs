@@ -6,16 +6,17 @@ use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
 use crate::label::record::{Price, Proof, Told};
 use crate::label::{Image, Shelf as Content, can_show, render};
-use crate::price::{Numbers, Refusal, Why, verify};
+use crate::price::{Numbers, Refusal, Why, judge, verify};
 use crate::signed::PublicKey;
 use crate::view::LabelView;
+use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_drivers::keep::Tie;
-use storewarden_prices::{Entry, Kind, PriceBook};
+use storewarden_prices::{Entry, Jurisdiction, Kind, LOOKS_BACK, PriceBook};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Millis, Now, Utc};
@@ -32,6 +33,8 @@ pub struct Shelf {
     keys: Vec<PublicKey>,
     chain: String,
     store: String,
+    zone: Tz,
+    jurisdiction: Option<Jurisdiction>,
     labels: Vec<Label>,
     book: PriceBook,
     numbers: Numbers,
@@ -57,9 +60,10 @@ impl Shelf {
         view: watch::Sender<Vec<LabelView>>,
     ) -> Result<Self, JournalError> {
         let now = clock.now();
+        let zone = config.store.timezone;
         let (book, numbers, stored) = journal
             .read(move |db| {
-                Ok((prices::load_book(db, now.utc)?, prices::numbers(db)?, prices::load_labels(db)?))
+                Ok((prices::load_book(db, zone, now.utc)?, prices::numbers(db)?, prices::load_labels(db)?))
             })
             .await?;
         // Results of an earlier run's tasks must not confirm this one's.
@@ -83,6 +87,8 @@ impl Shelf {
             keys: config.price_keys.clone(),
             chain: config.store.chain.clone(),
             store: config.store.id.clone(),
+            zone,
+            jurisdiction: config.store.jurisdiction,
             content: vec![None; config.labels.len()],
             labels: config.labels.clone(),
             next_change: Some(now.utc),
@@ -137,15 +143,7 @@ impl Shelf {
         }
         let verified =
             verify(&payload, &self.keys, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified.and_then(|batch| match self.book.first_without_successor(&batch.entries) {
-            None => Ok(batch),
-            Some(entry) => Err(Refusal {
-                why: Why::NoSuccessor(entry.item.clone()),
-                digest: batch.digest,
-                key_id: batch.source.key.to_string(),
-                number: batch.source.number,
-            }),
-        });
+        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction));
         match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
@@ -195,7 +193,8 @@ impl Shelf {
             // What was over by the wrong clock may not be over by the right one: begin from the journal.
             tracing::warn!(seconds = moved.0 / 1000, "the clock was moved; looking every price up again");
             self.clock_offset = offset;
-            self.book = self.journal.run(move |db| prices::load_book(db, now.utc)).await?;
+            let zone = self.zone;
+            self.book = self.journal.run(move |db| prices::load_book(db, zone, now.utc)).await?;
             self.refresh(now).await?;
         } else if self.next_change.is_some_and(|change| change <= now.utc) {
             self.refresh(now).await?;
@@ -208,7 +207,7 @@ impl Shelf {
 
     /// Looks every label's price up and tells the delivery what changed.
     async fn refresh(&mut self, now: Now) -> Result<(), JournalError> {
-        self.book.forget_before(now.utc);
+        self.book.forget_before(Utc(now.utc.0 - LOOKS_BACK.0));
         self.next_change = self.book.next_change_after(now.utc);
         for index in 0..self.labels.len() {
             let Some(shown) = self.book.price_at(&self.labels[index].item, now.utc) else { continue };

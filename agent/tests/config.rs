@@ -313,6 +313,15 @@ fn beyond_loopback_headquarters_is_reached_by_tls_or_on_purpose_without() {
 }
 
 #[test]
+fn a_store_may_say_by_whose_law_its_prices_are_judged() {
+    let with =
+        |code: &str| good().replacen("timezone =", &format!("jurisdiction = \"{code}\"\ntimezone ="), 1);
+    let config = Config::parse(Path::new("store.toml"), &with("JP")).unwrap();
+    assert_eq!(config.store.jurisdiction, Some(storewarden_prices::Jurisdiction::Japan));
+    assert!(faults(&with("cn")).contains("store.jurisdiction `cn` is not known; write CN, EU or JP"));
+}
+
+#[test]
 fn every_fault_is_told_at_once_in_the_order_of_the_file() {
     let text = good()
         .replace("Asia/Shanghai", "Nowhere")

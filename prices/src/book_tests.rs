@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Currency, Gtin, Money};
+use crate::{Currency, Gtin, Money, When};
 use proptest::prelude::*;
 
 fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> Entry {
@@ -10,8 +10,13 @@ fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> E
         unit: "550 ml".into(),
         price: Money::new(minor, Currency::Cny),
         kind,
-        valid_from: Utc(from),
-        valid_until: until.map(Utc),
+        priority: 0,
+        valid_from: When::Instant(Utc(from)),
+        valid_until: until.map(|until| When::Instant(Utc(until))),
+        sold_by: None,
+        content: None,
+        unit_price: None,
+        was: None,
     }
 }
 
@@ -26,7 +31,7 @@ fn minor_at(book: &PriceBook, item: &str, t: i64) -> Option<i64> {
 
 #[test]
 fn a_promotion_comes_and_goes_without_a_message() {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     book.insert(&source(1, 70), [entry("water", 200, Kind::Regular, 100, None)]);
     book.insert(&source(2, 71), [entry("water", 150, Kind::Promotion, 300, Some(400))]);
     let prices: Vec<_> = [99, 100, 299, 300, 399, 400].map(|t| minor_at(&book, "water", t)).into();
@@ -43,7 +48,7 @@ fn a_promotion_comes_and_goes_without_a_message() {
 
 #[test]
 fn a_new_regular_price_does_not_end_a_promotion_but_is_there_after_it() {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     book.insert(&source(1, 1), [entry("water", 200, Kind::Regular, 0, None)]);
     book.insert(&source(2, 2), [entry("water", 150, Kind::Promotion, 100, Some(200))]);
     book.insert(&source(3, 3), [entry("water", 220, Kind::Regular, 150, None)]);
@@ -53,7 +58,7 @@ fn a_new_regular_price_does_not_end_a_promotion_but_is_there_after_it() {
 
 #[test]
 fn the_batch_signed_later_wins_then_the_later_begin() {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     let both = [entry("water", 200, Kind::Regular, 100, None), entry("water", 210, Kind::Regular, 300, None)];
     book.insert(&source(1, 9), both);
     assert_eq!((minor_at(&book, "water", 299), minor_at(&book, "water", 300)), (Some(200), Some(210)));
@@ -64,11 +69,62 @@ fn the_batch_signed_later_wins_then_the_later_begin() {
 }
 
 #[test]
+fn priority_stands_before_the_time_of_signing_and_behind_the_kind() {
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
+    let with = |minor, kind, priority| Entry { priority, ..entry("water", minor, kind, 0, Some(100)) };
+    book.insert(&source(1, 1), [with(150, Kind::Promotion, 2), with(300, Kind::Regular, 9)]);
+    book.insert(&source(2, 2), [with(140, Kind::Promotion, 1)]);
+    assert_eq!(minor_at(&book, "water", 50), Some(150));
+    book.insert(&source(3, 3), [with(160, Kind::Promotion, 2)]);
+    assert_eq!(minor_at(&book, "water", 50), Some(160));
+}
+
+#[test]
+fn the_same_batch_begins_in_each_store_when_its_own_clock_says_so() {
+    let wall = |text| When::wall(text).expect(text);
+    let promotion = Entry {
+        valid_from: wall("2026-03-29T02:30"),
+        valid_until: Some(wall("2026-03-29T22:00")),
+        ..entry("water", 150, Kind::Promotion, 0, Some(1))
+    };
+    let regular = entry("water", 200, Kind::Regular, 0, None);
+    let at = |zone, text: &str| {
+        let mut book = PriceBook::new(zone);
+        book.insert(&source(1, 1), [promotion.clone(), regular.clone()]);
+        let t = chrono::DateTime::parse_from_rfc3339(text).expect(text).timestamp_millis();
+        (minor_at(&book, "water", t - 1), minor_at(&book, "water", t))
+    };
+    let (begins, ends) = ((Some(200), Some(150)), (Some(150), Some(200)));
+    assert_eq!(at(chrono_tz::Asia::Tokyo, "2026-03-29T02:30:00+09:00"), begins);
+    assert_eq!(at(chrono_tz::Asia::Tokyo, "2026-03-29T22:00:00+09:00"), ends);
+    // Berlin's clocks go from 2:00 to 3:00.
+    assert_eq!(at(chrono_tz::Europe::Berlin, "2026-03-29T03:00:00+02:00"), begins);
+    assert_eq!(at(chrono_tz::Europe::Berlin, "2026-03-29T22:00:00+02:00"), ends);
+}
+
+#[test]
+fn the_history_is_what_was_charged() {
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
+    book.insert(&source(1, 1), [entry("water", 200, Kind::Regular, 10, None)]);
+    book.insert(&source(2, 2), [entry("water", 150, Kind::Promotion, 30, Some(40))]);
+    book.insert(&source(3, 3), [entry("water", 200, Kind::Regular, 20, None)]);
+    let spans: Vec<_> = book
+        .history("water", Utc(0), Utc(60))
+        .iter()
+        .map(|span| (span.from.0, span.until.0, span.price.minor))
+        .collect();
+    assert_eq!(spans, [(10, 30, 200), (30, 40, 150), (40, 60, 200)]);
+    assert_eq!(book.history("water", Utc(32), Utc(33)).len(), 1);
+    assert_eq!(book.history("water", Utc(0), Utc(10)), []);
+    assert_eq!(book.history("tea", Utc(0), Utc(60)), []);
+}
+
+#[test]
 fn of_batches_signed_at_one_moment_the_key_and_then_the_number_decide() {
     let of = |key: &str, number| Source { issued: Utc(1), key: key.into(), number };
     let sources = [of("approver", 9), of("price-team", 1), of("price-team", 2)];
-    let mut straight = PriceBook::default();
-    let mut backwards = PriceBook::default();
+    let mut straight = PriceBook::new(chrono_tz::Asia::Shanghai);
+    let mut backwards = PriceBook::new(chrono_tz::Asia::Shanghai);
     for (source, minor) in sources.iter().zip(1..) {
         straight.insert(source, [entry("water", minor, Kind::Regular, 0, None)]);
     }
@@ -80,7 +136,7 @@ fn of_batches_signed_at_one_moment_the_key_and_then_the_number_decide() {
 
 #[test]
 fn what_is_over_or_hidden_for_ever_is_forgotten() {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     for day in 0..100 {
         let order = u64::try_from(day).expect("positive");
         book.insert(&source(order, order), [entry("water", 200 + day, Kind::Regular, day, None)]);
@@ -107,7 +163,7 @@ fn batches() -> impl Strategy<Value = Vec<(u64, Vec<Entry>)>> {
 }
 
 fn book_of(batches: &[(u64, Vec<Entry>)]) -> PriceBook {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     for (order, entries) in batches {
         book.insert(&source(*order, *order), entries.clone());
     }
@@ -125,6 +181,17 @@ proptest! {
             for item in ["water", "tea", "rice"] {
                 prop_assert_eq!(straight.price_at(item, Utc(t)), shuffled.price_at(item, Utc(t)));
             }
+        }
+    }
+
+    #[test]
+    fn the_history_says_what_the_price_was_at_each_moment(batches in batches()) {
+        let book = book_of(&batches);
+        let spans = book.history("tea", Utc(0), Utc(90));
+        prop_assert!(spans.windows(2).all(|pair| pair[0].until <= pair[1].from));
+        for t in 0..90 {
+            let span = spans.iter().find(|span| (span.from.0..span.until.0).contains(&t));
+            prop_assert_eq!(span.map(|span| span.price.minor), minor_at(&book, "tea", t));
         }
     }
 
@@ -157,7 +224,7 @@ proptest! {
         let regular: Vec<_> = batches.iter().map(|(order, entries)| {
             (*order, entries.iter().filter(|e| e.kind == Kind::Regular).cloned().collect::<Vec<_>>())
         }).collect();
-        let mut without = PriceBook::default();
+        let mut without = PriceBook::new(chrono_tz::Asia::Shanghai);
         for (order, entries) in &regular {
             without.insert(&source(*order, *order), entries.clone());
         }
@@ -181,7 +248,7 @@ proptest! {
 
 #[test]
 fn a_price_that_ends_needs_one_that_follows() {
-    let mut book = PriceBook::default();
+    let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     let promotion = entry("water", 150, Kind::Promotion, 100, Some(200));
     let ends = |book: &PriceBook, entries: &[Entry]| {
         book.first_without_successor(entries).map(|entry| entry.price.minor)

@@ -1,7 +1,9 @@
 //! One entry of a price batch: what it says, and what it must satisfy.
 
 use super::gtin::{Gtin, GtinError};
+use super::measure::{Content, Measure};
 use super::money::{Currency, Money, PRICE_MINOR_MAX};
+use super::when::When;
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 
@@ -49,18 +51,23 @@ pub struct Entry {
     pub price: Money,
     /// Regular or promotion.
     pub kind: Kind,
+    /// Among prices of one kind the higher one holds.
+    pub priority: u32,
     /// From when the price is in force.
-    pub valid_from: Utc,
+    pub valid_from: When,
     /// Until when, not including; none means until replaced. A promotion always has an end.
-    pub valid_until: Option<Utc>,
+    pub valid_until: Option<When>,
+    /// What the price buys; none where it is not said.
+    pub sold_by: Option<Measure>,
+    /// What is in the pack; none where it is not said.
+    pub content: Option<Content>,
+    /// The price of one measure of the content, as it is shown.
+    pub unit_price: Option<Money>,
+    /// What a reduction is compared with, as it is shown.
+    pub was: Option<Money>,
 }
 
 impl Entry {
-    /// Whether the price is in force at `t`, others aside.
-    pub fn covers(&self, t: Utc) -> bool {
-        self.valid_from <= t && self.valid_until.is_none_or(|until| t < until)
-    }
-
     /// Reads an entry off the wire. `can_show` tells whether the labels' font has a character.
     pub fn check(wire: &v1::PriceEntry, can_show: &dyn Fn(char) -> bool) -> Result<Self, ItemFault> {
         if wire.item.is_empty() || wire.item.len() > ITEM_BYTES_MAX || wire.item.contains(char::is_control) {
@@ -88,12 +95,24 @@ impl Entry {
             v1::PriceKind::Promotion => Kind::Promotion,
             v1::PriceKind::Unspecified => return Err(ItemFault::Kind),
         };
-        let valid_until = (wire.valid_until_ms != 0).then_some(Utc(wire.valid_until_ms));
-        match valid_until {
-            None if kind == Kind::Promotion => return Err(ItemFault::PromotionWithoutEnd),
-            Some(until) if until <= Utc(wire.valid_from_ms) => return Err(ItemFault::EndsBeforeItBegins),
-            _ => {}
+        let (valid_from, valid_until) = validity(wire)?;
+        if valid_until.is_none() && kind == Kind::Promotion {
+            return Err(ItemFault::PromotionWithoutEnd);
         }
+        let measure = |wire: i32, field| match v1::Measure::try_from(wire) {
+            Ok(measure) => Ok(Measure::from_wire(measure)),
+            Err(_) => Err(ItemFault::Measure { field }),
+        };
+        let content = match (wire.content_milli, measure(wire.content_measure, "content")?) {
+            (0, None) => None,
+            (milli @ 1.., Some(measure)) => Some(Content { milli, measure }),
+            _ => return Err(ItemFault::Content),
+        };
+        let money = |field, minor| match minor {
+            0 => Ok(None),
+            1..=PRICE_MINOR_MAX => Ok(Some(Money::new(minor, currency))),
+            _ => Err(ItemFault::Amount { field, minor }),
+        };
         Ok(Self {
             item: wire.item.clone(),
             gtin,
@@ -101,10 +120,33 @@ impl Entry {
             unit: wire.unit.clone(),
             price: Money::new(wire.price_minor, currency),
             kind,
-            valid_from: Utc(wire.valid_from_ms),
+            priority: wire.priority,
+            valid_from,
             valid_until,
+            sold_by: measure(wire.sold_by, "what it is sold by")?,
+            content,
+            unit_price: money("unit price", wire.unit_price_minor)?,
+            was: money("price it is compared with", wire.was_minor)?,
         })
     }
+}
+
+/// Begin and end, both instants or both on the wall.
+fn validity(wire: &v1::PriceEntry) -> Result<(When, Option<When>), ItemFault> {
+    let wall = |text: &str| When::wall(text).ok_or_else(|| ItemFault::Wall(text.chars().take(32).collect()));
+    let instant = |ms| When::Instant(Utc(ms));
+    let (from, until) = match (wire.valid_from_local.as_str(), wire.valid_until_local.as_str()) {
+        ("", "") => {
+            (instant(wire.valid_from_ms), (wire.valid_until_ms != 0).then(|| instant(wire.valid_until_ms)))
+        }
+        _ if wire.valid_from_ms != 0 || wire.valid_until_ms != 0 => return Err(ItemFault::TwoKindsOfTime),
+        ("", _) => return Err(ItemFault::TwoKindsOfTime),
+        (from, until) => (wall(from)?, (!until.is_empty()).then(|| wall(until)).transpose()?),
+    };
+    if until.is_some_and(|until| until <= from) {
+        return Err(ItemFault::EndsBeforeItBegins);
+    }
+    Ok((from, until))
 }
 
 /// What is wrong with one entry, in words for the price team.
@@ -149,6 +191,29 @@ pub enum ItemFault {
     /// Never in force.
     #[error("the end of validity must be after its begin")]
     EndsBeforeItBegins,
+    /// No time.
+    #[error("`{0}` is not a time on the wall; write 2026-12-01T06:00")]
+    Wall(String),
+    /// One of each, or an end without a begin.
+    #[error("begin and end must both be instants or both be times on the wall")]
+    TwoKindsOfTime,
+    /// A measure of a later version.
+    #[error("{field}: this measure is not known here; write piece, kg, l, m or m2")]
+    Measure {
+        /// Which.
+        field: &'static str,
+    },
+    /// Half of it.
+    #[error("the content must be an amount above 0 with its measure, or neither")]
+    Content,
+    /// Negative or absurd.
+    #[error("the {field} {minor} must be above 0 and at most {PRICE_MINOR_MAX} minor units")]
+    Amount {
+        /// Which.
+        field: &'static str,
+        /// As it came.
+        minor: i64,
+    },
     /// Two prices where only one can hold.
     #[error("entry {first} already gives this item a price of the same kind from the same moment")]
     Twice {
@@ -172,6 +237,7 @@ mod tests {
             kind: v1::PriceKind::Promotion.into(),
             valid_from_ms: 1_000,
             valid_until_ms: 2_000,
+            ..v1::PriceEntry::default()
         }
     }
 
@@ -182,16 +248,29 @@ mod tests {
     }
 
     #[test]
-    fn a_good_entry_is_in_force_from_its_begin_until_just_before_its_end() {
+    fn a_good_entry_says_what_it_said_on_the_wire() {
         let entry = with(|_| {}).expect("good");
         assert_eq!(entry.price.to_string(), "¥2.00");
-        let covered: Vec<_> = [999, 1_000, 1_999, 2_000].map(|t| entry.covers(Utc(t))).into();
-        assert_eq!(covered, [false, true, true, false]);
-        let open = with(|e| {
+        assert_eq!(entry.valid_until, Some(When::Instant(Utc(2_000))));
+        let wall = |e: &mut v1::PriceEntry| {
+            (e.valid_from_ms, e.valid_until_ms) = (0, 0);
+            e.valid_from_local = "2026-12-01T06:00".into();
+            e.valid_until_local = "2026-12-08T06:00:00".into();
+        };
+        let entry = with(wall).expect("good");
+        assert_eq!(Some(entry.valid_from), When::wall("2026-12-01T06:00:00"));
+        let entry = with(|e| {
             e.kind = v1::PriceKind::Regular.into();
             e.valid_until_ms = 0;
+            e.sold_by = v1::Measure::Piece.into();
+            (e.content_milli, e.content_measure) = (550, v1::Measure::Litre.into());
+            (e.unit_price_minor, e.was_minor, e.priority) = (364, 250, 3);
         });
-        assert!(open.expect("a regular price needs no end").covers(Utc(i64::MAX)));
+        let entry = entry.expect("a regular price needs no end");
+        assert_eq!(entry.content, Some(Content { milli: 550, measure: Measure::Litre }));
+        assert_eq!((entry.valid_until, entry.priority, entry.sold_by), (None, 3, Some(Measure::Piece)));
+        let cny = |minor| Some(Money::new(minor, Currency::Cny));
+        assert_eq!((entry.unit_price, entry.was), (cny(364), cny(250)));
     }
 
     #[test]
@@ -212,6 +291,27 @@ mod tests {
             (with(|e| e.kind = 77), "must be regular or promotion"),
             (with(|e| e.valid_until_ms = 0), "promotion must have an end"),
             (with(|e| e.valid_until_ms = 1_000), "end of validity must be after"),
+            (with(|e| e.valid_until_local = "2026-12-01T06:00".into()), "both be instants or both"),
+            (
+                with(|e| {
+                    (e.valid_from_ms, e.valid_until_ms) = (0, 0);
+                    e.valid_until_local = "2026-12-01T06:00".into();
+                }),
+                "both be instants or both",
+            ),
+            (
+                with(|e| {
+                    (e.valid_from_ms, e.valid_until_ms) = (0, 0);
+                    (e.valid_from_local, e.valid_until_local) =
+                        ("tomorrow".into(), "2026-12-01T06:00".into());
+                }),
+                "`tomorrow` is not a time on the wall",
+            ),
+            (with(|e| e.sold_by = 99), "what it is sold by: this measure is not known"),
+            (with(|e| e.content_milli = 550), "an amount above 0 with its measure"),
+            (with(|e| (e.content_milli, e.content_measure) = (-1, 3)), "an amount above 0 with its measure"),
+            (with(|e| e.unit_price_minor = -1), "the unit price -1 must be above 0"),
+            (with(|e| e.was_minor = i64::MAX), "the price it is compared with 9223372036854775807 must be"),
         ];
         for (result, text) in faults {
             let fault = result.expect_err(text).to_string();

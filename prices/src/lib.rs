@@ -8,9 +8,16 @@
 mod book;
 mod entry;
 mod gtin;
+mod law;
+mod measure;
 mod money;
+mod when;
 
-pub use book::{PriceBook, Shown, Source};
+pub use book::{PriceBook, Shown, Source, Span};
 pub use entry::{Entry, ITEM_BYTES_MAX, ItemFault, Kind, TEXT_CHARS_MAX};
 pub use gtin::{Gtin, GtinError};
+pub use law::{Jurisdiction, LOOKS_BACK, LawFault};
+pub use measure::{Content, Measure};
 pub use money::{Currency, Money, PRICE_MINOR_MAX, PriceTextError};
+pub use storewarden_rules::Utc;
+pub use when::When;

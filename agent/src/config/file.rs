@@ -58,6 +58,7 @@ pub struct Store {
     pub id: At<String>,
     pub name: Option<String>,
     pub timezone: At<String>,
+    pub jurisdiction: Option<At<String>>,
     pub latitude: Option<At<f64>>,
     pub longitude: Option<At<f64>>,
     pub ambient: Option<At<String>>,

@@ -21,6 +21,7 @@ use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
 use storewarden_drivers::profile::{Pace, Profile};
+use storewarden_prices::Jurisdiction;
 use storewarden_rules::cabinet::CabinetConfig;
 use storewarden_rules::detect::{DemandConfig, LightDarkConfig, NoResponseConfig, TemperatureLimitConfig};
 use storewarden_rules::expression::Program;
@@ -83,6 +84,8 @@ pub struct Store {
     pub name: String,
     /// The store's time zone.
     pub timezone: Tz,
+    /// By whose law prices are judged; none: by that which a batch names.
+    pub jurisdiction: Option<Jurisdiction>,
 }
 
 /// The journal's file and bounds.

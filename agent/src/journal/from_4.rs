@@ -73,6 +73,7 @@ fn entries(db: &Connection, order: i64) -> rusqlite::Result<Vec<PriceEntry>> {
             kind: kind.into(),
             valid_from_ms: row.get(7)?,
             valid_until_ms: row.get(8)?,
+            ..PriceEntry::default()
         })
     })?
     .collect()

@@ -3,8 +3,9 @@
 use super::{Identity, audit, outbox};
 use crate::label::record::{Proof, Record};
 use crate::price::{Numbers, Refusal, Verified};
+use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
-use storewarden_prices::{Entry, PriceBook, Source};
+use storewarden_prices::{Entry, LOOKS_BACK, PriceBook, Source};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, SignedBatch};
@@ -90,10 +91,11 @@ pub fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
     Ok(numbers)
 }
 
-/// Every accepted price that may still be shown at `now` or later. What this program cannot read of a batch
+/// Every accepted price of a store in `zone` that may still be shown at `now` or later, and what law looks
+/// back at. What this program cannot read of a batch
 /// that another version accepted is left out and said.
-pub fn load_book(connection: &Connection, now: Utc) -> rusqlite::Result<PriceBook> {
-    let mut book = PriceBook::default();
+pub fn load_book(connection: &Connection, zone: Tz, now: Utc) -> rusqlite::Result<PriceBook> {
+    let mut book = PriceBook::new(zone);
     let mut batches = connection.prepare("SELECT key_id, number, signed FROM price_batch")?;
     let mut rows = batches.query([])?;
     while let Some(row) = rows.next()? {
@@ -119,7 +121,7 @@ pub fn load_book(connection: &Connection, now: Utc) -> rusqlite::Result<PriceBoo
             Source { issued: Utc(batch.issued_ms), key: key.as_str().into(), number: number.cast_unsigned() };
         book.insert(&source, entries);
     }
-    book.forget_before(now);
+    book.forget_before(Utc(now.0 - LOOKS_BACK.0));
     Ok(book)
 }
 

@@ -5,7 +5,7 @@ use super::numbers::{NumberFault, Numbers};
 use crate::signed::{PublicKey, SignatureFault, signer};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use storewarden_prices::{Entry, ItemFault, Source};
+use storewarden_prices::{Entry, ItemFault, Jurisdiction, LawFault, PriceBook, Source};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes, v1};
 use storewarden_rules::Utc;
@@ -22,6 +22,8 @@ pub struct Verified {
     pub digest: [u8; 32],
     /// The message as it came: the signed bytes and their signatures.
     pub signed: Vec<u8>,
+    /// By whose rules its entries are to be judged, if it says so.
+    pub jurisdiction: Option<Jurisdiction>,
     /// At least one.
     pub entries: Vec<Entry>,
 }
@@ -74,6 +76,17 @@ pub enum Why {
     /// An item would be left without a price.
     #[error("item {0}: nothing gives it a price once this one ends; add a regular price without an end")]
     NoSuccessor(String),
+    /// Rules that nobody here knows.
+    #[error("jurisdiction `{0}` is not known; write CN, EU or JP")]
+    Jurisdiction(String),
+    /// For shelves elsewhere.
+    #[error("it is made for {}, this store is in {}", .batch.code(), .store.code())]
+    OtherJurisdiction {
+        /// Of the batch.
+        batch: Jurisdiction,
+        /// Of the store.
+        store: Jurisdiction,
+    },
     /// Nothing in it.
     #[error("the batch has no entries")]
     Empty,
@@ -96,7 +109,18 @@ pub struct EntryFault {
     /// The item code as it came, shortened.
     pub item: String,
     /// What is wrong.
-    pub fault: ItemFault,
+    pub fault: Fault,
+}
+
+/// What is wrong with an entry: in itself, or before the law.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// In itself.
+    #[error(transparent)]
+    Item(#[from] ItemFault),
+    /// Before the law.
+    #[error(transparent)]
+    Law(#[from] LawFault),
 }
 
 fn list(faults: &[EntryFault], more: usize) -> String {
@@ -152,11 +176,15 @@ pub fn verify(
     if let Err(why) = check_address(&batch, &refusal.key_id, numbers, chain, store, now) {
         return refuse(refusal, why);
     }
+    let jurisdiction = Jurisdiction::from_code(&batch.jurisdiction);
+    if jurisdiction.is_none() && !batch.jurisdiction.is_empty() {
+        return refuse(refusal, Why::Jurisdiction(batch.jurisdiction.chars().take(16).collect()));
+    }
     match check_entries(&batch.entries, can_show) {
         Ok(entries) => {
             let source =
                 Source { issued: Utc(batch.issued_ms), key: refusal.key_id.into(), number: refusal.number };
-            Ok(Verified { source, digest: refusal.digest, signed: payload.to_vec(), entries })
+            Ok(Verified { source, digest: refusal.digest, signed: payload.to_vec(), jurisdiction, entries })
         }
         Err(why) => refuse(refusal, why),
     }
@@ -191,8 +219,7 @@ fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Re
         return Err(Why::Empty);
     }
     let mut entries: Vec<Entry> = Vec::with_capacity(wire.len());
-    let mut faults = Vec::new();
-    let mut more = 0;
+    let mut faults = Faults::default();
     let mut seen = HashMap::with_capacity(wire.len());
     for (index, entry) in wire.iter().enumerate() {
         let checked = Entry::check(entry, can_show).and_then(|checked| {
@@ -203,13 +230,72 @@ fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Re
         });
         match checked {
             Ok(checked) => entries.push(checked),
-            Err(_) if faults.len() == FAULTS_LISTED_MAX => more += 1,
-            Err(fault) => {
-                faults.push(EntryFault { index, item: entry.item.chars().take(64).collect(), fault });
-            }
+            Err(fault) => faults.add(index, &entry.item, fault.into()),
         }
     }
-    if faults.is_empty() { Ok(entries) } else { Err(Why::Entries { faults, more }) }
+    faults.into_why().map_or(Ok(entries), Err)
+}
+
+/// Whether a believed batch fits the store: its prices leave no item without one, and are such as the law of
+/// the store's place allows. `book` holds what was accepted before; `store` is where the store says it is.
+///
+/// # Errors
+/// The first thing that is wrong; of the law, all.
+pub fn judge(batch: Verified, book: &PriceBook, store: Option<Jurisdiction>) -> Result<Verified, Refusal> {
+    let why = why_not(&batch, book, store);
+    let refuse = |why| Refusal {
+        digest: batch.digest,
+        key_id: batch.source.key.to_string(),
+        number: batch.source.number,
+        why,
+    };
+    match why {
+        None => Ok(batch),
+        Some(why) => Err(refuse(why)),
+    }
+}
+
+fn why_not(batch: &Verified, book: &PriceBook, store: Option<Jurisdiction>) -> Option<Why> {
+    if let (Some(of_batch), Some(store)) = (batch.jurisdiction, store)
+        && of_batch != store
+    {
+        return Some(Why::OtherJurisdiction { batch: of_batch, store });
+    }
+    if let Some(entry) = book.first_without_successor(&batch.entries) {
+        return Some(Why::NoSuccessor(entry.item.clone()));
+    }
+    let law = batch.jurisdiction.or(store)?;
+    // What is compared with may come with the batch itself.
+    let mut whole = book.clone();
+    whole.insert(&batch.source, batch.entries.iter().cloned());
+    let mut faults = Faults::default();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        for fault in law.faults(entry, book.begin(entry), &whole) {
+            faults.add(index, &entry.item, fault.into());
+        }
+    }
+    faults.into_why()
+}
+
+/// What is wrong with entries: the first are listed, the rest is counted.
+#[derive(Default)]
+struct Faults {
+    listed: Vec<EntryFault>,
+    more: usize,
+}
+
+impl Faults {
+    fn add(&mut self, index: usize, item: &str, fault: Fault) {
+        if self.listed.len() == FAULTS_LISTED_MAX {
+            self.more += 1;
+        } else {
+            self.listed.push(EntryFault { index, item: item.chars().take(64).collect(), fault });
+        }
+    }
+
+    fn into_why(self) -> Option<Why> {
+        (!self.listed.is_empty()).then_some(Why::Entries { faults: self.listed, more: self.more })
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn entry(item: &str) -> PriceEntry {
         price_minor: 200,
         kind: PriceKind::Regular.into(),
         valid_from_ms: NOW.0,
-        valid_until_ms: 0,
+        ..PriceEntry::default()
     }
 }
 
@@ -37,6 +37,7 @@ fn batch() -> PriceBatch {
         accept_from_ms: NOW.0,
         accept_until_ms: NOW.0 + 1,
         entries: vec![entry("a"), entry("b")],
+        jurisdiction: String::new(),
     }
 }
 
@@ -53,27 +54,27 @@ fn signed_by(batch: &PriceBatch, signers: &[(&str, u8)]) -> SignedBatch {
     SignedBatch { batch, signatures }
 }
 
-fn judge(payload: &[u8]) -> Result<Verified, Refusal> {
+fn believe(payload: &[u8]) -> Result<Verified, Refusal> {
     let mut numbers = Numbers::default();
     numbers.take("price-team", 7);
     verify(payload, &keys(), &numbers, "kaixin", "0042", NOW, &|c| c != '㗎')
 }
 
-fn judge_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refusal> {
+fn believe_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refusal> {
     let mut batch = batch();
     change(&mut batch);
-    judge(&signed_by(&batch, &[("price-team", 1)]).encode_to_vec())
+    believe(&signed_by(&batch, &[("price-team", 1)]).encode_to_vec())
 }
 
 #[test]
 fn a_good_batch_is_accepted_with_its_facts() {
     let signed = signed_by(&batch(), &[("price-team", 1)]);
-    let verified = judge(&signed.encode_to_vec()).expect("good");
+    let verified = believe(&signed.encode_to_vec()).expect("good");
     let source = Source { issued: Utc(NOW.0 - 1_000), key: "price-team".into(), number: 8 };
     assert_eq!((&verified.source, verified.entries.len()), (&source, 2));
     assert_eq!(verified.signed, signed.encode_to_vec());
     assert_eq!(verified.digest, <[u8; 32]>::from(Sha256::digest(&signed.batch)));
-    assert!(judge_changed(|b| b.stores.clear()).is_ok(), "no store named means all");
+    assert!(believe_changed(|b| b.stores.clear()).is_ok(), "no store named means all");
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn what_is_signed_is_signed_as_ed25519_says() {
         batch: b"\x0a\x06kaixin".to_vec(),
         signatures: vec![v1::Signature { key_id: "price-team".into(), signature: bytes }],
     };
-    let refusal = judge(&signed.encode_to_vec()).expect_err("names no store, has no number");
+    let refusal = believe(&signed.encode_to_vec()).expect_err("names no store, has no number");
     assert_eq!(
         refusal.why,
         Why::Number(NumberFault::Old { number: 0, highest: 7, key: "price-team".into() })
@@ -101,44 +102,44 @@ fn anything_altered_after_signing_is_refused() {
     for at in 0..good.batch.len() {
         let mut bad = good.clone();
         bad.batch[at] ^= 1;
-        let refusal = judge(&bad.encode_to_vec()).expect_err("altered");
+        let refusal = believe(&bad.encode_to_vec()).expect_err("altered");
         assert_eq!(refusal.why, Why::Signature(SignatureFault::Mismatch("price-team".into())));
     }
     let mut short = good.clone();
     short.signatures[0].signature.truncate(63);
     assert_eq!(
-        judge(&short.encode_to_vec()).expect_err("short").why,
+        believe(&short.encode_to_vec()).expect_err("short").why,
         Why::Signature(SignatureFault::Mismatch("price-team".into()))
     );
     let mut bare = good.clone();
     bare.signatures[0].signature = signing_key(1).sign(&good.batch).to_bytes().to_vec();
     assert_eq!(
-        judge(&bare.encode_to_vec()).expect_err("signed without the prefix").why,
+        believe(&bare.encode_to_vec()).expect_err("signed without the prefix").why,
         Why::Signature(SignatureFault::Mismatch("price-team".into()))
     );
 }
 
 #[test]
 fn keys_decide_who_may_set_prices() {
-    let judge = |signers: &[(&str, u8)]| judge(&signed_by(&batch(), signers).encode_to_vec());
+    let believe = |signers: &[(&str, u8)]| believe(&signed_by(&batch(), signers).encode_to_vec());
     assert_eq!(
-        judge(&[]).expect_err("unsigned").why,
+        believe(&[]).expect_err("unsigned").why,
         Why::Signature(SignatureFault::UnknownKey("nobody".into()))
     );
     assert_eq!(
-        judge(&[("intern", 1)]).expect_err("unknown").why,
+        believe(&[("intern", 1)]).expect_err("unknown").why,
         Why::Signature(SignatureFault::UnknownKey("intern".into()))
     );
     assert_eq!(
-        judge(&[("night-desk", 1)]).expect_err("another's key").why,
+        believe(&[("night-desk", 1)]).expect_err("another's key").why,
         Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
     assert_eq!(
-        judge(&[("retired", 9), ("night-desk", 2)]).expect("one known").source.key,
+        believe(&[("retired", 9), ("night-desk", 2)]).expect("one known").source.key,
         "night-desk".into()
     );
     assert_eq!(
-        judge(&[("price-team", 1), ("night-desk", 9)]).expect_err("a known key's must match").why,
+        believe(&[("price-team", 1), ("night-desk", 9)]).expect_err("a known key's must match").why,
         Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
 }
@@ -146,18 +147,19 @@ fn keys_decide_who_may_set_prices() {
 #[test]
 fn every_refusal_says_what_to_do() {
     let refusals = [
-        (judge(b"\xff\xff"), "not a signed price batch"),
-        (judge(b""), "not a signed price batch"),
-        (judge(&vec![0; PAYLOAD_BYTES_MAX + 1]), "split the batch"),
-        (judge_changed(|b| b.chain = "other".into()), "for chain `other`"),
-        (judge_changed(|b| b.stores = vec!["0043".into()]), "not for this store"),
-        (judge_changed(|b| b.number = 7), "number 7 of key `price-team` was used by another batch"),
-        (judge_changed(|b| b.accept_from_ms = NOW.0 + 1), "only from 1790000000001"),
-        (judge_changed(|b| b.accept_until_ms = NOW.0), "sign it anew"),
-        (judge_changed(|b| b.entries.clear()), "no entries"),
-        (judge_changed(|b| b.entries[1].price_minor = 0), "entry 1 (item b): price 0"),
-        (judge_changed(|b| b.entries[1].item = "a".into()), "entry 1 (item a): entry 0 already"),
-        (judge_changed(|b| b.entries[0].name = "㗎".into()), "entry 0 (item a): the name has `㗎`"),
+        (believe(b"\xff\xff"), "not a signed price batch"),
+        (believe(b""), "not a signed price batch"),
+        (believe(&vec![0; PAYLOAD_BYTES_MAX + 1]), "split the batch"),
+        (believe_changed(|b| b.chain = "other".into()), "for chain `other`"),
+        (believe_changed(|b| b.stores = vec!["0043".into()]), "not for this store"),
+        (believe_changed(|b| b.number = 7), "number 7 of key `price-team` was used by another batch"),
+        (believe_changed(|b| b.accept_from_ms = NOW.0 + 1), "only from 1790000000001"),
+        (believe_changed(|b| b.accept_until_ms = NOW.0), "sign it anew"),
+        (believe_changed(|b| b.jurisdiction = "XX".into()), "jurisdiction `XX` is not known"),
+        (believe_changed(|b| b.entries.clear()), "no entries"),
+        (believe_changed(|b| b.entries[1].price_minor = 0), "entry 1 (item b): price 0"),
+        (believe_changed(|b| b.entries[1].item = "a".into()), "entry 1 (item a): entry 0 already"),
+        (believe_changed(|b| b.entries[0].name = "㗎".into()), "entry 0 (item a): the name has `㗎`"),
     ];
     for (result, text) in refusals {
         let refusal = result.expect_err(text).to_string();
@@ -167,7 +169,7 @@ fn every_refusal_says_what_to_do() {
 
 #[test]
 fn a_refusal_names_the_batch_and_lists_its_first_faults() {
-    let refusal = judge_changed(|b| {
+    let refusal = believe_changed(|b| {
         b.entries = (0..15).map(|i| PriceEntry { price_minor: 0, ..entry(&i.to_string()) }).collect();
     })
     .expect_err("all bad");
@@ -181,5 +183,56 @@ fn a_signed_batch_that_is_not_a_batch_is_refused() {
     let signature = signing_key(1).sign(&price_batch_signed_bytes(&batch)).to_bytes().to_vec();
     let signed =
         SignedBatch { batch, signatures: vec![v1::Signature { key_id: "price-team".into(), signature }] };
-    assert_eq!(judge(&signed.encode_to_vec()).expect_err("garbage").why, Why::NotBatch);
+    assert_eq!(believe(&signed.encode_to_vec()).expect_err("garbage").why, Why::NotBatch);
+}
+
+#[test]
+fn what_is_believed_must_fit_the_store() {
+    let zone = chrono_tz::Asia::Shanghai;
+    let book = PriceBook::new(zone);
+    let fits =
+        |batch: Verified, store| judge(batch, &book, store).map(drop).map_err(|refusal| refusal.to_string());
+    let batch = |change: fn(&mut PriceBatch)| believe_changed(change).expect("believed");
+    assert_eq!(fits(batch(|_| {}), None), Ok(()), "judged by no law");
+    let bare = fits(batch(|_| {}), Some(Jurisdiction::China)).expect_err("what does it buy?");
+    assert!(bare.starts_with("entry 0 (item a): it must be said what the price buys"), "{bare}");
+    let by_piece = |b: &mut PriceBatch| {
+        b.jurisdiction = "CN".into();
+        b.entries.iter_mut().for_each(|entry| entry.sold_by = v1::Measure::Piece.into());
+    };
+    assert_eq!(fits(batch(by_piece), Some(Jurisdiction::China)), Ok(()));
+    assert_eq!(
+        fits(batch(by_piece), Some(Jurisdiction::Japan)),
+        Err("it is made for CN, this store is in JP".into())
+    );
+    let ends = fits(batch(|b| b.entries[1].valid_until_ms = NOW.0 + 5), None).expect_err("and then?");
+    assert!(ends.starts_with("item b: nothing gives it a price once this one ends"), "{ends}");
+    // The batch brings what its promotion is compared with.
+    let reduced = |b: &mut PriceBatch| {
+        b.jurisdiction = "CN".into();
+        b.entries[0].valid_from_ms = NOW.0 - 1_000;
+        b.entries[1] = PriceEntry {
+            kind: PriceKind::Promotion.into(),
+            price_minor: 150,
+            was_minor: 200,
+            valid_until_ms: NOW.0 + 1_000,
+            ..entry("a")
+        };
+        b.entries.iter_mut().for_each(|entry| entry.sold_by = v1::Measure::Piece.into());
+    };
+    assert_eq!(fits(batch(reduced), None), Ok(()));
+    let too_high = |b: &mut PriceBatch| {
+        b.entries[0].valid_from_ms = NOW.0 - 1_000;
+        b.jurisdiction = "CN".into();
+        b.entries[1] = PriceEntry {
+            kind: PriceKind::Promotion.into(),
+            price_minor: 150,
+            was_minor: 201,
+            valid_until_ms: NOW.0 + 1_000,
+            ..entry("a")
+        };
+        b.entries.iter_mut().for_each(|entry| entry.sold_by = v1::Measure::Piece.into());
+    };
+    let refused = fits(batch(too_high), None).expect_err("never charged");
+    assert!(refused.contains("entry 1 (item a): the earlier price ¥2.01 is above ¥2.00"), "{refused}");
 }

@@ -3,5 +3,5 @@
 pub mod batch;
 pub mod numbers;
 
-pub use batch::{Refusal, Verified, Why, verify};
+pub use batch::{Refusal, Verified, Why, judge, verify};
 pub use numbers::Numbers;

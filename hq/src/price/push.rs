@@ -22,16 +22,22 @@ const ACCEPT_EARLY_MS: i64 = 10 * 60 * 1000;
 /// Arguments of `price push`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-COLUMNS of the CSV file (UTF-8; the first line names them, in any order):
+COLUMNS of the CSV file (UTF-8 or GB18030; the first line names them, in any order):
   item         the item's number in the stores' systems
   gtin         EAN-13, 13 digits with a right check digit
   name         as it stands on the label
   unit         what the price is for, e.g. \"500 ml\"; may be empty
-  currency     CNY, EUR, GBP, HKD, JPY, KRW, SGD, THB, TWD or USD
-  price        digits with a point, e.g. 12.50; JPY and KRW have no decimals
+  currency     CNY, EUR, JPY or USD
+  price        digits with a point, e.g. 12.50; JPY has no decimals
   kind         regular or promotion
-  valid_from   e.g. 2026-12-01T06:00:00+08:00; empty means from now on
+  valid_from   2026-12-01T06:00 by each store's own clock, or 2026-12-01T06:00:00+08:00; empty means from now on
   valid_until  the same, not including; may be empty for a regular price
+and if wanted
+  priority     among promotions, and among regular prices, the higher one holds; 0 where empty
+  sold_by      what the price buys: piece, kg, l, m or m2
+  content      what is in the pack: 550 ml, 1.5 kg, 6 piece
+  unit_price   price of a kg, l, m or m2; what follows from price and content where empty
+  was          the price that a reduction is compared with
 
 EXIT STATUS: 0 queued (with --wait: accepted everywhere), 1 a store refused or did not answer in time,
 2 the file, the key or an argument is wrong; nothing was queued")]
@@ -53,6 +59,9 @@ pub(crate) struct PushArgs {
     /// The batch's number, above every earlier one of this key; without it the next
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     number: Option<i64>,
+    /// By whose law stores judge the prices: CN, EU or JP
+    #[arg(long, value_name = "CODE", value_parser = ["CN", "EU", "JP"])]
+    jurisdiction: Option<String>,
     /// For how long stores may still accept the batch
     #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = clap::value_parser!(i64).range(1..=8760))]
     accept_hours: i64,
@@ -68,6 +77,8 @@ pub(crate) struct PushArgs {
 enum PushError {
     #[error("cannot read {0}: {1}")]
     Read(PathBuf, std::io::Error),
+    #[error("{0} is neither UTF-8 nor GB18030: save the table as CSV UTF-8")]
+    Encoding(PathBuf),
     #[error("{path} is not taken, nothing was queued:\n{faults}")]
     Table { path: PathBuf, faults: String },
     #[error(
@@ -94,6 +105,7 @@ pub(crate) fn run(database: &mut Database, args: &PushArgs) -> Result<bool, Fail
     }
     let csv = std::fs::read(&args.csv).map_err(|error| PushError::Read(args.csv.clone(), error))?;
     let now = now_ms();
+    let csv = table::text(&csv).ok_or_else(|| PushError::Encoding(args.csv.clone()))?;
     let entries = table::entries(&csv, now).map_err(|faults| PushError::Table {
         path: args.csv.clone(),
         faults: faults.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"),
@@ -112,6 +124,7 @@ pub(crate) fn run(database: &mut Database, args: &PushArgs) -> Result<bool, Fail
         accept_from_ms: now - ACCEPT_EARLY_MS,
         accept_until_ms: now + args.accept_hours * 3_600_000,
         entries,
+        jurisdiction: args.jurisdiction.clone().unwrap_or_default(),
     };
     let batch = sign(&message, &args.key_id, &key);
     if batch.payload.len() > PAYLOAD_BYTES_MAX {

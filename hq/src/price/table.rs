@@ -1,14 +1,18 @@
 //! The price team's table (CSV) to price entries; every error with its line and column.
 
 use chrono::DateTime;
+use encoding_rs::GB18030;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use storewarden_prices::{Currency, Gtin, Money};
+use storewarden_prices::{Content, Currency, Gtin, Measure, Money, Utc, When};
 use storewarden_proto::v1::{PriceEntry, PriceKind};
 
-/// The columns, in any order; the first line names them.
+/// The columns that every table has, in any order; the first line names them.
 const COLUMNS: [&str; 9] =
     ["item", "gtin", "name", "unit", "currency", "price", "kind", "valid_from", "valid_until"];
+/// Those that a table may have.
+const MORE_COLUMNS: [&str; 5] = ["priority", "sold_by", "content", "unit_price", "was"];
 
 /// Errors told at once; a table with more is of the wrong kind.
 const FAULTS_MAX: usize = 20;
@@ -32,10 +36,19 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The text of a table: UTF-8, or else GB18030, as spreadsheets in China write it. None if it is neither.
+pub(crate) fn text(csv: &[u8]) -> Option<Cow<'_, str>> {
+    let csv = without_byte_order_mark(csv);
+    match std::str::from_utf8(csv) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) => GB18030.decode_without_bom_handling_and_without_replacement(csv),
+    }
+}
+
 /// The entries of `csv`; an empty `valid_from` becomes `now_ms`. Whole or not at all: up to
 /// [`FAULTS_MAX`] things that are wrong, in the order of the lines.
-pub(crate) fn entries(csv: &[u8], now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(without_byte_order_mark(csv));
+pub(crate) fn entries(csv: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv.as_bytes());
     let positions = columns(&mut reader).map_err(|fault| vec![fault])?;
     let mut entries = Vec::new();
     let mut faults = Vec::new();
@@ -43,8 +56,9 @@ pub(crate) fn entries(csv: &[u8], now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fa
     for record in reader.records() {
         let result = record.map_err(|error| vec![unreadable(&error)]).and_then(|record| {
             let line = record.position().map_or(0, csv::Position::line);
-            let entry = entry(&Row { record: &record, positions, line }, now_ms)?;
-            match first_lines.insert((entry.item.clone(), entry.kind, entry.valid_from_ms), line) {
+            let entry = entry(&Row { record: &record, positions: &positions, line }, now_ms)?;
+            let from = (entry.valid_from_ms, entry.valid_from_local.clone());
+            match first_lines.insert((entry.item.clone(), entry.kind, from), line) {
                 Some(before) => Err(vec![Fault {
                     line,
                     column: "item",
@@ -83,7 +97,6 @@ fn without_byte_order_mark(csv: &[u8]) -> &[u8] {
 fn unreadable(error: &csv::Error) -> Fault {
     let line = error.position().map_or(0, csv::Position::line);
     let what = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8; save the table as CSV UTF-8".to_owned(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{len} columns where the header has {expected_len}")
         }
@@ -92,40 +105,42 @@ fn unreadable(error: &csv::Error) -> Fault {
     Fault { line, column: "", what }
 }
 
-/// Where each of [`COLUMNS`] is.
-fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<[usize; COLUMNS.len()], Fault> {
+/// Where each column is.
+type Positions = HashMap<&'static str, usize>;
+
+fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Positions, Fault> {
     let header = reader.headers().map_err(|error| unreadable(&error))?;
     let fault = |what| Fault { line: 1, column: "", what };
-    let expected = COLUMNS.join(",");
-    if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(name)) {
-        return Err(fault(format!("unknown column {unknown:?}; the header is {expected}")));
-    }
-    let mut positions = [0; COLUMNS.len()];
-    for (position, name) in positions.iter_mut().zip(COLUMNS) {
-        let mut found = header.iter().enumerate().filter(|(_, column)| *column == name);
-        match (found.next(), found.next()) {
-            (Some((at, _)), None) => *position = at,
-            (Some(_), Some(_)) => return Err(fault(format!("column {name:?} is there twice"))),
-            (None, _) => return Err(fault(format!("column {name:?} is missing; the header is {expected}"))),
+    let (expected, more) = (COLUMNS.join(","), MORE_COLUMNS.join(","));
+    let mut positions = Positions::new();
+    for (at, name) in header.iter().enumerate() {
+        let Some(known) = COLUMNS.iter().chain(&MORE_COLUMNS).find(|known| **known == name) else {
+            return Err(fault(format!(
+                "unknown column {name:?}; the header is {expected}, and if wanted {more}"
+            )));
+        };
+        if positions.insert(*known, at).is_some() {
+            return Err(fault(format!("column {name:?} is there twice")));
         }
     }
-    Ok(positions)
+    match COLUMNS.iter().find(|name| !positions.contains_key(*name)) {
+        None => Ok(positions),
+        Some(missing) => Err(fault(format!("column {missing:?} is missing; the header is {expected}"))),
+    }
 }
 
 struct Row<'a> {
     record: &'a csv::StringRecord,
-    positions: [usize; COLUMNS.len()],
+    positions: &'a Positions,
     line: u64,
 }
 
 impl Row<'_> {
+    /// Empty where the table has no such column.
     fn get(&self, column: &str) -> &str {
-        COLUMNS
-            .iter()
-            .position(|name| *name == column)
-            .and_then(|n| self.record.get(self.positions[n]))
-            .unwrap_or("")
+        self.positions.get(column).and_then(|at| self.record.get(*at)).unwrap_or("")
     }
+
     fn fault(&self, column: &'static str, what: impl Into<String>) -> Fault {
         Fault { line: self.line, column, what: what.into() }
     }
@@ -164,42 +179,123 @@ fn entry(row: &Row<'_>, now_ms: i64) -> Result<PriceEntry, Vec<Fault>> {
     };
     let mut time = |column| match row.get(column) {
         "" => None,
-        text => match DateTime::parse_from_rfc3339(text) {
-            Ok(time) => Some(time.timestamp_millis()),
-            Err(_) => {
-                let what =
-                    format!("{text:?} is not a time with its zone, for example 2026-12-01T06:00:00+08:00");
+        text => {
+            let instant =
+                DateTime::parse_from_rfc3339(text).map(|time| When::Instant(Utc(time.timestamp_millis())));
+            let when = instant.ok().or_else(|| When::wall(text));
+            if when.is_none() {
+                let what = format!(
+                    "{text:?} is not a time: write 2026-12-01T06:00 for each store's own clock, or with a zone, 2026-12-01T06:00:00+08:00"
+                );
                 faults.push(row.fault(column, what));
-                None
             }
-        },
+            when
+        }
     };
     let (from, until) = (time("valid_from"), time("valid_until"));
-    let valid_from_ms = from.unwrap_or(now_ms);
+    let from = match (from, until) {
+        (Some(from), _) => from,
+        (None, Some(When::Wall(_))) if row.get("valid_from").is_empty() => {
+            faults.push(row.fault("valid_from", "an end by each store's own clock needs a begin by it"));
+            When::Instant(Utc(now_ms))
+        }
+        (None, _) => When::Instant(Utc(now_ms)),
+    };
     match until {
-        Some(until) if until <= valid_from_ms => {
+        Some(until) if is_wall(until) != is_wall(from) && !row.get("valid_from").is_empty() => {
+            faults.push(
+                row.fault("valid_until", "valid_from and valid_until must both have a zone, or neither"),
+            );
+        }
+        Some(until) if is_wall(until) == is_wall(from) && until <= from => {
             faults.push(row.fault("valid_until", "must be after valid_from"));
         }
-        Some(until) if until <= now_ms => faults.push(row.fault("valid_until", "is over already")),
+        Some(When::Instant(Utc(until))) if until <= now_ms => {
+            faults.push(row.fault("valid_until", "is over already"));
+        }
         None if kind == PriceKind::Promotion && row.get("valid_until").is_empty() => {
             faults.push(row.fault("valid_until", "a promotion must have an end"));
         }
         _ => {}
     }
+    let priority = match row.get("priority") {
+        "" => 0,
+        text => text.parse().unwrap_or_else(|_| {
+            faults.push(row.fault("priority", format!("{text:?} is not a whole number from 0 on")));
+            0
+        }),
+    };
+    let sold_by = row.get("sold_by");
+    let measure = Measure::ALL.into_iter().find(|measure| measure.symbol() == sold_by);
+    if measure.is_none() && !sold_by.is_empty() {
+        let known = Measure::ALL.map(Measure::symbol).join(", ");
+        faults.push(row.fault("sold_by", format!("{sold_by:?} is not known; write one of {known}")));
+    }
+    let content = Content::parse(row.get("content"));
+    if content.is_none() && !row.get("content").is_empty() {
+        faults.push(row.fault(
+            "content",
+            format!("{:?} is not a content: write 550 ml, 1.5 kg or 6 piece", row.get("content")),
+        ));
+    }
+    let mut amount = |column| match (row.get(column), currency) {
+        ("", _) | (_, None) => None,
+        (text, Some(currency)) => match Money::parse(text, currency) {
+            Ok(money) => Some(money),
+            Err(error) => {
+                faults.push(row.fault(column, error.to_string()));
+                None
+            }
+        },
+    };
+    // What follows from the content need not be written.
+    let follows = content.zip(price_minor).and_then(|(content, price)| content.unit_price(price));
+    let (stated, was) = (amount("unit_price"), amount("was"));
+    if let Some(stated) = stated.filter(|stated| Some(*stated) != follows) {
+        let right =
+            follows.map_or_else(|| "without a content".to_owned(), |right| format!("it would be {right}"));
+        faults.push(
+            row.fault("unit_price", format!("{stated} does not follow from price and content: {right}")),
+        );
+    }
     if !faults.is_empty() {
         return Err(faults);
     }
+    let (valid_from_ms, valid_from_local) = on_the_wire(Some(from));
+    let (valid_until_ms, valid_until_local) = on_the_wire(until);
+    let minor = |money: Option<Money>| money.map_or(0, |money| money.minor);
     Ok(PriceEntry {
         item: row.get("item").to_owned(),
         gtin: gtin.to_owned(),
         name: row.get("name").to_owned(),
         unit: row.get("unit").to_owned(),
         currency: row.get("currency").to_owned(),
-        price_minor: price_minor.map_or(0, |price| price.minor),
+        price_minor: minor(price_minor),
         kind: kind.into(),
         valid_from_ms,
-        valid_until_ms: until.unwrap_or(0),
+        valid_until_ms,
+        valid_from_local,
+        valid_until_local,
+        priority,
+        sold_by: measure.map_or(0, |measure| measure.to_wire().into()),
+        content_milli: content.map_or(0, |content| content.milli),
+        content_measure: content.map_or(0, |content| content.measure.to_wire().into()),
+        unit_price_minor: minor(follows),
+        was_minor: minor(was),
     })
+}
+
+fn is_wall(when: When) -> bool {
+    matches!(when, When::Wall(_))
+}
+
+/// As milliseconds, or as a time on the wall.
+fn on_the_wire(when: Option<When>) -> (i64, String) {
+    match when {
+        None => (0, String::new()),
+        Some(When::Instant(Utc(ms))) => (ms, String::new()),
+        Some(When::Wall(wall)) => (0, wall.format("%Y-%m-%dT%H:%M:%S").to_string()),
+    }
 }
 
 /// Name of a `PriceKind` as in the table.
@@ -216,7 +312,7 @@ mod tests {
 
     fn faults(rows: &str) -> Vec<String> {
         let csv = format!("{HEADER}{rows}");
-        entries(csv.as_bytes(), NOW).unwrap_err().iter().map(ToString::to_string).collect()
+        entries(&csv, NOW).unwrap_err().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -225,7 +321,7 @@ mod tests {
             "\u{feff}{HEADER}1001,6901028075763,农夫山泉,550 ml,CNY,2.00,regular,,\n\
              1002,4006381333931,\"Milk, whole\",1 l,CNY,12.5,promotion,2026-12-01T06:00:00+08:00,2026-12-08T06:00:00+08:00\n"
         );
-        let entries = entries(csv.as_bytes(), NOW).unwrap();
+        let entries = entries(&text(csv.as_bytes()).unwrap(), NOW).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(
             (entries[0].price_minor, entries[0].valid_from_ms, entries[0].valid_until_ms),
@@ -240,7 +336,7 @@ mod tests {
     #[test]
     fn columns_may_stand_in_another_order() {
         let csv = "price,item,gtin,name,unit,currency,kind,valid_until,valid_from\n3,1,4006381333931,a,,JPY,regular,,\n";
-        assert_eq!(entries(csv.as_bytes(), NOW).unwrap()[0].price_minor, 3);
+        assert_eq!(entries(csv, NOW).unwrap()[0].price_minor, 3);
     }
 
     #[test]
@@ -280,9 +376,53 @@ mod tests {
             faults(twice),
             ["line 3, column item: 1 has a regular price from the same moment on line 2"]
         );
-        let header = |text: &str| entries(text.as_bytes(), NOW).unwrap_err()[0].to_string();
+        let header = |text: &str| entries(text, NOW).unwrap_err()[0].to_string();
         assert!(header("item,gtin\n").contains("column \"name\" is missing"));
         assert!(header(&format!("extra,{HEADER}")).contains("unknown column \"extra\""));
         assert!(header(&format!("item,{HEADER}")).contains("twice"));
+    }
+
+    #[test]
+    fn a_table_of_a_chinese_spreadsheet_is_read() {
+        let csv = format!("{HEADER}1,4006381333931,农夫山泉,550 毫升,CNY,2,regular,,\n");
+        // By Python: "农夫山泉,550 毫升".encode("gb18030")
+        let encoded: &[u8] = b"\xc5\xa9\xb7\xf2\xc9\xbd\xc8\xaa,550 \xba\xc1\xc9\xfd";
+        let mut bytes = format!("{HEADER}1,4006381333931,").into_bytes();
+        bytes.extend(encoded);
+        bytes.extend(b",CNY,2,regular,,\n");
+        assert_eq!(text(&bytes).as_deref(), Some(csv.as_str()));
+        assert_eq!(text(b"\xff\xff\xff"), None);
+    }
+
+    #[test]
+    fn more_columns_say_what_the_law_asks_for() {
+        let header = format!("{},priority,sold_by,content,unit_price,was\n", HEADER.trim());
+        let csv = |row: &str| format!("{header}{row}\n");
+        let good = csv(
+            "1,4006381333931,a,,EUR,1.29,promotion,2026-12-01T06:00,2026-12-08T06:00,2,piece,550 ml,,1.49",
+        );
+        let entry = &entries(&good, NOW).unwrap()[0];
+        assert_eq!((entry.valid_from_ms, entry.valid_from_local.as_str()), (0, "2026-12-01T06:00:00"));
+        assert_eq!(entry.valid_until_local, "2026-12-08T06:00:00");
+        assert_eq!((entry.priority, entry.sold_by()), (2, storewarden_proto::v1::Measure::Piece));
+        assert_eq!((entry.content_milli, entry.unit_price_minor, entry.was_minor), (550, 235, 149));
+        let bad = csv(
+            "1,4006381333931,a,,EUR,1.29,promotion,2026-12-01T06:00,2026-12-08T06:00:00Z,x,crate,5 oz,2.34,1.499",
+        );
+        let found: Vec<_> = entries(&bad, NOW).unwrap_err().iter().map(ToString::to_string).collect();
+        let expected = [
+            "line 2, column valid_until: valid_from and valid_until must both have a zone",
+            "line 2, column priority: \"x\" is not",
+            "line 2, column sold_by: \"crate\" is not known; write one of piece, kg, l, m, m2",
+            "line 2, column content: \"5 oz\" is not a content",
+            "line 2, column was: \"1.499\" has more decimals",
+            "line 2, column unit_price: €2.34 does not follow from price and content: without a content",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (fault, start) in found.iter().zip(expected) {
+            assert!(fault.starts_with(start), "{fault} | {start}");
+        }
+        let no_begin = csv("1,4006381333931,a,,EUR,1.29,promotion,,2026-12-08T06:00,,,,,");
+        assert!(entries(&no_begin, NOW).unwrap_err()[0].to_string().contains("needs a begin by it"));
     }
 }

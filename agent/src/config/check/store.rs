@@ -7,6 +7,7 @@ use crate::journal::outbox::Budget;
 use crate::signed::PublicKey;
 use crate::texts::Language;
 use ed25519_dalek::VerifyingKey;
+use storewarden_prices::Jurisdiction;
 use storewarden_proto::topic::is_valid_id;
 use storewarden_rules::Millis;
 
@@ -39,9 +40,18 @@ impl Check {
             self.fault(&store.timezone.span(), message);
             return None;
         };
+        let jurisdiction = store.jurisdiction.as_ref().and_then(|code| {
+            let known = Jurisdiction::from_code(code.get_ref());
+            if known.is_none() {
+                let message =
+                    format!("store.jurisdiction `{}` is not known; write CN, EU or JP", code.get_ref());
+                self.fault(&code.span(), message);
+            }
+            known
+        });
         let id = store.id.get_ref().clone();
         let name = store.name.clone().unwrap_or_else(|| id.clone());
-        Some(Store { chain: store.chain.get_ref().clone(), id, name, timezone })
+        Some(Store { chain: store.chain.get_ref().clone(), id, name, timezone, jurisdiction })
     }
 
     pub(super) fn journal(&mut self, journal: &file::Journal) -> Journal {
