@@ -4,8 +4,8 @@
 //! [`AGREES`], it is synchronised; an hour without word it is on its own (holdover) for up to
 //! [`HOLDOVER`], in which a quartz of 100 ppm strays by a minute; beyond that, before the first word since
 //! the agent started, and after a step of the clock, nothing is known. When the two disagree it is wrong,
-//! until they agree or it is set: a line that is down does not mend it. What the clock was set by (NTP, a radio, a person) does not matter: only whether it is right. Bounds are
-//! choices of this project.
+//! until they agree or it is set: a line that is down does not mend it. What the clock was set by (NTP, a radio, a person) does not
+//! matter: only whether it is right. Bounds are choices of this project.
 
 use storewarden_proto::v1;
 use storewarden_rules::{Millis, Mono, Now, Utc};
@@ -36,6 +36,13 @@ pub enum Trust {
     Holdover,
 }
 
+impl Trust {
+    /// Whether what is due by the clock may be done.
+    pub fn is_enough(self) -> bool {
+        matches!(self, Self::Synchronised | Self::Holdover)
+    }
+}
+
 impl From<Trust> for v1::ClockTrust {
     fn from(trust: Trust) -> Self {
         match trust {
@@ -47,7 +54,7 @@ impl From<Trust> for v1::ClockTrust {
 }
 
 /// Follows it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockTrust {
     /// When headquarters last gave its time, and whether the two agreed then.
     heard: Option<(Mono, Utc, bool)>,
@@ -57,6 +64,12 @@ impl ClockTrust {
     /// Headquarters says that it is `there`; the word must be fresh, not one the broker kept.
     pub fn heard(&mut self, now: Now, there: Utc) {
         self.heard = Some((now.mono, now.utc, (now.utc.0 - there.0).abs() <= AGREES.0));
+    }
+
+    /// How far the clock may be trusted at `now`, for those who only look: at each look anew, because the clock
+    /// may be set at any moment.
+    pub fn at(mut self, now: Now) -> Trust {
+        self.trust(now)
     }
 
     /// How far the clock may be trusted now.

@@ -2,7 +2,7 @@
 //! labels, the link to headquarters and the console; wait for a signal; stop in reverse order.
 
 use crate::assemble::{Assembled, assemble};
-use crate::clock_trust::Trust;
+use crate::clock_trust::ClockTrust;
 use crate::command::Commands;
 use crate::command::config_push::{Answer, Push, Trial};
 use crate::config::{Config, Hq};
@@ -10,7 +10,7 @@ use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, LinkState, connection::Endpoint};
 use crate::journal::{self, Identity, Journal, JournalError, boot, exported};
-use crate::shelf::Shelf;
+use crate::shelf::{Shelf, Tells};
 use crate::site_task::SiteTask;
 use crate::sources::Sources;
 use crate::tasks::Tasks;
@@ -117,7 +117,8 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let (heard, was_heard) = watch::channel(false);
     let (prices, prices_in) = mpsc::channel(PRICE_BATCHES_MAX);
     let (link_state, hq_link) = watch::channel(LinkState::Offline);
-    let (clock_trust, clock_trusted) = watch::channel(Trust::Unknown);
+    let (clock_trust, clock_trusted) = watch::channel(ClockTrust::default());
+    let (held, prices_held) = watch::channel(false);
     let (labels, labels_shown) = watch::channel(Vec::new());
     let (view, shown) = watch::channel(Arc::new(StoreView {
         store: config.store.id.clone(),
@@ -139,7 +140,8 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     };
     let mut buses = sources.start_buses(&mut tasks);
     sources.start_brokers(&mut tasks, &mut buses);
-    let shelf = Shelf::new(&config, &journal, &clock, labels).await.map_err(Failure::outcome)?;
+    let tells = Tells { labels, held, clock_trust: clock_trusted.clone() };
+    let shelf = Shelf::new(&config, &journal, &clock, tells).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
     let shelf_beat = Beat::of("labels");
@@ -157,6 +159,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
         view,
         hq_link,
         clock_trust: clock_trusted,
+        prices_held,
         labels: labels_shown,
     };
     let site = tasks.start(intake, "site", site.run(readings_in, requests_in, orders_in, reloads_in));
@@ -368,7 +371,7 @@ struct Takers {
     commands: mpsc::Sender<Vec<u8>>,
     heard: watch::Sender<bool>,
     state: watch::Sender<LinkState>,
-    clock_trust: watch::Sender<Trust>,
+    clock_trust: watch::Sender<ClockTrust>,
 }
 
 fn link(config: &Config, hq: &Hq, journal: &Journal, takers: Takers, clock: &Clock) -> Link {

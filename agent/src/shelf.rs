@@ -1,6 +1,7 @@
 //! The task that owns prices and labels: signed batches in, images to the gateways, proof to the
 //! journal. What is decided is decided in [`crate::price`] and [`crate::label`].
 
+use crate::clock_trust::ClockTrust;
 use crate::config::{Config, Label};
 use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
@@ -9,7 +10,6 @@ use crate::label::{Image, Shelf as Content, can_show, render};
 use crate::price::{Numbers, Refusal, Why, judge, verify};
 use crate::signed::PublicKey;
 use crate::view::LabelView;
-use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,12 +19,19 @@ use storewarden_drivers::keep::Tie;
 use storewarden_prices::{Entry, Jurisdiction, Kind, LOOKS_BACK, PriceBook};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
-use storewarden_rules::{Millis, Now, Utc};
+use storewarden_rules::{Now, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// A clock that differs by this from what it was expected to be was moved, not merely slewed.
-const CLOCK_MOVED: Millis = Millis::from_secs(5);
+/// What prices and labels tell others, and hear of the clock.
+pub struct Tells {
+    /// What each label shows.
+    pub labels: watch::Sender<Vec<LabelView>>,
+    /// Whether a price is due by a clock that cannot be trusted.
+    pub held: watch::Sender<bool>,
+    /// How far it can.
+    pub clock_trust: watch::Receiver<ClockTrust>,
+}
 
 /// Prices and labels of the store.
 pub struct Shelf {
@@ -33,12 +40,14 @@ pub struct Shelf {
     keys: Vec<PublicKey>,
     chain: String,
     store: String,
-    zone: Tz,
     jurisdiction: Option<Jurisdiction>,
     labels: Vec<Label>,
     book: PriceBook,
     numbers: Numbers,
-    /// When a price begins or ends next, as of the last look.
+    /// The moment whose prices are shown: now, or the last at which the clock could be trusted; none before
+    /// the first.
+    priced_at: Option<Utc>,
+    /// When a price begins or ends next after that.
     next_change: Option<Utc>,
     /// What each label was last told to show, by index into `labels`.
     content: Vec<Option<(Entry, u64)>>,
@@ -46,9 +55,7 @@ pub struct Shelf {
     deliveries: Vec<Delivery>,
     /// Tasks the gateway's channel had no room for: label index and task number.
     waiting: Vec<VecDeque<(usize, u64)>>,
-    /// UTC minus monotonic time: changes when somebody moves the clock.
-    clock_offset: Millis,
-    view: watch::Sender<Vec<LabelView>>,
+    tells: Tells,
 }
 
 impl Shelf {
@@ -57,13 +64,14 @@ impl Shelf {
         config: &Config,
         journal: &Journal,
         clock: &Clock,
-        view: watch::Sender<Vec<LabelView>>,
+        tells: Tells,
     ) -> Result<Self, JournalError> {
         let now = clock.now();
         let zone = config.store.timezone;
-        let (book, numbers, stored) = journal
+        let (book, numbers, stored, priced_at) = journal
             .read(move |db| {
-                Ok((prices::load_book(db, zone, now.utc)?, prices::numbers(db)?, prices::load_labels(db)?))
+                let (book, numbers) = (prices::load_book(db, zone)?, prices::numbers(db)?);
+                Ok((book, numbers, prices::load_labels(db)?, prices::priced_at(db)?))
             })
             .await?;
         // Results of an earlier run's tasks must not confirm this one's.
@@ -87,17 +95,16 @@ impl Shelf {
             keys: config.price_keys.clone(),
             chain: config.store.chain.clone(),
             store: config.store.id.clone(),
-            zone,
             jurisdiction: config.store.jurisdiction,
             content: vec![None; config.labels.len()],
             labels: config.labels.clone(),
-            next_change: Some(now.utc),
+            priced_at,
+            next_change: Some(Utc(i64::MIN)),
             book,
             numbers,
             waiting: vec![VecDeque::new(); deliveries.len()],
             deliveries,
-            clock_offset: Millis(now.utc.0 - now.mono.0),
-            view,
+            tells,
         })
     }
 
@@ -153,12 +160,12 @@ impl Shelf {
                 self.book.insert(&batch.source, batch.entries);
                 self.refresh(now).await
             }
-            // Said by a clock that may be behind: not answered, so that headquarters repeats it.
-            Err(Refusal { why: Why::NotYet(_), number, .. }) => {
-                tracing::warn!(
-                    number,
-                    "price batch is for later by this box's clock; headquarters will repeat it"
-                );
+            // Said by a clock that may be behind: not answered, so that headquarters repeats it. So is what is
+            // too late by a clock that cannot be trusted.
+            Err(Refusal { why: why @ (Why::NotYet(_) | Why::NoLonger(_)), number, .. })
+                if matches!(why, Why::NotYet(_)) || !self.look_at_clock(now) =>
+            {
+                tracing::warn!(number, %why, "price batch does not fit this box's clock; headquarters will repeat it");
                 Ok(())
             }
             Err(refusal) => {
@@ -187,30 +194,47 @@ impl Shelf {
 
     async fn on_tick(&mut self) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let offset = Millis(now.utc.0 - now.mono.0);
-        let moved = Millis((offset.0 - self.clock_offset.0).abs());
-        if moved >= CLOCK_MOVED {
-            // What was over by the wrong clock may not be over by the right one: begin from the journal.
-            tracing::warn!(seconds = moved.0 / 1000, "the clock was moved; looking every price up again");
-            self.clock_offset = offset;
-            let zone = self.zone;
-            self.book = self.journal.run(move |db| prices::load_book(db, zone, now.utc)).await?;
-            self.refresh(now).await?;
-        } else if self.next_change.is_some_and(|change| change <= now.utc) {
+        let before = self.priced_at;
+        let is_trusted = self.look_at_clock(now);
+        let is_back = before > self.priced_at;
+        let is_due = self.next_change.zip(self.priced_at).is_some_and(|(change, at)| change <= at);
+        if is_due || is_back {
             self.refresh(now).await?;
         }
+        let is_held = !is_trusted
+            && match self.priced_at {
+                None => !self.book.is_empty(),
+                Some(at) => self.book.next_change_after(at).is_some_and(|change| change <= now.utc),
+            };
+        self.tells.held.send_if_modified(|held| std::mem::replace(held, is_held) != is_held);
         for gateway in 0..self.deliveries.len() {
             self.deliver(now, gateway, Input::Tick).await?;
         }
         Ok(())
     }
 
+    /// Whether the clock can be trusted: only then time passes for prices. Otherwise labels keep what they
+    /// show. A store without headquarters has nobody to compare it with.
+    fn look_at_clock(&mut self, now: Now) -> bool {
+        let trust = self.tells.clock_trust.borrow().at(now);
+        let is_trusted = trust.is_enough() || !self.journal.identity().reports;
+        if is_trusted {
+            self.priced_at = Some(now.utc);
+        }
+        is_trusted
+    }
+
     /// Looks every label's price up and tells the delivery what changed.
     async fn refresh(&mut self, now: Now) -> Result<(), JournalError> {
-        self.book.forget_before(Utc(now.utc.0 - LOOKS_BACK.0));
-        self.next_change = self.book.next_change_after(now.utc);
+        let is_trusted = self.look_at_clock(now);
+        let Some(at) = self.priced_at else { return Ok(()) };
+        if is_trusted {
+            self.journal.run(move |db| prices::price_at(db, at)).await?;
+        }
+        self.book.forget_before(Utc(at.0 - LOOKS_BACK.0));
+        self.next_change = self.book.next_change_after(at);
         for index in 0..self.labels.len() {
-            let Some(shown) = self.book.price_at(&self.labels[index].item, now.utc) else { continue };
+            let Some(shown) = self.book.price_at(&self.labels[index].item, at) else { continue };
             let content = (shown.entry.clone(), shown.batch);
             if self.content[index].as_ref() == Some(&content) {
                 continue;
@@ -273,7 +297,7 @@ impl Shelf {
             },
         });
         let views: Vec<_> = views.collect();
-        self.view.send_if_modified(|shown| {
+        self.tells.labels.send_if_modified(|shown| {
             let changed = *shown != views;
             if changed {
                 *shown = views;

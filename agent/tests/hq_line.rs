@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use storewarden::clock_trust::Trust;
+use storewarden::clock_trust::ClockTrust;
 use storewarden::config::AckBy;
 use storewarden::hq_link::connection::{Connection, Endpoint};
 use storewarden::hq_link::{Link, LinkState};
@@ -185,7 +185,7 @@ impl Store {
             heard: watch::channel(false).0,
             state: sender,
             clock: Clock::start(),
-            clock_trust: watch::channel(Trust::Unknown).0,
+            clock_trust: watch::channel(ClockTrust::default()).0,
         };
         let stop = CancellationToken::new();
         let token = stop.clone();

@@ -155,9 +155,7 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
         assert_eq!(count(&path, "SELECT version FROM identity"), 5);
         let (book, numbers) = journal
-            .run(|db| {
-                Ok((prices::load_book(db, chrono_tz::Asia::Shanghai, Utc(2000))?, prices::numbers(db)?))
-            })
+            .run(|db| Ok((prices::load_book(db, chrono_tz::Asia::Shanghai)?, prices::numbers(db)?)))
             .await
             .unwrap();
         let price = book.price_at("water", Utc(2000)).map(|shown| (shown.entry.price.minor, shown.batch));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::process::Command;
+use std::time::Duration;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, Proof, SignedBatch, Stream};
@@ -26,7 +27,9 @@ const SECOND: [&str; 3] = ["2.10", "6.90", "3.99"];
 /// A shelf with three labels behind a simulated access point, the store, headquarters.
 struct Shelf {
     scene: Scene,
-    _parties: [Party; 4],
+    headquarters: Option<Party>,
+    /// The store's broker, the access point, the broker of headquarters.
+    _parties: [Party; 3],
 }
 
 impl Shelf {
@@ -60,15 +63,20 @@ impl Shelf {
             config += &format!("\n[[label]]\nid = \"{label}\"\ngateway = \"shelf\"\nitem = \"{item}\"\n");
         }
         scene.configure(&config);
-        Self { scene, _parties: [lan, simulator, broker, headquarters] }
+        Self { scene, headquarters: Some(headquarters), _parties: [lan, simulator, broker] }
     }
 
     /// Signs and queues these prices for the first items.
     fn push(&self, prices: &[&str]) {
-        let mut table = String::from("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n");
-        for ((item, gtin, name, _), price) in ITEMS.iter().zip(prices) {
-            table += &format!("{item},{gtin},{name},500 ml,CNY,{price},regular,,\n");
-        }
+        let row = |((item, gtin, name, _), price): (&(&str, &str, &str, &str), &&str)| {
+            format!("{item},{gtin},{name},500 ml,CNY,{price},regular,,\n")
+        };
+        self.push_rows(&ITEMS.iter().zip(prices).map(row).collect::<String>());
+    }
+
+    /// Signs and queues a table of these rows.
+    fn push_rows(&self, rows: &str) {
+        let table = format!("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n{rows}");
         let (csv, key) = (self.scene.path("prices.csv"), self.scene.path(&format!("{KEY}.pem")));
         std::fs::write(&csv, table).unwrap();
         let (csv, key) = (csv.to_str().unwrap(), key.to_str().unwrap());
@@ -270,6 +278,51 @@ fn killed_between_acceptance_and_display_every_label_is_right_in_the_end() {
     let (status, _) = agent.terminate();
     assert!(status.success(), "{status}");
     assert_eq!(count(&shelf.scene.journal(), "price_batch"), 3);
+}
+
+/// Tells the agent's clock from the right one by so much, ms.
+fn agent_by_another_clock(shelf: &Shelf, offset_ms: i64) -> Party {
+    let file = shelf.scene.path("clock");
+    std::fs::write(&file, offset_ms.to_string()).unwrap();
+    let mut command = shelf.scene.agent_command("run", &[]);
+    Party::start(shelf.scene.dir(), "storewarden", command.env("STOREWARDEN_CLOCK_OFFSET_FILE", file))
+}
+
+#[test]
+fn nothing_scheduled_is_shown_by_a_clock_that_cannot_be_trusted() {
+    const MINUTE: i64 = 60_000;
+    let mut shelf = Shelf::start(100);
+    let mut agent = agent_by_another_clock(&shelf, 0);
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let (begin, end) =
+        (chrono::Utc::now() + Duration::from_secs(20), chrono::Utc::now() + Duration::from_secs(3600));
+    let (item, gtin, name, label) = ITEMS[0];
+    let (from, until_then) = (begin.to_rfc3339(), end.to_rfc3339());
+    shelf.push_rows(&format!("{item},{gtin},{name},500 ml,CNY,1.50,promotion,{from},{until_then}\n"));
+    until("the promotion is accepted", || count(&shelf.scene.journal(), "price_batch") == 2);
+
+    // Headquarters goes, and the clock is a minute ahead: the promotion is due by it.
+    shelf.headquarters.take().unwrap().kill();
+    std::fs::write(shelf.scene.path("clock"), MINUTE.to_string()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(shelf.shown().len(), 3, "labels keep what they show");
+    // So it does after a start, and where headquarters is there and disagrees, also when it is due in truth.
+    agent.kill();
+    agent = agent_by_another_clock(&shelf, MINUTE);
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(chrono::Utc::now() < begin, "this machine is too slow for this test");
+    shelf.headquarters = Some(shelf.scene.headquarters());
+    let left = (begin - chrono::Utc::now()).to_std().unwrap_or_default();
+    std::thread::sleep(left + Duration::from_secs(3));
+    assert_eq!(shelf.shown().len(), 3, "by a clock that is wrong nothing is due");
+
+    std::fs::write(shelf.scene.path("clock"), "0").unwrap();
+    until("the promotion is on its label, and only there", || shelf.shown().len() == 4);
+    assert_eq!(shelf.shown()[3].0, label);
+    until("headquarters has the proof", || shelf.proofs(2).iter().any(|proof| proof.price_minor == 150));
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
 }
 
 /// Each label was refreshed, and not more often than a death in the middle makes necessary.

@@ -58,7 +58,7 @@ pub struct Link {
     /// The time.
     pub clock: Clock,
     /// Tells others how far that may be trusted.
-    pub clock_trust: watch::Sender<Trust>,
+    pub clock_trust: watch::Sender<ClockTrust>,
 }
 
 /// How the link to headquarters is.
@@ -100,7 +100,7 @@ impl Link {
         let mut window =
             Window::new(|stream| acked.iter().find(|(s, _)| *s == stream).map_or(0, |(_, seq)| *seq));
         let mut backoff = Backoff::default();
-        let mut clock = ClockTrust::default();
+        let (mut clock, mut told) = (ClockTrust::default(), Trust::default());
         let mut complained = false;
         let mut refused = BTreeSet::new();
         loop {
@@ -120,6 +120,7 @@ impl Link {
                         connected: false,
                         payload_bytes_max: 0,
                         clock: &mut clock,
+                        told: &mut told,
                         refused: &mut refused,
                     };
                     let end = session.run(&mut window, &stop, &beat).await?;
@@ -160,8 +161,8 @@ impl Link {
     fn status_bytes(&self, online: bool, window: &Window) -> Vec<u8> {
         let acked =
             outbox::STREAMS.map(|stream| StreamAck { stream: stream.into(), seq: window.acked(stream) });
-        let at_ms = self.clock.now().utc.0;
-        let clock = v1::ClockTrust::from(*self.clock_trust.borrow()).into();
+        let now = self.clock.now();
+        let (at_ms, clock) = (now.utc.0, v1::ClockTrust::from(self.clock_trust.borrow().at(now)).into());
         Status { online, at_ms, clock, acked: acked.to_vec(), ..self.status.clone() }.encode_to_vec()
     }
 }
@@ -181,6 +182,8 @@ struct Session<'a> {
     /// What the broker takes.
     payload_bytes_max: usize,
     clock: &'a mut ClockTrust,
+    /// The trust in it that headquarters was told last.
+    told: &'a mut Trust,
     /// The streams of which the broker refused a message and has taken none since; the unspecified one
     /// stands for what we ask for.
     refused: &'a mut BTreeSet<i32>,
@@ -366,7 +369,9 @@ impl Session<'_> {
     /// Headquarters is told when the trust in our clock changes.
     fn on_trust(&mut self, window: &Window) {
         let trust = self.clock.trust(self.link.clock.now());
-        if self.link.clock_trust.send_if_modified(|told| std::mem::replace(told, trust) != trust) {
+        let clock = *self.clock;
+        self.link.clock_trust.send_if_modified(|known| std::mem::replace(known, clock) != clock);
+        if std::mem::replace(self.told, trust) != trust {
             tracing::info!(?trust, "the store's clock");
             if self.connected {
                 let status = self.link.status_bytes(true, window);

@@ -1,4 +1,5 @@
-//! From version 4: a price batch is kept as it was signed.
+//! From version 4: a price batch is kept as it was signed, and when prices were looked up last: until then
+//! whatever the clock said was believed, up to the last sign of life.
 //!
 //! Until then its entries were rows, and the signed bytes were thrown away. They are written as a batch without
 //! signatures, so that there is one kind of batch to read; of these nothing can be proven later.
@@ -51,7 +52,10 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
     drop(rows);
     drop(batches);
     db.execute_batch(
-        "DROP TABLE price_entry; DROP TABLE price_batch; ALTER TABLE price_batch_5 RENAME TO price_batch;",
+        "DROP TABLE price_entry; DROP TABLE price_batch; ALTER TABLE price_batch_5 RENAME TO price_batch;
+         CREATE TABLE price_time (at_ms INTEGER NOT NULL) STRICT;
+         INSERT INTO price_time SELECT max(max(started_ms), coalesce(max(stopped_ms), 0)) FROM boot
+            HAVING count(*) > 0;",
     )
 }
 

@@ -5,7 +5,7 @@ use crate::label::record::{Proof, Record};
 use crate::price::{Numbers, Refusal, Verified};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
-use storewarden_prices::{Entry, LOOKS_BACK, PriceBook, Source};
+use storewarden_prices::{Entry, PriceBook, Source};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, SignedBatch};
@@ -80,6 +80,19 @@ fn answer(
     outbox::append(connection, identity, now, Body::BatchOutcome(outcome)).map(drop)
 }
 
+/// When prices were last looked up by a clock that could be trusted.
+pub fn priced_at(connection: &Connection) -> rusqlite::Result<Option<Utc>> {
+    let at = connection.query_row("SELECT at_ms FROM price_time", [], |row| row.get(0)).optional()?;
+    Ok(at.map(Utc))
+}
+
+/// Prices are looked up `at`.
+pub fn price_at(connection: &Connection, at: Utc) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM price_time", [])?;
+    connection.execute("INSERT INTO price_time VALUES (?1)", [at.0])?;
+    Ok(())
+}
+
 /// The numbers that are used up.
 pub fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
     let mut numbers = Numbers::default();
@@ -91,10 +104,9 @@ pub fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
     Ok(numbers)
 }
 
-/// Every accepted price of a store in `zone` that may still be shown at `now` or later, and what law looks
-/// back at. What this program cannot read of a batch
+/// Every accepted price of a store in `zone`. What this program cannot read of a batch
 /// that another version accepted is left out and said.
-pub fn load_book(connection: &Connection, zone: Tz, now: Utc) -> rusqlite::Result<PriceBook> {
+pub fn load_book(connection: &Connection, zone: Tz) -> rusqlite::Result<PriceBook> {
     let mut book = PriceBook::new(zone);
     let mut batches = connection.prepare("SELECT key_id, number, signed FROM price_batch")?;
     let mut rows = batches.query([])?;
@@ -121,7 +133,6 @@ pub fn load_book(connection: &Connection, zone: Tz, now: Utc) -> rusqlite::Resul
             Source { issued: Utc(batch.issued_ms), key: key.as_str().into(), number: number.cast_unsigned() };
         book.insert(&source, entries);
     }
-    book.forget_before(Utc(now.0 - LOOKS_BACK.0));
     Ok(book)
 }
 

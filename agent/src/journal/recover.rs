@@ -15,7 +15,7 @@ use storewarden_proto::v1::{Envelope, Gap, Stream};
 use storewarden_rules::Utc;
 
 /// Tables that are taken over row by row, with what orders their rows.
-const TABLES: [(&str, &[&str]); 16] = [
+const TABLES: [(&str, &[&str]); 17] = [
     ("boot", &["boot"]),
     ("meter", &["begun_ms"]),
     ("alarm", &["device", "condition"]),
@@ -27,6 +27,7 @@ const TABLES: [(&str, &[&str]); 16] = [
     ("device", &["device"]),
     ("command", &["id"]),
     ("price_batch", &["accepted_order"]),
+    ("price_time", &["at_ms"]),
     ("label", &["label"]),
     ("audit", &["id"]),
     ("stream", &["stream"]),

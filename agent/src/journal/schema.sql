@@ -153,6 +153,11 @@ CREATE TABLE price_batch (
     UNIQUE (key_id, number)
 ) STRICT;
 
+-- When prices were last looked up by a clock that could be trusted; one row, or none.
+CREATE TABLE price_time (
+    at_ms INTEGER NOT NULL
+) STRICT;
+
 -- The newest result of each label.
 CREATE TABLE label (
     label TEXT PRIMARY KEY,

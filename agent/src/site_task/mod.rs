@@ -8,7 +8,7 @@ mod restore;
 mod snapshot;
 
 use crate::assemble::{Assembled, Names};
-use crate::clock_trust::Trust;
+use crate::clock_trust::{ClockTrust, Trust};
 use crate::console::SiteRequest;
 use crate::hq_link::LinkState;
 use crate::journal::alarms::{self, AlarmChange};
@@ -75,7 +75,9 @@ pub struct SiteTask {
     /// Whether the link to headquarters is up.
     pub hq_link: watch::Receiver<LinkState>,
     /// How far the clock may be trusted.
-    pub clock_trust: watch::Receiver<Trust>,
+    pub clock_trust: watch::Receiver<ClockTrust>,
+    /// Whether a price is due by a clock that cannot be trusted.
+    pub prices_held: watch::Receiver<bool>,
     /// What the labels show.
     pub labels: watch::Receiver<Vec<LabelView>>,
 }
@@ -353,7 +355,10 @@ impl Running {
             LinkState::Online => Some(false),
             LinkState::Refused => Some(true),
         };
-        let is_clock_wrong = match *self.task.clock_trust.borrow() {
+        let trust = self.task.clock_trust.borrow().at(now);
+        let is_clock_wrong = match trust {
+            // What is not known is an alarm once it matters.
+            Trust::Unknown if *self.task.prices_held.borrow() => Some(true),
             Trust::Unknown => None,
             Trust::Wrong => Some(true),
             Trust::Synchronised | Trust::Holdover => Some(false),

@@ -15,7 +15,7 @@ impl Running {
             utc_offset_s: utc_offset_s(self.task.timezone, now.utc),
             readings: self.readings,
             hq_online: *self.task.hq_link.borrow() != LinkState::Offline,
-            clock_trust: *self.task.clock_trust.borrow(),
+            clock_trust: self.task.clock_trust.borrow().at(now),
             outbox_pending,
             devices: self.equipment().map(|id| self.device_view(now, id)).collect(),
             alarms: self.alarm_views(),

@@ -10,7 +10,7 @@ use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::Envelope;
 use storewarden_proto::v1::Stream;
 use storewarden_rules::cabinet::LEARNT;
-use storewarden_rules::{BadReason, Sample};
+use storewarden_rules::{BadReason, Mono, Sample};
 
 /// A freezer whose temperature is hardly ever reported, and alarms at once above −18 °C.
 const STORE: &str = r#"
@@ -72,7 +72,8 @@ impl Bench {
             telemetry_budget: outbox::Budget { bytes: 1_000_000, messages: 100 },
             view: watch::channel(Arc::default()).0,
             hq_link: watch::channel(LinkState::Offline).1,
-            clock_trust: watch::channel(Trust::Unknown).1,
+            clock_trust: watch::channel(ClockTrust::default()).1,
+            prices_held: watch::channel(false).1,
             labels: watch::channel(Vec::new()).1,
         };
         let keeping = Keeping::new(task.journal.clone(), task.clock.clone());
@@ -545,14 +546,48 @@ async fn a_check_by_hand_is_due_by_how_long_the_agent_ran() {
     }
 }
 
+/// A clock of which one says so at `now`.
+fn trusted(now: Now, trust: Trust) -> ClockTrust {
+    let mut clock = ClockTrust::default();
+    let hours_ago = |hours: i64| Now {
+        mono: Mono(now.mono.0 - hours * 3_600_000),
+        utc: Utc(now.utc.0 - hours * 3_600_000),
+    };
+    match trust {
+        Trust::Unknown => {}
+        Trust::Wrong => clock.heard(now, Utc(now.utc.0 + 60_000)),
+        Trust::Synchronised => clock.heard(now, now.utc),
+        Trust::Holdover => clock.heard(hours_ago(2), hours_ago(2).utc),
+    }
+    assert_eq!(clock.at(now), trust);
+    clock
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_vouches_for_is_an_alarm_once_a_price_waits_for_it() {
+    let mut bench = Bench::new().await;
+    let now = bench.running.task.clock.now();
+    let mut find = async |minute, is_held| {
+        bench.running.task.prices_held = watch::channel(is_held).1;
+        let now = now.after(Millis::from_mins(minute));
+        bench.running.look_at_headquarters(now);
+        bench.running.carry_out(now, None).await.unwrap();
+        bench.state()
+    };
+    assert_eq!(find(0, false).await, []);
+    assert_eq!(find(60, true).await, []);
+    let raised = [(Condition::ClockUntrusted, AlarmState::ActiveUnacknowledged)];
+    assert_eq!(find(75, true).await, raised);
+}
+
 #[tokio::test]
 async fn a_broker_that_refuses_and_a_clock_that_disagrees_are_alarms_of_the_store_and_told() {
     let mut bench = Bench::new().await;
     let now = bench.running.task.clock.now();
     let mut find = async |minute, link, trust| {
         bench.running.task.hq_link = watch::channel(link).1;
-        bench.running.task.clock_trust = watch::channel(trust).1;
         let now = now.after(Millis::from_mins(minute));
+        bench.running.task.clock_trust = watch::channel(trusted(now, trust)).1;
         bench.running.look_at_headquarters(now);
         bench.running.carry_out(now, None).await.unwrap();
         bench.state()

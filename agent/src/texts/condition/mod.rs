@@ -79,7 +79,9 @@ pub fn technical(condition: Condition) -> &'static str {
         Condition::JournalStopped => "the journal cannot be written: disk full, read-only or not answering",
         Condition::JournalDamaged => "the journal was damaged; it began anew with what could be read",
         Condition::LinkRefused => "headquarters' broker refuses what the store sends or asks for",
-        Condition::ClockUntrusted => "the store's clock and headquarters' disagree",
+        Condition::ClockUntrusted => {
+            "the store's clock and headquarters' disagree, or a price is due while nobody vouches for the clock"
+        }
         Condition::User(_) => "a rule of the chain or the store is true",
     }
 }
