@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
+use storewarden_drivers::esl::estation::task::{Action, GatewayEvent, LabelTask};
 use storewarden_drivers::keep::Tie;
 use storewarden_prices::{Entry, Jurisdiction, Kind, LOOKS_BACK, PriceBook};
 use storewarden_proto::prost::Message;
@@ -177,17 +177,22 @@ impl Shelf {
 
     async fn on_event(&mut self, gateway: usize, event: GatewayEvent) -> Result<(), JournalError> {
         let input = match event {
-            GatewayEvent::Shown { label, task, proof, rf_dbm, battery_mv, temperature_c } => {
+            GatewayEvent::Done { label, task, proof, rf_dbm, battery_mv, temperature_c } => {
                 let told = Told { rf_dbm: Some(rf_dbm), battery_mv, temperature_c };
                 Input::Shown { label, task, proof, told }
             }
-            GatewayEvent::Failed { label, task, reason } => {
+            GatewayEvent::Failed { label, task, reason, .. } => {
                 tracing::warn!(%label, %reason, "label could not be brought to its price; trying again later");
                 Input::Failed { label, task, reason }
             }
             GatewayEvent::Restarted => Input::GatewayRestarted,
             // A task that gave way to a newer one is not the one whose result counts.
-            GatewayEvent::Superseded { .. } | GatewayEvent::Online | GatewayEvent::Offline => return Ok(()),
+            GatewayEvent::Superseded { .. }
+            | GatewayEvent::Online
+            | GatewayEvent::Offline
+            | GatewayEvent::Reset { .. }
+            | GatewayEvent::Unasked { .. }
+            | GatewayEvent::Disk { .. } => return Ok(()),
         };
         self.deliver(self.clock.now(), gateway, input).await
     }
@@ -277,7 +282,12 @@ impl Shelf {
                 let label = &self.labels[index];
                 let png = self.content[index].as_ref().and_then(|(entry, _)| draw(label, entry));
                 if let Some(png) = png {
-                    place.send(LabelTask { label: label.id.clone(), task, png });
+                    place.send(LabelTask {
+                        label: label.id.clone(),
+                        task,
+                        action: Action::Show { page: 0, png },
+                        urgent: false,
+                    });
                 }
             }
         }

@@ -13,7 +13,7 @@ use storewarden_drivers::{
         self,
         gateway::Limits,
         mqtt::EstationConfig,
-        task::{GatewayEvent, LabelTask, Proof},
+        task::{Action, GatewayEvent, LabelTask, Proof},
     },
 };
 use tokio::{process::Command, sync::mpsc};
@@ -123,14 +123,15 @@ async fn the_driver_brings_an_image_onto_a_label_and_hears_why_another_fails() {
     tokio::spawn(estation::mqtt::run(shop, task_receiver, event_sender, Clock::start(), stop.clone()));
     // The second label is not bound to the access point: nobody answers, however often it is tried.
     for (number, label) in [(1, TAG), (2, "3A00FFFF")] {
-        let task = LabelTask { label: label.into(), task: number, png: png() };
+        let action = Action::Show { page: 0, png: png() };
+        let task = LabelTask { label: label.into(), task: number, action, urgent: false };
         tasks.send(task).await.expect("the driver listens");
     }
     let mut told = Vec::new();
     while told.len() < 2 {
         let event = tokio::time::timeout(Duration::from_secs(120), events.recv()).await;
         match event.expect("in time").expect("the driver runs") {
-            GatewayEvent::Shown { label, task, proof, battery_mv, .. } => {
+            GatewayEvent::Done { label, task, proof, battery_mv, .. } => {
                 assert_eq!((task, proof, battery_mv), (1, Proof::Refreshed, Some(3000)));
                 told.push((label, String::new()));
             }

@@ -2,15 +2,23 @@
 //!
 //! The gateway's own queue cannot be trusted: a newer task for a label silently replaces the older,
 //! "limit reached" and "invalid task" name no task, and a lost task is never reported. So few tasks
-//! are given to it at a time, one per label, and each has a time-out of ours.
+//! are given to it at a time, one per label, and each has a time-out of ours. How many are few depends on
+//! the gateway: it gets more while it says that hardly any wait, and fewer when it complains. So a slow one
+//! is always busy and never full, and a quick one is not held back.
 
-use crate::esl::estation::message::{TagResult, task};
-use crate::esl::estation::task::{GatewayEvent, LabelTask, Proof};
+use crate::esl::estation::message::{Results, TagResult, task, tasks};
+use crate::esl::estation::task::{GatewayEvent, LabelTask, Trouble};
 use std::collections::{BTreeMap, VecDeque};
 use storewarden_rules::{Millis, Mono, Now};
 
-/// Labels in flight at most.
-const WINDOW: usize = 8;
+/// Labels in flight: at first, at least, and at most. The least keeps a gateway's radio busy while a result
+/// is on its way; the most is a hundredth of what gateways queue (10,000).
+const WINDOW_FIRST: usize = 16;
+const WINDOW_MIN: usize = 4;
+/// No more tasks than these are in flight.
+pub const WINDOW_MAX: usize = 100;
+/// Of a window, the part that may wait in the gateway while it still gets more.
+const WAITING_PART: usize = 4;
 /// Times a task without a result is sent again, and the pause before each.
 const RETRY_PAUSES: [Millis; 3] = [Millis::from_secs(10), Millis::from_secs(30), Millis::from_secs(90)];
 /// How long nothing new is sent after the gateway said that it has too much to do.
@@ -19,6 +27,8 @@ const BUSY_PAUSE: Millis = Millis::from_secs(5);
 const MODULE_BUSY: i64 = 6;
 const LIMIT_REACHED: i64 = 7;
 const INVALID_TASK: i64 = 8;
+/// Bytes of images in one payload at most.
+const PAYLOAD_MAX: usize = 64 << 10;
 
 /// Limits of one gateway.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +50,12 @@ impl Default for Limits {
 pub enum Input {
     /// Bring this image onto its label.
     Task(LabelTask),
-    /// The gateway connected anew.
-    Infor,
+    /// The gateway connected anew, with so much space left for images, MB.
+    Infor(Option<i64>),
     /// The gateway said this code.
     Message(i64),
     /// What became of tasks.
-    Results(Vec<TagResult>),
+    Results(Results),
     /// The gateway lives.
     Heartbeat,
     /// The broker is away.
@@ -67,10 +77,8 @@ pub enum Output {
 enum Stage {
     /// In `ready`, to be sent in turn.
     Ready,
-    InFlight {
-        token: u16,
-        until: Mono,
-    },
+    /// Under its token in `air`.
+    InFlight,
     Pausing {
         until: Mono,
     },
@@ -94,7 +102,15 @@ pub struct Gateway {
     labels: BTreeMap<String, Work>,
     /// Tag ids in the order of sending; ones that are no longer ready are skipped.
     ready: VecDeque<String>,
+    /// What is in flight: by token, whose, and when a result is due.
+    air: BTreeMap<u16, (String, Mono)>,
+    window: usize,
+    first_token: u16,
     last_token: u16,
+    /// Tasks sent since the start.
+    sent: u64,
+    /// When the first was.
+    began: Option<Mono>,
     /// When it was last heard; none while offline.
     heard: Option<Mono>,
     hold_until: Mono,
@@ -111,7 +127,12 @@ impl Gateway {
             limits,
             labels: BTreeMap::new(),
             ready: VecDeque::new(),
+            air: BTreeMap::new(),
+            window: WINDOW_FIRST,
+            first_token: next_token(token),
             last_token: token,
+            sent: 0,
+            began: None,
             heard: None,
             hold_until: Mono(i64::MIN),
             narrow: false,
@@ -123,24 +144,27 @@ impl Gateway {
         let mut out = Vec::new();
         match input {
             Input::Task(task) => self.take(task, &mut out),
-            Input::Infor => {
+            Input::Infor(free_mb) => {
                 self.hear(now.mono, &mut out);
                 self.send_again();
                 out.push(Output::Event(GatewayEvent::Restarted));
+                out.extend(free_mb.map(|free_mb| Output::Event(GatewayEvent::Disk { free_mb })));
             }
             Input::Message(code) => {
                 self.hear(now.mono, &mut out);
                 self.complained(now.mono, code, &mut out);
             }
-            Input::Results(tags) => {
+            Input::Results(results) => {
                 self.hear(now.mono, &mut out);
-                tags.into_iter().for_each(|tag| self.result(tag, &mut out));
+                if results.waiting <= self.window / WAITING_PART {
+                    self.window = (self.window + results.labels.len()).min(WINDOW_MAX);
+                }
+                results.labels.into_iter().for_each(|tag| self.result(now.mono, &tag, &mut out));
             }
             Input::Heartbeat => self.hear(now.mono, &mut out),
             Input::Offline => self.lose(&mut out),
-            Input::Tick => {}
+            Input::Tick => self.pass_time(now.mono, &mut out),
         }
-        self.pass_time(now.mono, &mut out);
         self.send(now.mono, &mut out);
         out
     }
@@ -156,28 +180,37 @@ impl Gateway {
             self.start(key, task);
             return;
         };
-        if let Some(older) = work.queued.take().filter(|older| older.png != task.png) {
+        if let Some(older) = work.queued.take() {
             out.push(superseded(older));
         }
-        if work.task.png == task.png {
+        if work.task.action == task.action {
             // Its result is as good for the newer task.
             work.task.task = task.task;
             return;
         }
         match work.stage {
-            Stage::InFlight { .. } => work.queued = Some(task),
-            Stage::Ready => out.push(superseded(std::mem::replace(&mut work.task, task))),
-            Stage::Pausing { .. } => {
+            Stage::InFlight => work.queued = Some(task),
+            Stage::Ready | Stage::Pausing { .. } => {
+                let urgent = task.urgent;
                 out.push(superseded(std::mem::replace(&mut work.task, task)));
                 (work.stage, work.retries) = (Stage::Ready, 0);
-                self.ready.push_back(key);
+                self.line_up(key, urgent);
             }
         }
     }
 
     fn start(&mut self, key: String, task: LabelTask) {
-        self.ready.push_back(key.clone());
+        self.line_up(key.clone(), task.urgent);
         self.labels.insert(key, Work { task, stage: Stage::Ready, retries: 0, queued: None });
+    }
+
+    /// A label may stand in the line twice: the second time it is over.
+    fn line_up(&mut self, key: String, urgent: bool) {
+        if urgent {
+            self.ready.push_front(key);
+        } else {
+            self.ready.push_back(key);
+        }
     }
 
     fn hear(&mut self, now: Mono, out: &mut Vec<Output>) {
@@ -196,24 +229,28 @@ impl Gateway {
     }
 
     fn send_again(&mut self) {
-        for (key, work) in &mut self.labels {
-            if let Stage::InFlight { .. } = work.stage {
+        for (key, _) in std::mem::take(&mut self.air).into_values() {
+            if let Some(work) = self.labels.get_mut(&key) {
                 work.stage = Stage::Ready;
-                self.ready.push_back(key.clone());
+                self.ready.push_back(key);
             }
         }
     }
 
     fn complained(&mut self, now: Mono, code: i64, out: &mut Vec<Output>) {
         match code {
-            MODULE_BUSY | LIMIT_REACHED => self.hold_until = now + BUSY_PAUSE,
+            MODULE_BUSY | LIMIT_REACHED => {
+                self.hold_until = now + BUSY_PAUSE;
+                self.window = (self.window / 2).max(WINDOW_MIN);
+            }
             INVALID_TASK => {
-                let mut in_flight =
-                    self.labels.iter().filter(|(_, work)| matches!(work.stage, Stage::InFlight { .. }));
+                let mut in_flight = self.air.iter();
                 match (in_flight.next(), in_flight.next()) {
-                    (Some((key, _)), None) => {
-                        let key = key.clone();
-                        self.fail(&key, "the gateway calls the task invalid; check the label's model", out);
+                    (Some((token, (key, _))), None) => {
+                        let (token, key) = (*token, key.clone());
+                        self.air.remove(&token);
+                        let reason = "the gateway calls the task invalid; check the label's model";
+                        self.fail(&key, Trouble::Invalid, reason, out);
                     }
                     (Some(_), Some(_)) => self.narrow = true,
                     _ => {}
@@ -223,26 +260,41 @@ impl Gateway {
         }
     }
 
-    fn result(&mut self, tag: TagResult, out: &mut Vec<Output>) {
+    fn result(&mut self, now: Mono, tag: &TagResult, out: &mut Vec<Output>) {
         let key = tag.label.to_ascii_uppercase();
-        let Some(work) = self.labels.get(&key) else { return };
-        if !matches!(work.stage, Stage::InFlight { token, .. } if token == tag.token) {
+        let failure = tag.failure();
+        if self.air.get(&tag.token).is_none_or(|(label, _)| *label != key) {
+            // Of a task that is over, of an earlier run, or of nobody's.
+            if let Some((Trouble::Reset, _)) = failure {
+                out.push(Output::Event(GatewayEvent::Reset { label: tag.label.clone() }));
+            } else if failure.is_none() && !self.was_ours(now, tag.token) {
+                out.push(Output::Event(GatewayEvent::Unasked { label: tag.label.clone() }));
+            }
             return;
         }
+        self.air.remove(&tag.token);
+        let Some(work) = self.labels.get(&key) else { return };
         if tag.saw_token_before() && work.retries < RETRY_PAUSES.len() {
             self.collide(&key, out);
-        } else if let Some(reason) = tag.failure() {
-            self.fail(&key, &reason, out);
+        } else if let Some((trouble, reason)) = failure {
+            self.fail(&key, trouble, reason, out);
         } else if let Some(task) = self.finish(&key) {
-            out.push(Output::Event(GatewayEvent::Shown {
+            out.push(Output::Event(GatewayEvent::Done {
+                proof: task.action.proof(),
                 label: task.label,
                 task: task.task,
-                proof: Proof::Refreshed,
                 rf_dbm: tag.rf_dbm,
                 battery_mv: tag.battery_mv,
                 temperature_c: tag.temperature_c,
             }));
         }
+    }
+
+    /// Whether this program gave `token`, or may have in a run before.
+    fn was_ours(&self, now: Mono, token: u16) -> bool {
+        let tokens = u64::from(u16::MAX);
+        let place = (u64::from(token) + tokens - u64::from(self.first_token)) % tokens;
+        token == 0 || place < self.sent || self.began.is_none_or(|began| now - began < self.limits.result)
     }
 
     /// The token was one of an earlier run: nothing is wrong with the label, and another token will do.
@@ -257,9 +309,10 @@ impl Gateway {
         self.ready.push_back(key.to_owned());
     }
 
-    fn fail(&mut self, key: &str, reason: &str, out: &mut Vec<Output>) {
+    fn fail(&mut self, key: &str, trouble: Trouble, reason: &str, out: &mut Vec<Output>) {
         if let Some(LabelTask { label, task, .. }) = self.finish(key) {
-            out.push(Output::Event(GatewayEvent::Failed { label, task, reason: reason.to_owned() }));
+            let reason = reason.to_owned();
+            out.push(Output::Event(GatewayEvent::Failed { label, task, trouble, reason }));
         }
     }
 
@@ -276,18 +329,14 @@ impl Gateway {
         if self.heard.is_some_and(|heard| now - heard > self.limits.silence) {
             self.lose(out);
         }
-        let mut late = Vec::new();
         for (key, work) in &mut self.labels {
-            match work.stage {
-                Stage::InFlight { until, .. } if now >= until => late.push(key.clone()),
-                Stage::Pausing { until } if now >= until => {
-                    work.stage = Stage::Ready;
-                    self.ready.push_back(key.clone());
-                }
-                _ => {}
+            if matches!(work.stage, Stage::Pausing { until } if now >= until) {
+                work.stage = Stage::Ready;
+                self.ready.push_back(key.clone());
             }
         }
-        for key in late {
+        let late: Vec<_> = self.air.extract_if(.., |_, (_, until)| now >= *until).collect();
+        for (_, (key, _)) in late {
             self.miss(now, &key, out);
         }
         self.narrow &=
@@ -303,7 +352,7 @@ impl Gateway {
             work.retries += 1;
             work.stage = Stage::Pausing { until: now + *pause };
         } else {
-            self.fail(key, "the gateway never told a result; check the gateway", out);
+            self.fail(key, Trouble::NoResult, "the gateway never told a result; check the gateway", out);
         }
     }
 
@@ -311,21 +360,37 @@ impl Gateway {
         if self.heard.is_none() || now < self.hold_until {
             return;
         }
-        let window = if self.narrow { 1 } else { WINDOW };
-        let mut in_flight =
-            self.labels.values().filter(|work| matches!(work.stage, Stage::InFlight { .. })).count();
-        while in_flight < window {
-            let Some(key) = self.ready.pop_front() else { return };
+        let window = if self.narrow { 1 } else { self.window };
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while self.air.len() < window {
+            let Some(key) = self.ready.pop_front() else { break };
             let Some(work) = self.labels.get_mut(&key) else { continue };
             if !matches!(work.stage, Stage::Ready) {
                 continue;
             }
-            self.last_token = self.last_token.checked_add(1).unwrap_or(1);
-            work.stage = Stage::InFlight { token: self.last_token, until: now + self.limits.result };
-            in_flight += 1;
-            out.push(Output::Publish(task(&work.task.label, self.last_token, &work.task.png)));
+            self.last_token = next_token(self.last_token);
+            self.sent += 1;
+            self.began.get_or_insert(now);
+            work.stage = Stage::InFlight;
+            let LabelTask { label, action, .. } = &work.task;
+            let size = action.size();
+            if bytes + size > PAYLOAD_MAX && !entries.is_empty() {
+                out.push(Output::Publish(tasks(std::mem::take(&mut entries))));
+                bytes = 0;
+            }
+            bytes += size;
+            entries.push(task(label, self.last_token, action));
+            self.air.insert(self.last_token, (key, now + self.limits.result));
+        }
+        if !entries.is_empty() {
+            out.push(Output::Publish(tasks(entries)));
         }
     }
+}
+
+/// Tokens are 1 to 65,535, in turn.
+fn next_token(token: u16) -> u16 {
+    token.checked_add(1).unwrap_or(1)
 }
 
 fn superseded(LabelTask { label, task, .. }: LabelTask) -> Output {

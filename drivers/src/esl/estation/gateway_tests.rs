@@ -1,6 +1,7 @@
 //! The life of label tasks, played without a broker.
 
 use super::*;
+use crate::esl::estation::task::{Action, Proof};
 use proptest::prelude::*;
 use rmpv::Value;
 use storewarden_rules::Utc;
@@ -19,7 +20,8 @@ fn patient() -> Gateway {
 }
 
 fn label_task(label: &str, image: u8) -> LabelTask {
-    LabelTask { label: label.into(), task: image.into(), png: vec![image] }
+    let action = Action::Show { page: 0, png: vec![image] };
+    LabelTask { label: label.into(), task: image.into(), action, urgent: false }
 }
 
 fn tag(label: &str, token: u16) -> TagResult {
@@ -33,22 +35,27 @@ fn tag(label: &str, token: u16) -> TagResult {
     }
 }
 
-/// What was published: label, token and image of each.
+/// A result of some labels, of a gateway with so much to do that the window does not open.
+fn heard(labels: &[TagResult]) -> Input {
+    Input::Results(Results { waiting: 50, labels: labels.to_vec() })
+}
+
+/// What was published: label, token and image of each; 0 where there is no image.
 fn published(outputs: &[Output]) -> Vec<(String, u16, u8)> {
     let read = |payload: &Vec<u8>| {
         let value = rmpv::decode::read_value(&mut &payload[..]).unwrap();
-        let task = &value[0];
-        let token = u16::try_from(task[7].as_u64().unwrap()).unwrap();
-        let Value::Binary(png) = &task[10] else { panic!("bytes") };
-        (task[0].as_str().unwrap().to_owned(), token, png[0])
+        let entries = value.as_array().unwrap().iter().map(|task| {
+            let token = u16::try_from(task[7].as_u64().unwrap()).unwrap();
+            let Value::Binary(png) = &task[10] else { panic!("bytes") };
+            (task[0].as_str().unwrap().to_owned(), token, png.first().copied().unwrap_or(0))
+        });
+        entries.collect::<Vec<_>>()
     };
-    outputs
-        .iter()
-        .filter_map(|output| match output {
-            Output::Publish(payload) => Some(read(payload)),
-            Output::Event(_) => None,
-        })
-        .collect()
+    let payloads = outputs.iter().filter_map(|output| match output {
+        Output::Publish(payload) => Some(read(payload)),
+        Output::Event(_) => None,
+    });
+    payloads.flatten().collect()
 }
 
 fn events(outputs: &[Output]) -> Vec<&GatewayEvent> {
@@ -66,8 +73,8 @@ fn a_label_that_refreshed_is_shown_with_what_it_told() {
     let mut gateway = patient();
     let sent = published(&gateway.step(at(1), Input::Task(label_task("3a01", 7))));
     assert_eq!(sent, [("3a01".to_owned(), 1, 7)]);
-    let told = gateway.step(at(2), Input::Results(vec![tag("3A01", 1)]));
-    let shown = GatewayEvent::Shown {
+    let told = gateway.step(at(2), heard(&[tag("3A01", 1)]));
+    let shown = GatewayEvent::Done {
         label: "3a01".into(),
         task: 7,
         proof: Proof::Refreshed,
@@ -88,23 +95,85 @@ fn nothing_is_sent_before_the_gateway_speaks() {
 }
 
 #[test]
-fn at_most_eight_labels_are_in_flight() {
+fn a_slow_gateway_never_has_more_than_it_got_at_first_and_is_never_without() {
     let mut gateway = patient();
-    let mut sent = Vec::new();
+    let mut sent = VecDeque::new();
+    for number in 0..200 {
+        sent.extend(published(&gateway.step(at(1), Input::Task(label_task(&format!("3A{number:03}"), 7)))));
+    }
+    assert_eq!(sent.len(), WINDOW_FIRST);
+    // One label after the other: all but it wait.
+    for _ in 0..200 {
+        let (label, token, _) = sent.pop_front().unwrap();
+        let labels = vec![tag(&label, token)];
+        sent.extend(published(&gateway.step(at(2), Input::Results(Results { waiting: sent.len(), labels }))));
+        assert!(sent.len() <= WINDOW_FIRST && (gateway.pending() < WINDOW_FIRST || sent.len() > 8));
+    }
+    assert_eq!(gateway.pending(), 0, "all were served");
+}
+
+#[test]
+fn a_quick_gateway_gets_more_at_a_time_and_less_again_when_it_complains() {
+    let mut gateway = patient();
+    let mut sent = VecDeque::new();
+    for number in 0..600 {
+        sent.extend(published(&gateway.step(at(1), Input::Task(label_task(&format!("3A{number:03}"), 7)))));
+    }
+    let mut most = sent.len();
+    while let Some((label, token, _)) = sent.pop_front() {
+        let labels = vec![tag(&label, token)];
+        sent.extend(published(&gateway.step(at(2), Input::Results(Results { waiting: 0, labels }))));
+        most = most.max(sent.len());
+    }
+    assert_eq!((most, gateway.pending()), (WINDOW_MAX, 0));
+    for _ in 0..9 {
+        gateway.step(at(3), Input::Message(LIMIT_REACHED));
+    }
     for number in 0..20 {
-        sent.extend(published(&gateway.step(at(1), Input::Task(label_task(&format!("3A{number:02}"), 7)))));
+        gateway.step(at(3), Input::Task(label_task(&format!("3A{number:03}"), 8)));
     }
-    assert_eq!(sent.len(), 8);
-    let mut next = sent.len();
-    while next > 0 {
-        let (label, token, _) = sent.pop().unwrap();
-        let more = published(&gateway.step(at(2), Input::Results(vec![tag(&label, token)])));
-        assert!(more.len() <= 1);
-        next = sent.len() + more.len();
-        sent.extend(more);
-        assert!(sent.len() <= 8);
+    assert_eq!(published(&gateway.step(at(20), Input::Tick)).len(), WINDOW_MIN);
+}
+
+#[test]
+fn what_is_urgent_overtakes_what_waits() {
+    let mut gateway = patient();
+    let mut sent = VecDeque::new();
+    for number in 0..50 {
+        sent.extend(published(&gateway.step(at(1), Input::Task(label_task(&format!("3A{number:03}"), 7)))));
     }
-    assert_eq!(gateway.pending(), 0, "all 20 were served");
+    gateway.step(at(1), Input::Task(LabelTask { urgent: true, ..label_task("3B01", 9) }));
+    let (label, token, _) = sent.pop_front().unwrap();
+    let next = published(&gateway.step(at(2), heard(&[tag(&label, token)])));
+    assert_eq!(next[0].0, "3B01");
+}
+
+#[test]
+fn many_flips_are_one_payload() {
+    let mut gateway = Gateway::new(Limits::default(), 0);
+    for number in 0..16 {
+        let action = Action::Flip { page: 1 };
+        let label = format!("3A{number:03}");
+        gateway.step(at(0), Input::Task(LabelTask { label, task: 1, action, urgent: false }));
+    }
+    let outputs = gateway.step(at(1), Input::Heartbeat);
+    assert_eq!((outputs.len(), published(&outputs).len()), (2, 16), "online, and all tasks at once");
+}
+
+#[test]
+fn a_label_that_was_reset_and_one_that_somebody_else_wrote_to_are_told() {
+    let mut gateway = patient();
+    gateway.step(at(1), Input::Task(label_task("3A01", 1)));
+    gateway.step(at(2), heard(&[tag("3A01", 1)]));
+    let reset = TagResult { status: 2, ..tag("3A01", 1) };
+    let told = gateway.step(at(3), heard(&[reset]));
+    assert_eq!(events(&told), [&GatewayEvent::Reset { label: "3A01".into() }]);
+    // A result of a run before may still come in the first minutes; a late one of ours always.
+    let foreign = heard(&[tag("3A02", 999)]);
+    assert_eq!(gateway.step(at(60), foreign.clone()), []);
+    assert_eq!(gateway.step(at(300), heard(&[tag("3A01", 1)])), []);
+    let told = gateway.step(at(300), foreign);
+    assert_eq!(events(&told), [&GatewayEvent::Unasked { label: "3A02".into() }]);
 }
 
 #[test]
@@ -114,8 +183,8 @@ fn a_newer_image_waits_for_the_one_in_flight_and_takes_the_place_of_the_one_queu
     assert_eq!(gateway.step(at(1), Input::Task(label_task("3A01", 2))), []);
     let told = gateway.step(at(1), Input::Task(label_task("3A01", 3)));
     assert_eq!(events(&told), [&GatewayEvent::Superseded { label: "3A01".into(), task: 2 }]);
-    let told = gateway.step(at(2), Input::Results(vec![tag("3A01", 1)]));
-    assert!(matches!(events(&told)[..], [GatewayEvent::Shown { task: 1, .. }]));
+    let told = gateway.step(at(2), heard(&[tag("3A01", 1)]));
+    assert!(matches!(events(&told)[..], [GatewayEvent::Done { task: 1, .. }]));
     assert_eq!(published(&told), [("3A01".to_owned(), 2, 3)], "now the newest goes out");
 }
 
@@ -124,7 +193,7 @@ fn the_image_already_in_flight_is_not_sent_twice() {
     let mut gateway = patient();
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
     assert_eq!(gateway.step(at(1), Input::Task(label_task("3A01", 1))), []);
-    gateway.step(at(2), Input::Results(vec![tag("3A01", 1)]));
+    gateway.step(at(2), heard(&[tag("3A01", 1)]));
     assert_eq!(gateway.pending(), 0);
 }
 
@@ -132,7 +201,7 @@ fn the_image_already_in_flight_is_not_sent_twice() {
 fn a_result_of_another_token_or_label_changes_nothing() {
     let mut gateway = patient();
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
-    assert_eq!(gateway.step(at(2), Input::Results(vec![tag("3A01", 9), tag("3A02", 1)])), []);
+    assert_eq!(gateway.step(at(2), heard(&[tag("3A01", 9), tag("3A02", 1)])), []);
     assert_eq!(gateway.pending(), 1);
 }
 
@@ -142,7 +211,7 @@ fn a_label_that_cannot_is_failed_with_the_reason() {
         let mut gateway = patient();
         gateway.step(at(1), Input::Task(label_task("3A01", 1)));
         let result = TagResult { status, rf_dbm, ..tag("3A01", 1) };
-        let told = gateway.step(at(2), Input::Results(vec![result]));
+        let told = gateway.step(at(2), heard(&[result]));
         let [GatewayEvent::Failed { reason, .. }] = events(&told)[..] else { panic!("{told:?}") };
         assert!(reason.contains(word), "{reason}");
         assert_eq!(gateway.pending(), 0);
@@ -169,11 +238,11 @@ fn a_restarted_gateway_gets_everything_in_flight_again_under_new_tokens() {
     let mut gateway = patient();
     gateway.step(at(1), Input::Task(label_task("3A01", 1)));
     gateway.step(at(1), Input::Task(label_task("3A02", 2)));
-    let outputs = gateway.step(at(5), Input::Infor);
+    let outputs = gateway.step(at(5), Input::Infor(None));
     assert_eq!(events(&outputs), [&GatewayEvent::Restarted]);
     assert_eq!(published(&outputs), [("3A01".to_owned(), 3, 1), ("3A02".to_owned(), 4, 2)]);
-    assert_eq!(gateway.step(at(6), Input::Results(vec![tag("3A01", 1)])), [], "a result from before");
-    assert_eq!(events(&gateway.step(at(6), Input::Results(vec![tag("3A01", 3)]))).len(), 1);
+    assert_eq!(gateway.step(at(6), heard(&[tag("3A01", 1)])), [], "a result from before");
+    assert_eq!(events(&gateway.step(at(6), heard(&[tag("3A01", 3)]))).len(), 1);
 }
 
 #[test]
@@ -205,14 +274,14 @@ fn an_invalid_task_among_several_is_found_by_sending_one_at_a_time() {
     gateway.step(at(0), Input::Task(label_task("3A02", 2)));
     gateway.step(at(0), Input::Task(label_task("BAD", 3)));
     assert_eq!(events(&gateway.step(at(1), Input::Message(INVALID_TASK))), [] as [&GatewayEvent; 0]);
-    gateway.step(at(2), Input::Results(vec![tag("3A01", 1), tag("3A02", 2)]));
+    gateway.step(at(2), heard(&[tag("3A01", 1), tag("3A02", 2)]));
     gateway.step(at(2), Input::Task(label_task("3A03", 4)));
     let mut told = Vec::new();
     for second in 3..400 {
         for (label, token, _) in published(&gateway.step(at(second), Input::Tick)) {
             let input = match label.as_str() {
                 "BAD" => Input::Message(INVALID_TASK),
-                _ => Input::Results(vec![tag(&label, token)]),
+                _ => heard(&[tag(&label, token)]),
             };
             told.extend(gateway.step(at(second), input));
         }
@@ -229,8 +298,7 @@ fn an_invalid_task_among_several_is_found_by_sending_one_at_a_time() {
     for number in 0..9 {
         gateway.step(at(400), Input::Task(label_task(&format!("3B{number}"), 1)));
     }
-    let in_flight = gateway.labels.values().filter(|work| matches!(work.stage, Stage::InFlight { .. }));
-    assert_eq!(in_flight.count(), 8, "the window is open again");
+    assert_eq!(gateway.air.len(), 9, "the window is open again");
 }
 
 #[test]
@@ -252,7 +320,7 @@ fn a_token_of_an_earlier_run_is_replaced_at_once_and_not_for_ever() {
     for token in 1..=4 {
         assert_eq!(published(&outputs), [("3A01".to_owned(), token, 5)]);
         let refused = TagResult { status: 0xF1, ..tag("3A01", token) };
-        outputs = gateway.step(at(1), Input::Results(vec![refused]));
+        outputs = gateway.step(at(1), heard(&[refused]));
     }
     assert!(matches!(events(&outputs)[..], [GatewayEvent::Failed { task: 5, .. }]), "{outputs:?}");
     assert_eq!(published(&outputs), []);
@@ -265,7 +333,7 @@ fn a_late_result_of_an_earlier_run_confirms_nothing() {
     let mut gateway = Gateway::new(Limits::default(), 40_000);
     gateway.step(at(2), Input::Heartbeat);
     gateway.step(at(2), Input::Task(label_task("3A01", 6)));
-    assert_eq!(gateway.step(at(3), Input::Results(vec![tag("3A01", sent[0].1)])), []);
+    assert_eq!(gateway.step(at(3), heard(&[tag("3A01", sent[0].1)])), []);
 }
 
 #[derive(Clone, Debug)]
@@ -304,7 +372,7 @@ proptest! {
         let mut note = |outputs: Vec<Output>, held: &mut VecDeque<(String, u16, u8)>| {
             held.extend(published(&outputs));
             ends.extend(events(&outputs).into_iter().filter_map(|event| match event {
-                GatewayEvent::Shown { task, .. }
+                GatewayEvent::Done { task, .. }
                 | GatewayEvent::Failed { task, .. }
                 | GatewayEvent::Superseded { task, .. } => u8::try_from(*task).ok(),
                 _ => None,
@@ -319,7 +387,7 @@ proptest! {
                 }
                 Act::Result(status) => match held.pop_front() {
                     Some((label, token, _)) => {
-                        Input::Results(vec![TagResult { status, ..tag(&label, token) }])
+                        heard(&[TagResult { status, ..tag(&label, token) }])
                     }
                     None => Input::Tick,
                 },
@@ -330,7 +398,7 @@ proptest! {
                 Act::Code(code) => Input::Message(code),
                 Act::Infor => {
                     held.clear();
-                    Input::Infor
+                    Input::Infor(None)
                 }
                 Act::Offline => Input::Offline,
                 Act::Heartbeat => Input::Heartbeat,
@@ -344,8 +412,9 @@ proptest! {
         for _ in 0..3000 {
             second += 1;
             note(gateway.step(at(second), Input::Heartbeat), &mut held);
+            note(gateway.step(at(second), Input::Tick), &mut held);
             while let Some((label, token, _)) = held.pop_front() {
-                note(gateway.step(at(second), Input::Results(vec![tag(&label, token)])), &mut held);
+                note(gateway.step(at(second), heard(&[tag(&label, token)])), &mut held);
             }
         }
         ends.sort_unstable();

@@ -1,6 +1,7 @@
 //! The gateway's MessagePack arrays. Fields have positions, not names; newer firmware may add some
 //! at the end, which are ignored.
 
+use crate::esl::estation::task::{Action, Trouble};
 use rmpv::Value;
 use std::io::Cursor;
 
@@ -47,6 +48,15 @@ pub struct Infor {
     pub free_mb: Option<i64>,
 }
 
+/// What became of some tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Results {
+    /// How many tasks the gateway has not begun.
+    pub waiting: usize,
+    /// Of each label.
+    pub labels: Vec<TagResult>,
+}
+
 /// What became of the task of one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagResult {
@@ -70,42 +80,56 @@ impl TagResult {
         self.rf_dbm != RF_NONE_DBM && self.status == TOKEN_SEEN
     }
 
-    /// Why the task failed, in words; none if the label refreshed. The manual calls `status`
-    /// reserved; the meanings are those of the maker's demonstration program.
-    pub fn failure(&self) -> Option<String> {
-        let reason = match self.status {
-            _ if self.rf_dbm == RF_NONE_DBM => "the label does not answer; check its battery and place",
-            0xF0 => "the label has another key; bind it anew",
-            TOKEN_SEEN => "the label has seen this token already",
-            0x01 => "the label's display module is not the one its id says; replace the label",
-            0x02 => "the label's controller restarted while refreshing; check its battery",
-            0x03 => "the display did not refresh; replace the label if it stays so",
+    /// Why the task failed; none if the label did it. The manual calls `status` reserved; the meanings are
+    /// those of the maker's demonstration program.
+    pub fn failure(&self) -> Option<(Trouble, &'static str)> {
+        Some(match self.status {
+            _ if self.rf_dbm == RF_NONE_DBM => {
+                (Trouble::NoAnswer, "the label does not answer; check its battery and place")
+            }
+            0xF0 => (Trouble::WrongKey, "the label has another key; bind it anew"),
+            TOKEN_SEEN => (Trouble::NoResult, "the label has seen this token already"),
+            0x01 => {
+                (Trouble::Display, "the label's display module is not the one its id says; replace the label")
+            }
+            0x02 => (Trouble::Reset, "the label's controller restarted; check its battery"),
+            0x03 => (Trouble::Display, "the display did not refresh; replace the label if it stays so"),
             _ => return None,
-        };
-        Some(reason.to_owned())
+        })
     }
 }
 
-/// The list of one `taskESL2` that updates and displays page 0 of a label with a PNG file.
-pub fn task(label: &str, token: u16, png: &[u8]) -> Vec<u8> {
-    let unlit = || Value::Boolean(false);
+/// One entry of `taskESL2`.
+pub fn task(label: &str, token: u16, action: &Action) -> Value {
+    let no_image: &[u8] = &[];
+    let (pattern, page, times, image) = match action {
+        Action::Show { page, png } => (0, *page, 0, png.as_slice()),
+        Action::Store { page, png } => (1, *page, 0, png.as_slice()),
+        Action::Flip { page } => (2, *page, 0, no_image),
+        Action::Blink { times } => (3, 0, *times, no_image),
+    };
+    let lit = || Value::Boolean(matches!(action, Action::Blink { .. }));
     let no_key = || Value::from("");
-    let task = Value::Array(vec![
+    Value::Array(vec![
         Value::from(label),
-        Value::from(0), // pattern: update and display
-        Value::from(0), // page
-        unlit(),
-        unlit(),
-        unlit(),
-        Value::from(0), // times the lamp blinks
+        Value::from(pattern),
+        Value::from(page),
+        lit(), // red
+        lit(), // green
+        lit(), // blue
+        Value::from(times),
         Value::from(token),
         no_key(),
         no_key(),
-        Value::Binary(png.to_vec()),
+        Value::Binary(image.to_vec()),
         Value::Boolean(false), // not gzipped: PNG is compressed already
-    ]);
-    let mut bytes = Vec::with_capacity(png.len() + 64);
-    rmpv::encode::write_value(&mut bytes, &Value::Array(vec![task])).expect("a vector takes every byte");
+    ])
+}
+
+/// The payload of `taskESL2` with these entries.
+pub fn tasks(entries: Vec<Value>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    rmpv::encode::write_value(&mut bytes, &Value::Array(entries)).expect("a vector takes every byte");
     bytes
 }
 
@@ -126,9 +150,11 @@ pub fn message(payload: &[u8]) -> Result<i64, MessageError> {
 }
 
 /// Reads a `result`: one entry per label heard of.
-pub fn results(payload: &[u8]) -> Result<Vec<TagResult>, MessageError> {
+pub fn results(payload: &[u8]) -> Result<Results, MessageError> {
     let value = decode("result", payload)?;
-    Fields::of("result", &value)?.list(4, "results")?.iter().map(tag).collect()
+    let fields = Fields::of("result", &value)?;
+    let labels = fields.list(4, "results")?.iter().map(tag).collect::<Result<_, _>>()?;
+    Ok(Results { waiting: fields.fitting(1, "waiting", "a number of tasks")?, labels })
 }
 
 /// Reads a `heartbeat`: the gateway's id. Its queue lengths and label records are not used: the
@@ -212,6 +238,11 @@ mod tests {
 
     /// `[["54AB12CD3401",0,0,False,False,False,0,258,"","",b'\x89PNG\r\n\x1a\n',False]]`
     const TASK: &str = "919cac3534414231324344333430310000c2c2c200cd0102a0a0c40889504e470d0a1a0ac2";
+    /// `[["54AB12CD3401",1,1,False,False,False,0,258,"","",b'\x89PNG\r\n\x1a\n',False]]`
+    const STORE: &str = "919cac3534414231324344333430310101c2c2c200cd0102a0a0c40889504e470d0a1a0ac2";
+    /// `[["54AB12CD3401",2,1,False,False,False,0,259,"","",b"",False],
+    /// ["3F00000001A2",3,0,True,True,True,300,260,"","",b"",False]]`
+    const FLIP_AND_BLINK: &str = "929cac3534414231324344333430310201c2c2c200cd0103a0a0c400c29cac3346303030303030303141320300c3c3c3cd012ccd0104a0a0c400c2";
     /// `["A1B2","shop","192.168.4.10","AA:BB:CC:DD:EE:FF",5,"1.2.3","2.0.1",7400,7000,
     /// "192.168.4.2:1883",["test","123456"],False,True,"","","",15]`
     const INFOR: &str = "dc0011a441314232a473686f70ac3139322e3136382e342e3130b141413a42423a43433a44443a45453a464605a5312e322e33a5322e302e31cd1ce8cd1b58b03139322e3136382e342e323a3138383392a474657374a6313233343536c2c3a0a0a00f";
@@ -227,7 +258,12 @@ mod tests {
     #[test]
     fn a_task_is_the_array_of_the_manual() {
         let png = bytes("89504e470d0a1a0a");
-        assert_eq!(task("54AB12CD3401", 258, &png), bytes(TASK));
+        let one = |action| tasks(vec![task("54AB12CD3401", 258, &action)]);
+        assert_eq!(one(Action::Show { page: 0, png: png.clone() }), bytes(TASK));
+        assert_eq!(one(Action::Store { page: 1, png }), bytes(STORE));
+        let flip = task("54AB12CD3401", 259, &Action::Flip { page: 1 });
+        let blink = task("3F00000001A2", 260, &Action::Blink { times: 300 });
+        assert_eq!(tasks(vec![flip, blink]), bytes(FLIP_AND_BLINK));
     }
 
     #[test]
@@ -239,7 +275,8 @@ mod tests {
         assert_eq!(heartbeat(&bytes(HEARTBEAT)).as_deref(), Ok("A1B2"));
         assert_eq!(message(&bytes("9107")), Ok(7)); // [7]
         let results = results(&bytes(RESULT)).unwrap();
-        let [good, silent] = &results[..] else { panic!("two labels") };
+        assert_eq!(results.waiting, 3);
+        let [good, silent] = &results.labels[..] else { panic!("two labels") };
         assert_eq!(
             *good,
             TagResult {
@@ -252,7 +289,7 @@ mod tests {
             }
         );
         assert_eq!(good.failure(), None);
-        assert!(silent.failure().unwrap().contains("does not answer"));
+        assert!(silent.failure().unwrap().1.contains("does not answer"));
     }
 
     #[test]
@@ -274,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_status_of_the_demonstration_program_has_words() {
-        let mut tag = results(&bytes(RESULT)).unwrap().swap_remove(0);
+        let mut tag = results(&bytes(RESULT)).unwrap().labels.swap_remove(0);
         for status in [0xF0, 0xF1, 0x01, 0x02, 0x03] {
             tag.status = status;
             assert!(tag.failure().is_some(), "{status:#x}");

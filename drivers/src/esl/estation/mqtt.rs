@@ -1,7 +1,7 @@
 //! The task that owns the connection to the store's broker and does what [`Gateway`] says.
 
 use crate::clock::Clock;
-use crate::esl::estation::gateway::{Gateway, Input, Limits, Output};
+use crate::esl::estation::gateway::{Gateway, Input, Limits, Output, WINDOW_MAX};
 use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
 use crate::keep::{Beat, Inlet, Tie};
@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 /// Requests that may wait in the client: more than the window of labels and the subscriptions, so
 /// that it is never full while the client lives.
-const REQUESTS_MAX: usize = 64;
+const REQUESTS_MAX: usize = 2 * WINDOW_MAX;
 /// A heartbeat carries a record of every label: some 60 bytes each, for up to 10,000 labels.
 const PACKET_BYTES_MAX: u32 = 1 << 20;
 /// Gateways use a topic alias for each topic.
@@ -186,7 +186,7 @@ impl Shell {
                     free_mb = infor.free_mb,
                     "label gateway started"
                 );
-                Input::Infor
+                Input::Infor(infor.free_mb)
             }),
             b"message" => message::message(payload).map(Input::Message),
             b"result" => message::results(payload).map(Input::Results),
