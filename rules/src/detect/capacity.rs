@@ -45,6 +45,10 @@ const MORE_LOAD: f32 = 1.05;
 /// Slack and height of the sum, in spreads.
 const SLACK: f32 = 0.8;
 const HEIGHT: f32 = 4.0;
+/// The same of the load that the air alone shows: its days spread as much as others, but what is left of a
+/// loss in the teeth of the air is less.
+const HEIGHT_AIR: f32 = 2.5;
+const WORTH_AIR: f32 = 0.95;
 /// Weight of a new day once learnt, while nothing is suspected.
 const SLOW: f32 = 0.03;
 /// Weight of a minute in the fast means: ten minutes.
@@ -136,7 +140,9 @@ impl Daily {
 /// (x/x̄ − 1)/σ − 0.8) (of power by its amount), with σ the days' own spread and at least 7 % (the load
 /// 8 % where the room is not measured, power 4 %). Raised when S > 4 and the ratio of load or approach
 /// alone is worth `loss`; a load that grows while the power stays within 3 % (5 % without the room) of
-/// what it was needs S > 7 and 3 % more; power that is 10 % off counts with 5 % more load. Cleared when S
+/// what it was needs S > 7 and 3 % more; power that is 10 % off counts with 5 % more load. A load
+/// that only the air shows counts from S > 2.5 on and a twentieth less: the teeth of the air blur a loss, and
+/// a healthy cabinet's days with it. Cleared when S
 /// is back at 0. What is learnt follows at 3 % a day, only while S is 0. At once raised when the approach
 /// has been twice the learnt one for twelve minutes, or 1.5 times for half an hour: a fan that stands.
 #[derive(Clone, Debug)]
@@ -223,6 +229,7 @@ impl CapacityLoss {
         let same = if self.sees_room { SAME_POWER } else { SAME_POWER_BLIND };
         let (height, worth_load) = match power_by {
             Some(by) if by < same => (SAME_HEIGHT, SAME_WORTH * worth),
+            None if self.by_air => (HEIGHT_AIR, WORTH_AIR * worth),
             _ => (HEIGHT, worth),
         };
         let overloaded =
