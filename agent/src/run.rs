@@ -10,6 +10,7 @@ use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, LinkState, connection::Endpoint};
 use crate::journal::{self, Identity, Journal, JournalError, boot, exported};
+use crate::label::delivery::HAND_MAX;
 use crate::shelf::{Shelf, Tells};
 use crate::site_task::SiteTask;
 use crate::sources::Sources;
@@ -325,8 +326,8 @@ fn start_gateways(
 ) -> Gateways {
     let mut gateways = Gateways { tasks: Vec::new(), beats: Vec::new(), channels: Vec::new() };
     for gateway in &config.gateways {
-        let (label_tasks, tasks_in) = mpsc::channel(64);
-        let (events, events_in) = mpsc::channel(64);
+        let (label_tasks, tasks_in) = mpsc::channel(HAND_MAX);
+        let (events, events_in) = mpsc::channel(HAND_MAX);
         let estation = estation::mqtt::EstationConfig {
             host: gateway.broker.host.clone(),
             port: gateway.broker.port,

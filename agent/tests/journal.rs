@@ -7,7 +7,7 @@ use storewarden::journal::meter::Meter;
 use storewarden::journal::{Identity, Journal, JournalError, last_boot, outbox, prices};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{Alert, Envelope, Stream};
+use storewarden_proto::v1::{Alert, Envelope, PriceBatch, PriceEntry, PriceKind, SignedBatch, Stream};
 use storewarden_rules::Utc;
 
 fn open(path: &Path) -> Result<Journal, JournalError> {
@@ -124,7 +124,23 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         (include_str!("journal_schemas/2.sql"), of_alarm[1]),
         (include_str!("journal_schemas/3.sql"), of_alarm[1]),
         (include_str!("journal_schemas/4.sql"), of_alarm_4),
+        (include_str!("journal_schemas/5.sql"), of_alarm_4),
     ];
+    // From version 5 on a batch is kept as it was signed.
+    let entry = PriceEntry {
+        item: "water".into(),
+        gtin: "6921168509256".into(),
+        name: "农夫山泉".into(),
+        unit: "550 ml".into(),
+        currency: "CNY".into(),
+        price_minor: 200,
+        kind: PriceKind::Regular.into(),
+        valid_from_ms: 500,
+        ..PriceEntry::default()
+    };
+    let batch = PriceBatch { number: 7, issued_ms: 400, entries: vec![entry], ..PriceBatch::default() };
+    let signed = SignedBatch { batch: batch.encode_to_vec(), signatures: Vec::new() }.encode_to_vec();
+    let signed: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();
     for (version, (schema, alarm)) in (1..).zip(schemas) {
         let path = dir.path().join(format!("{version}.sqlite"));
         let old = rusqlite::Connection::open(&path).unwrap();
@@ -133,11 +149,17 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
             "INSERT INTO identity VALUES ({version}, 77);
              INSERT INTO stream (stream, last, acked) VALUES (1, 9, 7);
              INSERT INTO outbox VALUES (1, 8, 5, x'0102'), (1, 9, 5, x'030405');
-             INSERT INTO alarm VALUES {alarm};
-             INSERT INTO price_batch VALUES (1, x'01', 'price-team', 7, 1000);
+             INSERT INTO alarm VALUES {alarm};"
+        ))
+        .unwrap();
+        old.execute_batch(&if version < 5 {
+            "INSERT INTO price_batch VALUES (1, x'01', 'price-team', 7, 1000);
              INSERT INTO price_entry VALUES (1, 0, 'water', '6921168509256', '农夫山泉', '550 ml', 'CNY', 200,
                'regular', 500, NULL);"
-        ))
+                .to_owned()
+        } else {
+            format!("INSERT INTO price_batch VALUES (1, x'01', 'price-team', 7, 1000, x'{signed}');")
+        })
         .unwrap();
         drop(old);
         let journal = open(&path).unwrap();
@@ -153,7 +175,7 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(columns(&path), columns(&fresh));
         let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
-        assert_eq!(count(&path, "SELECT version FROM identity"), 5);
+        assert_eq!(count(&path, "SELECT version FROM identity"), 6);
         let (book, numbers) = journal
             .run(|db| Ok((prices::load_book(db, chrono_tz::Asia::Shanghai)?, prices::numbers(db)?)))
             .await

@@ -158,6 +158,12 @@ impl PriceBook {
             .min()
     }
 
+    /// The same of one item.
+    pub fn next_change_of(&self, item: &str, t: Utc) -> Option<Utc> {
+        let rows = self.items.get(item)?;
+        rows.iter().flat_map(|row| [Some(row.from), row.until]).flatten().filter(|edge| *edge > t).min()
+    }
+
     /// Every item that has an entry, in order.
     pub fn items(&self) -> impl Iterator<Item = &str> {
         self.items.keys().map(String::as_str)

@@ -1,6 +1,7 @@
 //! Accepted price batches, and the newest result of each label.
 
 use super::{Identity, audit, outbox};
+use crate::label::delivery::Pages;
 use crate::label::record::{Proof, Record};
 use crate::price::{Numbers, Refusal, Verified};
 use chrono_tz::Tz;
@@ -151,6 +152,14 @@ pub fn record_label(
     outbox::append(connection, identity, now, Body::LabelShown(shown)).map(drop)
 }
 
+/// Commits what is known of a label's pages.
+pub fn record_pages(connection: &Connection, label: &str, pages: Pages) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO label_page VALUES (?1, ?2, ?3)")?
+        .execute(params![label, pages.shown, pages.kept])
+        .map(drop)
+}
+
 /// The newest result of one label.
 pub struct StoredLabel {
     /// Tag id.
@@ -161,12 +170,16 @@ pub struct StoredLabel {
     pub proof: Option<Proof>,
     /// The batch its price came from.
     pub batch: u64,
+    /// Its pages.
+    pub pages: Pages,
 }
 
 /// The newest result of every label.
 pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>> {
     connection
-        .prepare("SELECT label, image, proof, batch FROM label")?
+        .prepare(
+            "SELECT label, image, proof, batch, coalesce(shown, 0), kept FROM label LEFT JOIN label_page USING (label)",
+        )?
         .query_map([], |row| {
             let proof: Option<String> = row.get(2)?;
             Ok(StoredLabel {
@@ -174,6 +187,7 @@ pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>
                 image: row.get(1)?,
                 proof: proof.and_then(|name| Proof::from_name(&name)),
                 batch: row.get::<_, i64>(3)?.cast_unsigned(),
+                pages: Pages { shown: row.get(4)?, kept: row.get(5)? },
             })
         })?
         .collect()

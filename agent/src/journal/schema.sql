@@ -1,4 +1,4 @@
--- The journal of one store. Version 5.
+-- The journal of one store. Version 6.
 CREATE TABLE identity (
     version INTEGER NOT NULL,
     journal INTEGER NOT NULL          -- random id; names this journal in every message
@@ -165,6 +165,23 @@ CREATE TABLE label (
     proof TEXT,                       -- null: the attempt failed
     batch INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is known of each label's two pages.
+CREATE TABLE label_page (
+    label TEXT PRIMARY KEY,
+    shown INTEGER NOT NULL,           -- the page that is shown, 0 or 1
+    kept  BLOB                        -- SHA-256 of the image that is certainly on the other one
+) STRICT, WITHOUT ROWID;
+
+-- What was bound to a label by hand; it stands before the configuration's.
+CREATE TABLE binding (
+    label   TEXT PRIMARY KEY,
+    gateway TEXT NOT NULL,
+    item    TEXT,                     -- null: nothing
+    place   TEXT NOT NULL,
+    by      TEXT NOT NULL,
+    at_ms   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Commands of headquarters. Of those that are finished the newest 10,000 are kept.

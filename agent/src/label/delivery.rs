@@ -1,28 +1,39 @@
 //! Brings every label from what it was confirmed to show to what it should show.
 //!
-//! The book says what is desired, the gateway's driver tells what happened, and this loop closes the
-//! gap for as long as there is one: over lost results, gateway restarts, changed minds and failures.
-//! It holds one image per label and no queue: what is sent replaces what was sent before.
+//! The book says what is desired now and what is desired next, the gateway's driver tells what happened,
+//! and this loop closes the gap for as long as there is one: over lost results, resets, gateway restarts,
+//! changed minds and failures.
 //!
-//! Two rules keep it honest. Only the result of the task sent last confirms a label: the digest of the
+//! A label keeps two pages and shows one of them. What comes next is kept on the other page ahead of its
+//! minute; at the minute the label is only told to turn. What is to be done with a label follows from what
+//! is known of it and from nothing else ([`Label::goal`]); what is under way is replaced when it is not
+//! that any more. At most [`HAND_MAX`] tasks of a gateway are given to its driver, what is desired now
+//! before what comes next; the rest waits here, without an image.
+//!
+//! Three rules keep it honest. Only the result of the task sent last confirms a label: the digest of the
 //! image would not do, because a price may go from one to another and back before the first result
-//! comes. And once anything was sent, what the label shows is in doubt until a result comes: going
-//! back to the image that was confirmed before is sent again, not assumed.
+//! comes. Once anything was sent, what the label shows is in doubt until a result comes: going back to the
+//! image that was confirmed before is sent again, not assumed. And a page that is being written is unknown
+//! until the label says that it has it, also over a crash: a label turns only to what it certainly keeps.
 
 use super::canvas::Digest;
+use super::care::Care;
 use super::record::{Price, Proof, Record, Told};
 use std::collections::BTreeMap;
+use storewarden_drivers::esl::estation::task::Trouble;
 use storewarden_rules::{Millis, Mono, Now};
 
 /// First pause after a failure; it doubles with each further one.
 pub const RETRY_FIRST: Millis = Millis::from_mins(1);
 /// Longest pause between attempts.
 pub const RETRY_MAX: Millis = Millis::from_mins(60);
-/// After this time without a result an attempt counts as failed. Longer than a gateway needs for a
-/// full change of leaflet, so that only lost results meet it.
-pub const RESULT_WITHIN: Millis = Millis::from_mins(60);
+/// After this time without a word from the driver an attempt counts as failed. The driver ends every task,
+/// so that only a fault of ours meets it.
+pub const RESULT_WITHIN: Millis = Millis::from_mins(6 * 60);
+/// Tasks the driver has at most: as many as a gateway is ever given.
+pub const HAND_MAX: usize = 100;
 
-/// What the loop is told.
+/// What the loop is told. Labels are named by their tag ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// At the start, for every label the journal knows: its newest [`Record`].
@@ -35,6 +46,8 @@ pub enum Input {
         proof: Option<Proof>,
         /// Its batch.
         batch: u64,
+        /// Its pages.
+        pages: Pages,
     },
     /// What a label should show now. Saying it again changes nothing.
     Desired {
@@ -44,9 +57,18 @@ pub enum Input {
         image: Digest,
         /// What it says.
         price: Price,
+        /// Whether it goes ahead of others.
+        urgent: bool,
     },
-    /// The gateway has an image on a label.
-    Shown {
+    /// What a label should show after that, if it is known. Saying it again changes nothing.
+    Next {
+        /// The label.
+        label: String,
+        /// The image.
+        image: Option<Digest>,
+    },
+    /// A label did what it was told.
+    Done {
         /// The label.
         label: String,
         /// The number of [`Output::Send`].
@@ -56,35 +78,112 @@ pub enum Input {
         /// What else the label told.
         told: Told,
     },
-    /// The gateway gave up on an image.
+    /// The gateway gave up on a task.
     Failed {
         /// The label.
         label: String,
         /// The number of [`Output::Send`].
         task: u64,
+        /// What kind of failure.
+        trouble: Trouble,
         /// Why, in words.
         reason: String,
     },
+    /// A label has lost what it kept and showed.
+    Reset {
+        /// The label.
+        label: String,
+    },
+    /// A label did what this program did not ask for.
+    Unasked {
+        /// The label.
+        label: String,
+    },
+    /// A person looks for a label.
+    Find {
+        /// The label.
+        label: String,
+    },
     /// The gateway began anew and may have forgotten what it was sent.
     GatewayRestarted,
-    /// Time has passed; see [`Delivery::next_due`].
+    /// Time has passed; to be given about once a second.
     Tick,
 }
 
-/// What is to be done, in this order.
+/// What is known of a label's two pages, 0 and 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    /// The one that is shown, as far as is known.
+    pub shown: u8,
+    /// The image that is certainly kept on the other one.
+    pub kept: Option<Digest>,
+}
+
+impl Pages {
+    fn other(self) -> u8 {
+        1 - self.shown
+    }
+}
+
+/// What is to be done, in this order. The records and pages of one step are to be committed to the journal
+/// before anything of that step is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// To be committed to the journal (and with it to the outbox) before the next output is acted on.
+    /// To be committed, and to be told to headquarters.
     Record(Record),
-    /// The image desired for the label is to be given to the gateway.
+    /// To be committed.
+    Pages {
+        /// The label.
+        label: String,
+        /// Its pages.
+        pages: Pages,
+    },
+    /// To be given to the gateway.
     Send {
         /// The label.
         label: String,
-        /// The image.
-        image: Digest,
+        /// What it is to do.
+        step: Step,
         /// Numbers the task; the driver tells it back with the result.
         task: u64,
+        /// Whether it goes ahead of others.
+        urgent: bool,
     },
+}
+
+/// One thing a label is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Keep the image that is desired now on a page, and show it.
+    Show {
+        /// The page.
+        page: u8,
+        /// The image.
+        image: Digest,
+    },
+    /// Show what is kept on a page.
+    Flip {
+        /// The page.
+        page: u8,
+        /// The image that is on it.
+        image: Digest,
+    },
+    /// Keep the image that is desired next on a page.
+    Store {
+        /// The page.
+        page: u8,
+        /// The image.
+        image: Digest,
+    },
+    /// Blink.
+    Blink,
+}
+
+impl Step {
+    /// Whether what the label shows changes.
+    fn is_visible(self) -> bool {
+        matches!(self, Self::Show { .. } | Self::Flip { .. })
+    }
 }
 
 /// Where a label stands, for people.
@@ -116,19 +215,43 @@ impl State {
 #[derive(Clone, Debug)]
 pub struct Delivery {
     labels: BTreeMap<String, Label>,
+    line: Line,
     next_task: u64,
+    /// Labels with a task that the driver has.
+    in_hand: usize,
+}
+
+/// Labels that wait for their turn, in its order.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    places: BTreeMap<Place, String>,
+    last: u64,
+}
+
+type Place = (Rank, u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Urgent,
+    Now,
+    Ahead,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Label {
     desired: Option<(Digest, Price)>,
+    urgent: bool,
+    next: Option<Digest>,
     /// What it shows as far as is certain; none is "unknown".
     confirmed: Option<Confirmed>,
+    pages: Pages,
     attempt: Attempt,
-    /// The task sent last; none since the start.
-    task: Option<u64>,
-    /// Failures in a row of the image desired now.
+    /// What was sent last; none since the start, or since what the label knew was lost.
+    task: Option<Task>,
+    is_looked_for: bool,
+    /// Failures in a row of what is to be done.
     failures: u32,
+    care: Care,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,169 +263,392 @@ struct Confirmed {
     batch: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    number: u64,
+    step: Step,
+    /// What was shown before.
+    before: Option<Digest>,
+    is_done: bool,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 enum Attempt {
     #[default]
     None,
-    /// The desired image was sent; a result is due by then.
-    Sent { due: Mono },
+    Waiting(Place),
+    /// The driver has it; a word of it is due by then.
+    Sent {
+        step: Step,
+        due: Mono,
+    },
     /// It failed; the next attempt is due then.
-    Pausing { due: Mono },
+    Pausing {
+        step: Step,
+        due: Mono,
+    },
 }
 
 impl Delivery {
     /// A loop whose tasks are numbered from `first_task` on. The number should be above all of an
     /// earlier run, whose results a gateway may still tell: the UTC milliseconds of the start do.
     pub fn new(first_task: u64) -> Self {
-        Self { labels: BTreeMap::new(), next_task: first_task }
+        Self { labels: BTreeMap::new(), line: Line::default(), next_task: first_task, in_hand: 0 }
     }
 
     /// Takes one input at `now`.
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
-        let tasks = &mut self.next_task;
         match input {
-            Input::Restore { label, image, proof, batch } => {
+            Input::Restore { label, image, proof, batch, pages } => {
                 let confirmed = proof.filter(|proof| *proof > Proof::Queued).map(|proof| Confirmed {
                     image,
                     proof,
                     told: Told::default(),
                     batch,
                 });
-                self.labels.entry(label).or_default().confirmed = confirmed;
+                let state = self.labels.entry(label).or_default();
+                (state.confirmed, state.pages) = (confirmed, pages);
+                return outputs;
             }
-            Input::Desired { label, image, price } => {
+            Input::Desired { label, image, price, urgent } => {
                 let state = self.labels.entry(label.clone()).or_default();
-                state.desire(now, &label, image, price, tasks, &mut outputs);
+                state.desire(now, &label, image, price, urgent, &mut outputs);
+                self.go_on(now, &label, &mut outputs);
             }
-            Input::Shown { label, task, proof, told } => {
+            Input::Next { label, image } => {
+                self.labels.entry(label.clone()).or_default().next = image;
+                self.go_on(now, &label, &mut outputs);
+            }
+            Input::Done { label, task, proof, told } => {
                 if let Some(state) = self.labels.get_mut(&label)
-                    && state.task == Some(task)
+                    && state.is_last(task)
+                    && proof > Proof::Queued
                 {
-                    state.shown(now, &label, proof, told, &mut outputs);
+                    self.in_hand -=
+                        usize::from(state.done(now, &label, (proof, told), &mut self.line, &mut outputs));
+                    self.go_on(now, &label, &mut outputs);
                 }
             }
-            Input::Failed { label, task, reason } => {
+            Input::Failed { label, task, trouble, reason } => {
                 if let Some(state) = self.labels.get_mut(&label)
-                    && state.task == Some(task)
-                    && matches!(state.attempt, Attempt::Sent { .. })
+                    && state.is_last(task)
                 {
-                    state.failed(now, &label, reason, &mut outputs);
+                    self.in_hand -= usize::from(state.failed(now, &label, trouble, reason, &mut outputs));
+                    self.go_on(now, &label, &mut outputs);
+                }
+            }
+            Input::Reset { label } => self.doubt(now, &label, false, &mut outputs),
+            Input::Unasked { label } => self.doubt(now, &label, true, &mut outputs),
+            Input::Find { label } => {
+                if let Some(state) = self.labels.get_mut(&label) {
+                    state.is_looked_for = true;
+                    self.go_on(now, &label, &mut outputs);
                 }
             }
             Input::GatewayRestarted => {
-                for (label, state) in &mut self.labels {
-                    if !matches!(state.attempt, Attempt::None) {
-                        state.send(now, label, tasks, &mut outputs);
-                    }
+                for label in self.under_way(|_| true) {
+                    self.once_more(now, &label, &mut outputs);
                 }
             }
             Input::Tick => {
-                for (label, state) in &mut self.labels {
-                    match state.attempt {
-                        Attempt::Sent { due } if due <= now.mono => {
-                            state.failed(now, label, "no result in time".into(), &mut outputs);
-                        }
-                        Attempt::Pausing { due } if due <= now.mono => {
-                            state.send(now, label, tasks, &mut outputs);
-                        }
-                        _ => {}
-                    }
+                let is_late =
+                    |attempt: &Attempt| matches!(attempt, Attempt::Sent { due, .. } if *due <= now.mono);
+                for label in self.under_way(is_late) {
+                    let Some(state) = self.labels.get_mut(&label) else { continue };
+                    let reason = "no result in time".to_owned();
+                    self.in_hand -=
+                        usize::from(state.failed(now, &label, Trouble::NoResult, reason, &mut outputs));
+                    self.go_on(now, &label, &mut outputs);
+                }
+                let is_rested =
+                    |attempt: &Attempt| matches!(attempt, Attempt::Pausing { due, .. } if *due <= now.mono);
+                for label in self.under_way(is_rested) {
+                    self.once_more(now, &label, &mut outputs);
                 }
             }
         }
+        self.hand_out(now, &mut outputs);
         outputs
     }
 
-    /// When [`Input::Tick`] is due next, if at all.
-    pub fn next_due(&self) -> Option<Mono> {
-        self.labels
-            .values()
-            .filter_map(|label| match label.attempt {
-                Attempt::None => None,
-                Attempt::Sent { due } | Attempt::Pausing { due } => Some(due),
-            })
-            .min()
+    /// Labels of which something is sent or pausing.
+    fn under_way(&self, is_meant: impl Fn(&Attempt) -> bool) -> Vec<String> {
+        let labels = self.labels.iter().filter(|(_, label)| {
+            matches!(label.attempt, Attempt::Sent { .. } | Attempt::Pausing { .. })
+                && is_meant(&label.attempt)
+        });
+        labels.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What a label keeps and shows is not known any more.
+    fn doubt(&mut self, now: Now, label: &str, is_misuse: bool, outputs: &mut Vec<Output>) {
+        let Some(state) = self.labels.get_mut(label) else { return };
+        (state.confirmed, state.task) = (None, None);
+        if is_misuse {
+            state.care.misused(now);
+        }
+        state.lose_page(label, outputs);
+        self.once_more(now, label, outputs);
+    }
+
+    /// Whatever was sent or pauses is done anew.
+    fn once_more(&mut self, now: Now, label: &str, outputs: &mut Vec<Output>) {
+        if let Some(state) = self.labels.get_mut(label) {
+            self.in_hand -= usize::from(matches!(state.attempt, Attempt::Sent { .. }));
+            self.line.leave(&state.attempt);
+            state.attempt = Attempt::None;
+            self.go_on(now, label, outputs);
+        }
+    }
+
+    /// Sees to it that what is to be done with a label is under way.
+    fn go_on(&mut self, now: Now, label: &str, outputs: &mut Vec<Output>) {
+        let Some(state) = self.labels.get_mut(label) else { return };
+        let goal = state.goal();
+        state.care.wants(now, goal.is_some_and(Step::is_visible));
+        let Some(goal) = goal else {
+            if let Attempt::Waiting(_) | Attempt::Pausing { .. } = state.attempt {
+                self.line.leave(&state.attempt);
+                state.attempt = Attempt::None;
+            }
+            return;
+        };
+        let rank = match goal {
+            Step::Blink => Rank::Urgent,
+            Step::Show { .. } | Step::Flip { .. } if state.urgent => Rank::Urgent,
+            Step::Show { .. } | Step::Flip { .. } => Rank::Now,
+            Step::Store { .. } => Rank::Ahead,
+        };
+        match state.attempt {
+            Attempt::Sent { step, .. } if step == goal => {}
+            // What blinks lets what is under way end, and what comes next lets what blinks.
+            Attempt::Sent { step, .. }
+                if goal == Step::Blink || (step == Step::Blink && !goal.is_visible()) => {}
+            // The label has its place in the driver, which lets the newer take the older's.
+            Attempt::Sent { .. } => {
+                state.failures = 0;
+                self.in_hand -= 1;
+                self.send(now, label, goal, outputs);
+            }
+            Attempt::Pausing { step, .. } if step == goal => {}
+            Attempt::Waiting((known, _)) if known == rank => {}
+            Attempt::None | Attempt::Waiting(_) | Attempt::Pausing { .. } => {
+                if let Attempt::Pausing { .. } = state.attempt {
+                    state.failures = 0;
+                }
+                self.line.leave(&state.attempt);
+                state.attempt = Attempt::Waiting(self.line.join(rank, label));
+            }
+        }
+    }
+
+    /// Gives the driver what it has room for.
+    fn hand_out(&mut self, now: Now, outputs: &mut Vec<Output>) {
+        while self.in_hand < HAND_MAX {
+            let Some((_, label)) = self.line.places.pop_first() else { return };
+            let Some(state) = self.labels.get_mut(&label) else { continue };
+            state.attempt = Attempt::None;
+            if let Some(goal) = state.goal() {
+                self.send(now, &label, goal, outputs);
+            }
+        }
+    }
+
+    /// Sends a step, after a record of the intent: a crash between the two leaves the label in doubt, never
+    /// wrongly confirmed.
+    fn send(&mut self, now: Now, label: &str, step: Step, outputs: &mut Vec<Output>) {
+        let Some(state) = self.labels.get_mut(label) else { return };
+        let task = self.next_task;
+        self.next_task += 1;
+        self.in_hand += 1;
+        let before = state.confirmed.map(|confirmed| confirmed.image);
+        state.task = Some(Task { number: task, step, before, is_done: false });
+        match step {
+            Step::Show { .. } | Step::Flip { .. } => {
+                state.confirmed = None;
+                state.record(now, label, Ok(Proof::Queued), Told::default(), outputs);
+            }
+            Step::Store { .. } => state.lose_page(label, outputs),
+            Step::Blink => state.is_looked_for = false,
+        }
+        state.attempt = Attempt::Sent { step, due: now.mono + RESULT_WITHIN };
+        let urgent = state.urgent || step == Step::Blink;
+        outputs.push(Output::Send { label: label.to_owned(), step, task, urgent });
     }
 
     /// Where `label` stands.
     pub fn state(&self, label: &str) -> State {
         let Some(label) = self.labels.get(label) else { return State::Idle };
-        match (label.attempt, &label.confirmed, &label.desired) {
+        match (label.attempt, label.confirmed, &label.desired) {
             (_, _, None) => State::Idle,
+            (_, Some(confirmed), Some((image, _))) if confirmed.image == *image => {
+                State::Shown(confirmed.proof)
+            }
             (Attempt::Pausing { .. }, _, _) => State::Failed,
-            (Attempt::None, Some(confirmed), _) => State::Shown(confirmed.proof),
-            (Attempt::Sent { .. } | Attempt::None, _, _) => State::Sent,
+            _ => State::Sent,
+        }
+    }
+
+    /// Whether `label` keeps what comes next.
+    pub fn is_ready(&self, label: &str) -> bool {
+        self.labels.get(label).is_some_and(|label| label.next.is_some() && label.pages.kept == label.next)
+    }
+
+    /// What is known of the care each label needs.
+    pub fn care(&self) -> impl Iterator<Item = (&str, &Care)> {
+        self.labels.iter().map(|(id, label)| (id.as_str(), &label.care))
+    }
+}
+
+impl Line {
+    fn join(&mut self, rank: Rank, label: &str) -> Place {
+        self.last += 1;
+        let place = (rank, self.last);
+        self.places.insert(place, label.to_owned());
+        place
+    }
+
+    fn leave(&mut self, attempt: &Attempt) {
+        if let Attempt::Waiting(place) = attempt {
+            self.places.remove(place);
         }
     }
 }
 
 impl Label {
+    /// What is to be done now.
+    fn goal(&self) -> Option<Step> {
+        let shown = self.confirmed.map(|confirmed| confirmed.image);
+        if let Some((image, _)) = self.desired
+            && shown != Some(image)
+        {
+            return Some(if self.pages.kept == Some(image) {
+                Step::Flip { page: self.pages.other(), image }
+            } else {
+                Step::Show { page: self.pages.shown, image }
+            });
+        }
+        if self.is_looked_for {
+            return Some(Step::Blink);
+        }
+        // A refresh that changes nothing costs battery.
+        let next = self.next.filter(|next| shown != Some(*next) && self.pages.kept != Some(*next))?;
+        Some(Step::Store { page: self.pages.other(), image: next })
+    }
+
     fn desire(
         &mut self,
         now: Now,
         label: &str,
         image: Digest,
         price: Price,
-        tasks: &mut u64,
+        urgent: bool,
         outputs: &mut Vec<Output>,
     ) {
-        let is_same_image = self.desired.as_ref().is_some_and(|(desired, _)| *desired == image);
         let batch = price.batch;
         self.desired = Some((image, price));
-        if is_same_image && !matches!(self.attempt, Attempt::None) {
-            return;
-        }
-        match &mut self.confirmed {
-            // A refresh that changes nothing costs battery. The price may still be a newer batch's,
-            // and that it is on the shelf is worth a record.
-            Some(confirmed) if confirmed.image == image && matches!(self.attempt, Attempt::None) => {
-                if confirmed.batch != batch {
-                    confirmed.batch = batch;
-                    let (proof, told) = (confirmed.proof, confirmed.told);
-                    self.record(now, label, Ok(proof), told, outputs);
-                }
-            }
-            _ => {
-                self.failures = 0;
-                self.send(now, label, tasks, outputs);
-            }
-        }
-    }
-
-    fn shown(&mut self, now: Now, label: &str, proof: Proof, told: Told, outputs: &mut Vec<Output>) {
-        let Some((image, price)) = &self.desired else { return };
-        if proof == Proof::Queued {
-            return;
-        }
-        // A second result of the same task is news only if it is surer.
-        if self.confirmed.is_none_or(|confirmed| confirmed.proof < proof) {
-            self.confirmed = Some(Confirmed { image: *image, proof, told, batch: price.batch });
-            self.attempt = Attempt::None;
-            self.failures = 0;
+        self.urgent = urgent;
+        // The image may stay and its price be a newer batch's: that it is on the shelf is worth a record.
+        if let Some(confirmed) = &mut self.confirmed
+            && confirmed.image == image
+            && confirmed.batch != batch
+        {
+            confirmed.batch = batch;
+            let (proof, told) = (confirmed.proof, confirmed.told);
             self.record(now, label, Ok(proof), told, outputs);
         }
     }
 
-    fn failed(&mut self, now: Now, label: &str, reason: String, outputs: &mut Vec<Output>) {
+    /// The task sent last has ended well. Whether the driver had it.
+    fn done(
+        &mut self,
+        now: Now,
+        label: &str,
+        (proof, told): (Proof, Told),
+        line: &mut Line,
+        outputs: &mut Vec<Output>,
+    ) -> bool {
+        let Some(Task { step, before, is_done, .. }) = &mut self.task else { return false };
+        let (step, before) = (*step, *before);
+        if std::mem::replace(is_done, true) {
+            // A second result of the same task is news only if it is surer.
+            if let (Some(confirmed), Some((image, _))) = (&mut self.confirmed, &self.desired)
+                && confirmed.image == *image
+                && confirmed.proof < proof
+            {
+                (confirmed.proof, confirmed.told) = (proof, told);
+                self.record(now, label, Ok(proof), told, outputs);
+            }
+            return false;
+        }
+        // It may come late, when the next attempt already waits.
+        let was_in_hand = matches!(self.attempt, Attempt::Sent { .. });
+        line.leave(&self.attempt);
+        self.attempt = Attempt::None;
+        self.failures = 0;
+        self.care.done(told);
+        let pages = match step {
+            Step::Show { page, .. } => Pages { shown: page, kept: self.pages.kept },
+            Step::Flip { page, .. } => Pages { shown: page, kept: before },
+            Step::Store { image, .. } => Pages { kept: Some(image), ..self.pages },
+            Step::Blink => self.pages,
+        };
+        if pages != self.pages {
+            self.pages = pages;
+            outputs.push(Output::Pages { label: label.to_owned(), pages });
+        }
+        if let Step::Show { image, .. } | Step::Flip { image, .. } = step
+            && let Some((_, price)) = &self.desired
+        {
+            self.confirmed = Some(Confirmed { image, proof, told, batch: price.batch });
+            self.record(now, label, Ok(proof), told, outputs);
+        }
+        was_in_hand
+    }
+
+    /// The task sent last has failed. Whether the driver had it.
+    fn failed(
+        &mut self,
+        now: Now,
+        label: &str,
+        trouble: Trouble,
+        reason: String,
+        outputs: &mut Vec<Output>,
+    ) -> bool {
+        let Attempt::Sent { step, .. } = self.attempt else { return false };
         let doublings = self.failures.min(16);
         let pause = Millis((RETRY_FIRST.0 << doublings).min(RETRY_MAX.0));
         self.failures = self.failures.saturating_add(1);
-        self.attempt = Attempt::Pausing { due: now.mono + pause };
-        self.record(now, label, Err(reason), Told::default(), outputs);
+        self.care.failed(trouble);
+        if trouble == Trouble::Reset {
+            (self.confirmed, self.task) = (None, None);
+        }
+        // A label that answers and does not turn has lost the page: the image is sent anew.
+        let is_page_lost = matches!(step, Step::Flip { .. })
+            && !matches!(trouble, Trouble::NoAnswer | Trouble::NoResult | Trouble::WrongKey);
+        if trouble == Trouble::Reset || is_page_lost {
+            self.lose_page(label, outputs);
+        }
+        if step.is_visible() {
+            self.record(now, label, Err(reason), Told::default(), outputs);
+        }
+        // Nobody waits an hour to see a lamp.
+        self.attempt = match self.goal() {
+            Some(goal) if step != Step::Blink => Attempt::Pausing { step: goal, due: now.mono + pause },
+            _ => Attempt::None,
+        };
+        true
     }
 
-    /// Sends what is desired, after a record of the intent: a crash between the two leaves the label
-    /// in doubt, never wrongly confirmed.
-    fn send(&mut self, now: Now, label: &str, tasks: &mut u64, outputs: &mut Vec<Output>) {
-        let Some((image, _)) = self.desired else { return };
-        let task = *tasks;
-        *tasks += 1;
-        self.task = Some(task);
-        self.confirmed = None;
-        self.attempt = Attempt::Sent { due: now.mono + RESULT_WITHIN };
-        self.record(now, label, Ok(Proof::Queued), Told::default(), outputs);
-        outputs.push(Output::Send { label: label.to_owned(), image, task });
+    fn is_last(&self, task: u64) -> bool {
+        self.task.is_some_and(|last| last.number == task)
+    }
+
+    fn lose_page(&mut self, label: &str, outputs: &mut Vec<Output>) {
+        if self.pages.kept.take().is_some() {
+            outputs.push(Output::Pages { label: label.to_owned(), pages: self.pages });
+        }
     }
 
     fn record(

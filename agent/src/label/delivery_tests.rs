@@ -17,26 +17,44 @@ fn image(n: u8) -> Digest {
 
 fn desired(n: u8, batch: u64) -> Input {
     let price = Price { item: "water".into(), price: Money::new(i64::from(n), Currency::Cny), batch };
-    Input::Desired { label: LABEL.into(), image: image(n), price }
+    Input::Desired { label: LABEL.into(), image: image(n), price, urgent: false }
+}
+
+fn next(n: u8) -> Input {
+    Input::Next { label: LABEL.into(), image: Some(image(n)) }
 }
 
 fn shown(task: u64) -> Input {
     let told = Told { battery_mv: Some(2_900), ..Told::default() };
-    Input::Shown { label: LABEL.into(), task, proof: Proof::Refreshed, told }
+    Input::Done { label: LABEL.into(), task, proof: Proof::Refreshed, told }
 }
 
 fn failed(task: u64) -> Input {
-    Input::Failed { label: LABEL.into(), task, reason: "wrong key".into() }
+    failed_by(task, Trouble::WrongKey)
+}
+
+fn failed_by(task: u64, trouble: Trouble) -> Input {
+    Input::Failed { label: LABEL.into(), task, trouble, reason: "wrong key".into() }
 }
 
 fn restore(n: u8, proof: Option<Proof>, batch: u64) -> Input {
-    Input::Restore { label: LABEL.into(), image: image(n), proof, batch }
+    Input::Restore { label: LABEL.into(), image: image(n), proof, batch, pages: Pages::default() }
 }
 
-/// The outputs in short: `q1 send1#5` is a record of intent and the sending of image 1 as task 5.
+/// The outputs in short: `q1 show1@0#5` is a record of intent and that image 1 is to be shown on page 0 by
+/// task 5.
 fn told(delivery: &mut Delivery, ms: i64, input: Input) -> String {
     let words = delivery.step(now(ms), input).into_iter().map(|output| match output {
-        Output::Send { image, task, .. } => format!("send{}#{task}", image[0]),
+        Output::Send { step, task, .. } => match step {
+            Step::Show { page, image } => format!("show{}@{page}#{task}", image[0]),
+            Step::Flip { page, image } => format!("flip{}@{page}#{task}", image[0]),
+            Step::Store { page, image } => format!("store{}@{page}#{task}", image[0]),
+            Step::Blink => format!("blink#{task}"),
+        },
+        Output::Pages { pages, .. } => match pages.kept {
+            Some(kept) => format!("keeps{}on{}", kept[0], pages.shown),
+            None => format!("on{}", pages.shown),
+        },
         Output::Record(record) => match record.result {
             Ok(Proof::Queued) => format!("q{}", record.image[0]),
             Ok(_) => format!("ok{}b{}", record.image[0], record.price.batch),
@@ -50,13 +68,12 @@ fn told(delivery: &mut Delivery, ms: i64, input: Input) -> String {
 fn a_change_is_recorded_sent_and_confirmed_once() {
     let mut delivery = Delivery::new(5);
     assert_eq!(delivery.state(LABEL), State::Idle);
-    assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 send1#5");
+    assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 show1@0#5");
     assert_eq!(told(&mut delivery, 1, desired(1, 7)), "", "said again");
     assert_eq!(delivery.state(LABEL), State::Sent);
     assert_eq!(told(&mut delivery, 9, shown(5)), "ok1b7");
     assert_eq!(told(&mut delivery, 9, shown(5)), "", "QoS may deliver twice");
     assert_eq!(delivery.state(LABEL), State::Shown(Proof::Refreshed));
-    assert_eq!(delivery.next_due(), None);
 }
 
 #[test]
@@ -65,7 +82,7 @@ fn nothing_is_refreshed_that_would_look_the_same() {
     told(&mut delivery, 0, restore(1, Some(Proof::Refreshed), 7));
     assert_eq!(told(&mut delivery, 0, desired(1, 7)), "");
     assert_eq!(told(&mut delivery, 1, desired(1, 8)), "ok1b8", "a new batch with the old price");
-    assert_eq!(told(&mut delivery, 2, desired(2, 9)), "q2 send2#1");
+    assert_eq!(told(&mut delivery, 2, desired(2, 9)), "q2 show2@0#1");
 }
 
 #[test]
@@ -73,7 +90,7 @@ fn what_was_in_doubt_before_a_restart_is_sent_again() {
     for proof in [None, Some(Proof::Queued)] {
         let mut delivery = Delivery::new(1);
         told(&mut delivery, 0, restore(1, proof, 7));
-        assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 send1#1");
+        assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 show1@0#1");
     }
 }
 
@@ -81,12 +98,12 @@ fn what_was_in_doubt_before_a_restart_is_sent_again() {
 fn the_result_of_an_older_task_confirms_nothing() {
     let mut delivery = Delivery::new(1);
     told(&mut delivery, 0, desired(1, 7));
-    assert_eq!(told(&mut delivery, 1, desired(2, 8)), "q2 send2#2");
+    assert_eq!(told(&mut delivery, 1, desired(2, 8)), "q2 show2@0#2");
     assert_eq!(told(&mut delivery, 2, shown(1)), "");
     assert_eq!(told(&mut delivery, 3, failed(1)), "");
     assert_eq!(delivery.state(LABEL), State::Sent);
     // Back to the first image: the late result of its first sending is not that of its second.
-    assert_eq!(told(&mut delivery, 4, desired(1, 9)), "q1 send1#3");
+    assert_eq!(told(&mut delivery, 4, desired(1, 9)), "q1 show1@0#3");
     assert_eq!(told(&mut delivery, 5, shown(1)), "");
     assert_eq!(told(&mut delivery, 6, shown(3)), "ok1b9");
 }
@@ -95,7 +112,7 @@ fn the_result_of_an_older_task_confirms_nothing() {
 fn being_queued_at_the_gateway_confirms_nothing() {
     let mut delivery = Delivery::new(1);
     told(&mut delivery, 0, desired(1, 7));
-    let result = |proof| Input::Shown { label: LABEL.into(), task: 1, proof, told: Told::default() };
+    let result = |proof| Input::Done { label: LABEL.into(), task: 1, proof, told: Told::default() };
     assert_eq!(told(&mut delivery, 1, result(Proof::Queued)), "");
     assert_eq!(delivery.state(LABEL), State::Sent);
     assert_eq!(told(&mut delivery, 2, result(Proof::Delivered)), "ok1b7");
@@ -110,7 +127,7 @@ fn going_back_to_the_confirmed_price_is_sent_while_another_is_under_way() {
     told(&mut delivery, 0, desired(1, 7));
     told(&mut delivery, 1, shown(1));
     told(&mut delivery, 2, desired(2, 8));
-    assert_eq!(told(&mut delivery, 3, desired(1, 9)), "q1 send1#3");
+    assert_eq!(told(&mut delivery, 3, desired(1, 9)), "q1 show1@0#3");
 }
 
 #[test]
@@ -122,34 +139,41 @@ fn a_failed_label_is_tried_with_growing_pauses_up_to_an_hour() {
     for task in 0..8 {
         assert_eq!(told(&mut delivery, at, failed(task)), "failed1 (wrong key)");
         assert_eq!(delivery.state(LABEL), State::Failed);
-        let due = delivery.next_due().expect("another attempt").0;
-        pauses.push((due - at) / 60_000);
-        assert_eq!(told(&mut delivery, due - 1, Input::Tick), "");
-        assert_eq!(told(&mut delivery, due, Input::Tick), format!("q1 send1#{}", task + 1));
-        at = due;
+        let mut minutes = 0;
+        let sent = loop {
+            minutes += 1;
+            assert_eq!(told(&mut delivery, at + minutes * 60_000 - 1, Input::Tick), "");
+            let sent = told(&mut delivery, at + minutes * 60_000, Input::Tick);
+            if !sent.is_empty() {
+                break sent;
+            }
+        };
+        assert_eq!(sent, format!("q1 show1@0#{}", task + 1));
+        pauses.push(minutes);
+        at += minutes * 60_000;
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
-    assert_eq!(told(&mut delivery, at, desired(2, 8)), "q2 send2#9", "a new price does not wait");
+    assert_eq!(told(&mut delivery, at, desired(2, 8)), "q2 show2@0#9", "a new price does not wait");
 }
 
 #[test]
 fn a_lost_result_is_missed_in_time() {
     let mut delivery = Delivery::new(1);
     told(&mut delivery, 0, desired(1, 7));
-    let due = delivery.next_due().expect("a result").0;
-    assert_eq!(due, RESULT_WITHIN.0);
+    let due = RESULT_WITHIN.0;
+    assert_eq!(told(&mut delivery, due - 1, Input::Tick), "");
     assert_eq!(told(&mut delivery, due, Input::Tick), "failed1 (no result in time)");
     assert_eq!(told(&mut delivery, due + 1, shown(1)), "ok1b7", "late, but true");
-    assert_eq!(delivery.next_due(), None);
+    assert_eq!(told(&mut delivery, due + RETRY_MAX.0, Input::Tick), "", "nothing is left to do");
 }
 
 #[test]
 fn after_a_gateway_restart_everything_unconfirmed_is_sent() {
     let mut delivery = Delivery::new(1);
     told(&mut delivery, 0, desired(1, 7));
-    assert_eq!(told(&mut delivery, 1, Input::GatewayRestarted), "q1 send1#2");
+    assert_eq!(told(&mut delivery, 1, Input::GatewayRestarted), "q1 show1@0#2");
     told(&mut delivery, 2, failed(2));
-    assert_eq!(told(&mut delivery, 3, Input::GatewayRestarted), "q1 send1#3", "a pause is cut short");
+    assert_eq!(told(&mut delivery, 3, Input::GatewayRestarted), "q1 show1@0#3", "a pause is cut short");
     told(&mut delivery, 4, shown(3));
     assert_eq!(told(&mut delivery, 5, Input::GatewayRestarted), "");
 }
@@ -166,159 +190,115 @@ fn a_record_is_what_headquarters_gets() {
     assert_eq!((message.at_ms, message.battery_mv, message.rf_dbm), (1_790_000_000_005, Some(2_900), None));
 }
 
-/// A label behind a gateway that works in order, loses and forgets.
-struct World {
-    now: i64,
-    delivery: Delivery,
-    /// Sent, and not yet on the label.
-    gateway: VecDeque<(u8, u64)>,
-    /// What the label really shows.
-    glass: Option<u8>,
-    /// Results on their way to the agent.
-    results: VecDeque<Input>,
-    /// The newest record of the journal.
-    journal: Option<Record>,
-    desired: u8,
-    sent: usize,
-    next_task: u64,
+#[test]
+fn what_comes_next_is_kept_ahead_and_turned_to_at_its_minute() {
+    let mut delivery = Delivery::new(1);
+    told(&mut delivery, 0, desired(1, 7));
+    assert_eq!(told(&mut delivery, 1, next(2)), "", "first what is due now");
+    assert_eq!(told(&mut delivery, 2, shown(1)), "ok1b7 store2@1#2");
+    assert!(!delivery.is_ready(LABEL));
+    assert_eq!(delivery.state(LABEL), State::Shown(Proof::Refreshed), "while the next is on its way too");
+    assert_eq!(told(&mut delivery, 3, shown(2)), "keeps2on0");
+    assert!(delivery.is_ready(LABEL));
+    assert_eq!(told(&mut delivery, 4, next(2)), "", "said again");
+    assert_eq!(told(&mut delivery, 5, desired(2, 8)), "q2 flip2@1#3");
+    assert_eq!(told(&mut delivery, 6, shown(3)), "keeps1on1 ok2b8");
+    // The former image is still on the other page: going back costs no image.
+    assert_eq!(told(&mut delivery, 7, desired(1, 9)), "q1 flip1@0#4");
+    assert_eq!(told(&mut delivery, 8, shown(4)), "keeps2on0 ok1b9");
 }
 
-#[derive(Clone, Debug)]
-enum Event {
-    Desire(u8),
-    GatewayShows,
-    GatewayFails,
-    GatewayForgets,
-    GatewayRestarts,
-    ResultArrives,
-    ResultLost,
-    AgentRestarts,
-    TimePasses(i64),
+#[test]
+fn a_page_under_way_is_unknown_until_the_label_has_it() {
+    let mut delivery = Delivery::new(1);
+    told(&mut delivery, 0, desired(1, 7));
+    told(&mut delivery, 0, shown(1));
+    told(&mut delivery, 1, next(2));
+    told(&mut delivery, 2, shown(2));
+    // Another leaflet: what was kept is overwritten, and said so before.
+    assert_eq!(told(&mut delivery, 3, next(3)), "on0 store3@1#3");
+    // The minute comes before the label has it: it gets the image itself, on the page that it shows.
+    assert_eq!(told(&mut delivery, 4, desired(3, 8)), "q3 show3@0#4");
+    assert_eq!(told(&mut delivery, 5, shown(3)), "", "of the task before");
+    assert_eq!(told(&mut delivery, 6, shown(4)), "ok3b8");
 }
 
-impl World {
-    fn new() -> Self {
-        let mut world = Self {
-            now: 0,
-            delivery: Delivery::new(1),
-            gateway: VecDeque::new(),
-            glass: None,
-            results: VecDeque::new(),
-            journal: None,
-            desired: 1,
-            sent: 0,
-            next_task: 1,
-        };
-        world.take(desired(1, 1));
-        world
-    }
-
-    fn take(&mut self, input: Input) {
-        for output in self.delivery.step(now(self.now), input) {
-            match output {
-                Output::Record(record) => self.journal = Some(record),
-                Output::Send { image, task, .. } => {
-                    assert_eq!(image[0], self.desired, "only what is desired is sent");
-                    self.sent += 1;
-                    self.gateway.push_back((image[0], task));
-                    self.next_task = task + 1;
-                }
-            }
-        }
-    }
-
-    fn happen(&mut self, event: Event) {
-        match event {
-            Event::Desire(n) => {
-                self.desired = n;
-                self.take(desired(n, 1));
-            }
-            Event::GatewayShows => {
-                if let Some((n, task)) = self.gateway.pop_front() {
-                    self.glass = Some(n);
-                    self.results.push_back(shown(task));
-                }
-            }
-            Event::GatewayFails => {
-                if let Some((_, task)) = self.gateway.pop_front() {
-                    self.results.push_back(failed(task));
-                }
-            }
-            Event::GatewayForgets => drop(self.gateway.pop_front()),
-            Event::GatewayRestarts => {
-                self.gateway.clear();
-                self.take(Input::GatewayRestarted);
-            }
-            Event::ResultArrives => {
-                if let Some(result) = self.results.pop_front() {
-                    self.take(result);
-                }
-            }
-            Event::ResultLost => drop(self.results.pop_front()),
-            Event::AgentRestarts => {
-                self.delivery = Delivery::new(self.next_task);
-                self.results.clear();
-                if let Some(record) = self.journal.clone() {
-                    self.take(restore(record.image[0], record.result.ok(), record.price.batch));
-                }
-                self.take(desired(self.desired, 1));
-            }
-            Event::TimePasses(ms) => {
-                self.now += ms;
-                self.take(Input::Tick);
-            }
-        }
-    }
-
-    /// The gateway works from here on; time passes as long as the loop asks for it.
-    fn settle(&mut self) {
-        for _ in 0..200 {
-            while !self.gateway.is_empty() || !self.results.is_empty() {
-                self.happen(Event::GatewayShows);
-                self.happen(Event::ResultArrives);
-            }
-            match self.delivery.next_due() {
-                Some(due) => self.happen(Event::TimePasses((due.0 - self.now).max(0))),
-                None => return,
-            }
-        }
-        panic!("does not settle");
+#[test]
+fn a_label_that_cannot_turn_gets_the_image_again() {
+    for (trouble, after) in [(Trouble::Display, "q2 show2@0#4"), (Trouble::NoAnswer, "q2 flip2@1#4")] {
+        let mut delivery = Delivery::new(1);
+        told(&mut delivery, 0, desired(1, 7));
+        told(&mut delivery, 0, shown(1));
+        told(&mut delivery, 1, next(2));
+        told(&mut delivery, 2, shown(2));
+        told(&mut delivery, 3, desired(2, 8));
+        told(&mut delivery, 4, failed_by(3, trouble));
+        assert_eq!(told(&mut delivery, 4 + RETRY_FIRST.0, Input::Tick), after);
     }
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let event = prop_oneof![
-        3 => (1..4u8).prop_map(Event::Desire),
-        4 => Just(Event::GatewayShows),
-        1 => Just(Event::GatewayFails),
-        1 => Just(Event::GatewayForgets),
-        1 => Just(Event::GatewayRestarts),
-        4 => Just(Event::ResultArrives),
-        1 => Just(Event::ResultLost),
-        1 => Just(Event::AgentRestarts),
-        2 => (0..7_200_000i64).prop_map(Event::TimePasses),
-    ];
-    proptest::collection::vec(event, 0..60)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-    #[test]
-    fn whatever_happens_the_label_ends_with_the_desired_image(events in events()) {
-        let mut world = World::new();
-        for event in events {
-            world.happen(event);
-        }
-        world.settle();
-        prop_assert_eq!(world.glass, Some(world.desired));
-        prop_assert_eq!(world.delivery.state(LABEL), State::Shown(Proof::Refreshed));
-        let last = world.journal.clone().expect("recorded");
-        prop_assert_eq!((last.image, last.result), (image(world.desired), Ok(Proof::Refreshed)));
-
-        let sent = world.sent;
-        world.happen(Event::Desire(world.desired));
-        world.happen(Event::AgentRestarts);
-        world.happen(Event::GatewayRestarts);
-        prop_assert_eq!(world.sent, sent, "what is confirmed is not refreshed again");
+#[test]
+fn a_label_that_was_reset_or_written_to_gets_everything_again() {
+    for input in [Input::Reset { label: LABEL.into() }, Input::Unasked { label: LABEL.into() }] {
+        let mut delivery = Delivery::new(1);
+        told(&mut delivery, 0, desired(1, 7));
+        told(&mut delivery, 0, shown(1));
+        told(&mut delivery, 1, next(2));
+        told(&mut delivery, 2, shown(2));
+        assert_eq!(told(&mut delivery, 3, input), "on0 q1 show1@0#3");
+        assert_eq!(told(&mut delivery, 4, shown(2)), "", "of before");
+        assert_eq!(told(&mut delivery, 5, shown(3)), "ok1b7 store2@1#4");
     }
 }
+
+#[test]
+fn a_label_that_is_looked_for_blinks_when_it_shows_its_price() {
+    let mut delivery = Delivery::new(1);
+    let find = || Input::Find { label: LABEL.into() };
+    assert_eq!(told(&mut delivery, 0, find()), "", "nobody knows it");
+    told(&mut delivery, 0, desired(1, 7));
+    assert_eq!(told(&mut delivery, 1, find()), "");
+    assert_eq!(told(&mut delivery, 2, shown(1)), "ok1b7 blink#2");
+    assert_eq!(told(&mut delivery, 3, failed_by(2, Trouble::NoAnswer)), "", "once");
+    assert_eq!(told(&mut delivery, 3 + RETRY_MAX.0, Input::Tick), "");
+}
+
+#[test]
+fn the_driver_has_a_hundred_tasks_at_most_and_the_urgent_first() {
+    let mut delivery = Delivery::new(1);
+    let price = Price { item: "water".into(), price: Money::new(1, Currency::Cny), batch: 1 };
+    let desire = |label: usize, urgent| Input::Desired {
+        label: format!("{label:08}"),
+        image: image(1),
+        price: price.clone(),
+        urgent,
+    };
+    let sent = |outputs: Vec<Output>| {
+        let labels = outputs.into_iter().filter_map(|output| match output {
+            Output::Send { label, task, .. } => Some((label, task)),
+            _ => None,
+        });
+        labels.collect::<VecDeque<_>>()
+    };
+    let mut hand = VecDeque::new();
+    for label in 0..300 {
+        hand.extend(sent(delivery.step(now(0), desire(label, false))));
+    }
+    assert_eq!(hand.len(), HAND_MAX);
+    delivery.step(now(1), desire(999, true));
+    let mut order = Vec::new();
+    while let Some((label, task)) = hand.pop_front() {
+        let told = Told::default();
+        let done = Input::Done { label: label.clone(), task, proof: Proof::Refreshed, told };
+        order.push(label);
+        hand.extend(sent(delivery.step(now(2), done)));
+        assert!(hand.len() <= HAND_MAX);
+    }
+    assert_eq!(order.len(), 301);
+    assert_eq!(order[HAND_MAX], "00000999", "the first that was not in hand yet");
+    assert_eq!(delivery.in_hand, 0);
+    assert!(delivery.line.places.is_empty());
+}
+
+#[path = "delivery_model.rs"]
+mod model;

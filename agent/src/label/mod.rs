@@ -5,6 +5,7 @@
 
 pub mod barcode;
 pub mod canvas;
+pub mod care;
 pub mod delivery;
 pub mod record;
 pub mod render;

@@ -1,0 +1,16 @@
+-- What is known of each label's two pages.
+CREATE TABLE label_page (
+    label TEXT PRIMARY KEY,
+    shown INTEGER NOT NULL,
+    kept  BLOB
+) STRICT, WITHOUT ROWID;
+
+-- What was bound to a label by hand; it stands before the configuration's.
+CREATE TABLE binding (
+    label   TEXT PRIMARY KEY,
+    gateway TEXT NOT NULL,
+    item    TEXT,                     -- null: nothing
+    place   TEXT NOT NULL,
+    by      TEXT NOT NULL,
+    at_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,106 @@
+//! What one label shows now, and what it will show next, by the price book.
+
+use crate::config::Label;
+use crate::label::{Digest, Image, Shelf as Drawn, render};
+use storewarden_prices::{Entry, Kind, PriceBook};
+use storewarden_rules::{Millis, Utc};
+
+/// How long ahead of its minute a price is brought to its label. A leaflet comes the day before.
+const AHEAD: Millis = Millis::from_mins(24 * 60);
+
+/// A price as a label shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) entry: Entry,
+    pub(super) batch: u64,
+    /// SHA-256 of its image.
+    pub(super) image: Digest,
+}
+
+/// A price that is looked up, and not drawn yet.
+type Found<'a> = (&'a Entry, u64);
+
+/// A label, and what it was last told to show.
+#[derive(Clone, Debug)]
+pub(super) struct Showing {
+    pub(super) label: Label,
+    pub(super) now: Option<Content>,
+    pub(super) next: Option<Content>,
+    /// Whether it stands in the line of those to be looked at.
+    pub(super) is_in_line: bool,
+    /// Whether its change goes ahead of others.
+    pub(super) is_urgent: bool,
+}
+
+impl Content {
+    fn is(&self, found: Found<'_>) -> bool {
+        self.entry == *found.0 && self.batch == found.1
+    }
+}
+
+impl Showing {
+    pub(super) fn new(label: Label) -> Self {
+        Self { label, now: None, next: None, is_in_line: false, is_urgent: false }
+    }
+
+    fn look_up<'a>(&self, book: &'a PriceBook, at: Utc) -> [Option<Found<'a>>; 2] {
+        let item = &self.label.item;
+        let find = |at| book.price_at(item, at).map(|shown| (shown.entry, shown.batch));
+        let change = book.next_change_of(item, at).filter(|change| *change <= at + AHEAD);
+        [find(at), change.and_then(find)]
+    }
+
+    /// Whether its price at `at`, or the next, is not what it was told; the first of them matters now.
+    pub(super) fn is_outdated(&self, book: &PriceBook, at: Utc) -> (bool, bool) {
+        let differs = |known: &Option<Content>, found: Option<Found<'_>>| match (known, found) {
+            (Some(known), Some(found)) => !known.is(found),
+            (known, found) => known.is_some() != found.is_some(),
+        };
+        let [now, next] = self.look_up(book, at);
+        // An item without a price keeps what it shows: nothing says what else it should be.
+        (now.is_some() && differs(&self.now, now), differs(&self.next, next))
+    }
+
+    /// Looks its prices up at `at` and draws what was not drawn before.
+    pub(super) fn update(&mut self, book: &PriceBook, at: Utc) {
+        let [now, next] = self.look_up(book, at);
+        let known = [self.now.take(), self.next.take()];
+        let draw = |found: Option<Found<'_>>| {
+            let found = found?;
+            if let Some(known) = known.iter().flatten().find(|known| known.is(found)) {
+                return Some(known.clone());
+            }
+            let image = Image::digest(&draw(&self.label, found.0)?);
+            Some(Content { entry: found.0.clone(), batch: found.1, image })
+        };
+        let [new, next] = [draw(now), draw(next)];
+        let [before, _] = &known;
+        self.now = new.or_else(|| before.clone());
+        self.next = next;
+    }
+
+    /// The PNG of an image that it shows now or next; none if it is neither any more.
+    pub(super) fn png(&self, image: Digest) -> Option<Vec<u8>> {
+        let content = [&self.now, &self.next].into_iter().flatten().find(|content| content.image == image)?;
+        draw(&self.label, &content.entry)
+    }
+}
+
+/// The image of a label. What cannot be drawn was refused with its batch, except for a size the layout
+/// does not know: then the log says so and the label keeps what it shows.
+fn draw(label: &Label, entry: &Entry) -> Option<Vec<u8>> {
+    let content = Drawn {
+        name: &entry.name,
+        unit: &entry.unit,
+        price: entry.price,
+        gtin: entry.gtin,
+        promotion: entry.kind == Kind::Promotion,
+    };
+    match render(label.size.0, label.size.1, &content) {
+        Ok(image) => Some(image.to_png()),
+        Err(error) => {
+            tracing::error!(label = %label.id, item = %entry.item, %error, "label cannot be drawn");
+            None
+        }
+    }
+}
