@@ -49,6 +49,7 @@ async fn main() -> std::io::Result<()> {
     let state = ConsoleState {
         view,
         requests,
+        label_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::Zh,
         allowed_hosts: Arc::from(Vec::new()),
@@ -211,6 +212,13 @@ fn store(now: i64) -> StoreView {
                     6 => "sent",
                     _ => "refreshed",
                 },
+                place: format!("货架 {}，{n} 号", n % 3 + 1),
+                job: match n {
+                    2 => Some("battery"),
+                    3 => Some("silent"),
+                    _ => None,
+                },
+                ..LabelView::default()
             })
             .collect(),
     }

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
+use crate::label_tool;
 use crate::profile_tool::{self, ProfileCommand};
 use crate::replay;
 use crate::rules_tool;
@@ -106,6 +107,9 @@ enum Command {
         #[arg(long)]
         end: bool,
     },
+    /// Labels on the shelf: what each shows and what is to be done; bind, unbind, swap, find.
+    #[command(subcommand)]
+    Label(label_tool::Command),
     /// Record that the refrigeration was checked by hand.
     Inspected {
         /// The store's configuration.
@@ -206,6 +210,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             on.ask("in-service", None)
         }
         Command::OutOfService { on, end: false } => on.ask("out-of-service", None),
+        Command::Label(command) => command.run(),
         Command::Inspected { config, by, note } => load(&config)
             .and_then(|config| ask(&config, "inspected", &body(&by, None, &note)))
             .map(|()| println!("the check is recorded, by {by}")),
@@ -233,7 +238,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn load(path: &Path) -> Result<Config, Failure> {
+pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
     let config = Config::load(path).map_err(|faults| Failure::config(&faults))?;
     // Too many of something shows only when the rules are put together.
     assemble(&config, |device, pace| Some(device.interval(pace)))
@@ -354,28 +359,37 @@ fn body(by: &str, span: Option<Duration>, remark: &str) -> serde_json::Value {
     serde_json::json!({ "by": by, "minutes": u32::try_from(minutes).unwrap_or(u32::MAX), "remark": remark })
 }
 
-/// Asks the running agent: only its site task may change an alarm.
-fn ask(config: &Config, path: &str, body: &serde_json::Value) -> Result<(), Failure> {
-    let url = format!("http://{}/api/{path}", config.console.listen);
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+/// Asks the running agent to do something: only it may change alarms and labels.
+pub(crate) fn ask(config: &Config, path: &str, body: &serde_json::Value) -> Result<(), Failure> {
+    let (url, agent) = agent(config, path);
+    let response = agent.post(&url).header("content-type", "application/json").send(&body.to_string());
+    answer(config, response).map(drop)
+}
+
+/// Asks the running agent how things are.
+pub(crate) fn get(config: &Config, path: &str) -> Result<String, Failure> {
+    let (url, agent) = agent(config, path);
+    answer(config, agent.get(&url).call())
+}
+
+fn agent(config: &Config, path: &str) -> (String, ureq::Agent) {
+    let settings = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(10)))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let response = agent
-        .post(&url)
-        .header("content-type", "application/json")
-        .send(&body.to_string())
-        .map_err(|error| {
-            Failure::Outcome(format!(
-                "the agent does not answer at {}: {error}; is it running? start it with `storewarden run`",
-                config.console.listen
-            ))
-        })?;
+        .http_status_as_error(false);
+    (format!("http://{}/api/{path}", config.console.listen), settings.build().into())
+}
+
+fn answer(
+    config: &Config,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<String, Failure> {
+    let response = response.map_err(|error| {
+        Failure::Outcome(format!(
+            "the agent does not answer at {}: {error}; is it running? start it with `storewarden run`",
+            config.console.listen
+        ))
+    })?;
     let (status, mut answer) = (response.status(), response.into_body());
-    if status.is_success() {
-        return Ok(());
-    }
-    let why = answer.read_to_string().unwrap_or_default();
-    Err(Failure::Outcome(format!("not done: {}", why.trim())))
+    let text = answer.read_to_string().unwrap_or_default();
+    if status.is_success() { Ok(text) } else { Err(Failure::Outcome(format!("not done: {}", text.trim()))) }
 }

@@ -111,6 +111,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (label_requests, label_requests_in) = mpsc::channel(REQUESTS_MAX);
     let (reloads, reloads_in) = mpsc::channel(1);
     let (orders, orders_in) = mpsc::channel(REQUESTS_MAX);
     let (payloads, payloads_in) = mpsc::channel(COMMANDS_MAX);
@@ -120,6 +121,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let (link_state, hq_link) = watch::channel(LinkState::Offline);
     let (clock_trust, clock_trusted) = watch::channel(ClockTrust::default());
     let (held, prices_held) = watch::channel(false);
+    let (found, labels_found) = watch::channel(None);
     let (labels, labels_shown) = watch::channel(Vec::new());
     let (view, shown) = watch::channel(Arc::new(StoreView {
         store: config.store.id.clone(),
@@ -141,13 +143,14 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     };
     let mut buses = sources.start_buses(&mut tasks);
     sources.start_brokers(&mut tasks, &mut buses);
-    let tells = Tells { labels, held, clock_trust: clock_trusted.clone() };
+    let tells = Tells { labels, held, found, clock_trust: clock_trusted.clone() };
     let shelf = Shelf::new(&config, &journal, &clock, tells).await.map_err(Failure::outcome)?;
     let gateways = start_gateways(&mut tasks, rest, &config, &clock, &stop_rest);
     let (label_tasks, label_events): (Vec<_>, Vec<_>) = gateways.channels.into_iter().unzip();
     let shelf_beat = Beat::of("labels");
     let tie = Tie { stop: stop_intake.clone(), beat: shelf_beat.clone() };
-    let shelf = tasks.start(rest, "labels", shelf.run(prices_in, label_tasks, label_events, tie));
+    let shelf =
+        tasks.start(rest, "labels", shelf.run(prices_in, label_requests_in, label_tasks, label_events, tie));
     let site = SiteTask {
         assembled,
         journal: journal.clone(),
@@ -161,6 +164,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
         hq_link,
         clock_trust: clock_trusted,
         prices_held,
+        labels_found,
         labels: labels_shown,
     };
     let site = tasks.start(intake, "site", site.run(readings_in, requests_in, orders_in, reloads_in));
@@ -207,6 +211,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let state = ConsoleState {
         view: shown,
         requests,
+        label_requests,
         clock: clock.clone(),
         default_language: config.console.language,
         allowed_hosts: config.console.allowed_hosts.clone().into(),

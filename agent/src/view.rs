@@ -124,4 +124,12 @@ pub struct LabelView {
     pub price: String,
     /// `none`, `sent`, `refreshed`, `failed`.
     pub state: &'static str,
+    /// Where it hangs, for people; may be empty.
+    pub place: String,
+    /// What somebody should do about it ([`crate::label::care::Job::name`]); none if all is well.
+    pub job: Option<&'static str>,
+    /// Whether it keeps the price that comes next.
+    pub is_ready: bool,
+    /// Its battery as it last told, mV.
+    pub battery_mv: Option<i32>,
 }

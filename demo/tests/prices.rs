@@ -21,6 +21,8 @@ const ITEMS: [(&str, &str, &str, &str); 3] = [
     ("10002", "6902083881405", "香草冰淇淋", "36000002"),
     ("10003", "6921168509256", "红烧牛肉面", "40000003"),
 ];
+/// In a drawer: of the model of the first item's label.
+const SPARE: &str = "3D000009";
 const FIRST: [&str; 3] = ["2.00", "6.50", "4.50"];
 const SECOND: [&str; 3] = ["2.10", "6.90", "3.99"];
 
@@ -37,7 +39,7 @@ impl Shelf {
     fn start(airtime_ms: u64) -> Self {
         let scene = Scene::new();
         let lan = mosquitto(scene.dir(), scene.lan_port);
-        let labels: Vec<_> = ITEMS.iter().map(|item| item.3).collect();
+        let labels: Vec<_> = ITEMS.iter().map(|item| item.3).chain([SPARE]).collect();
         let simulated = format!(
             "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\nheartbeat = \"1s\"\n\
              airtime_ms = {airtime_ms}\nlabels = {labels:?}\n",
@@ -82,6 +84,13 @@ impl Shelf {
         let (csv, key) = (csv.to_str().unwrap(), key.to_str().unwrap());
         let of = ["--key", key, "--key-id", KEY, "--chain", CHAIN, "--store", STORE];
         self.scene.hq(&[&["price", "push", csv], of.as_slice()].concat());
+    }
+
+    /// `storewarden label …`
+    fn label(&self, act: &str, arguments: &[&str]) -> String {
+        let mut command = program("storewarden");
+        command.args(["label", act, "--config"]).arg(self.scene.path("store.toml")).args(arguments);
+        parties::printed(&command.output().unwrap())
     }
 
     /// Every image that a label truly showed so far: label and SHA-256.
@@ -321,6 +330,81 @@ fn nothing_scheduled_is_shown_by_a_clock_that_cannot_be_trusted() {
     until("the promotion is on its label, and only there", || shelf.shown().len() == 4);
     assert_eq!(shelf.shown()[3].0, label);
     until("headquarters has the proof", || shelf.proofs(2).iter().any(|proof| proof.price_minor == 150));
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn what_comes_next_is_on_its_label_before_its_minute_and_shown_then_without_headquarters() {
+    let mut shelf = Shelf::start(100);
+    let mut agent = shelf.scene.agent();
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let begin = chrono::Utc::now() + Duration::from_secs(15);
+    let rows = ITEMS.map(|(item, gtin, name, _)| {
+        format!("{item},{gtin},{name},500 ml,CNY,1.50,regular,{},\n", begin.to_rfc3339())
+    });
+    shelf.push_rows(&rows.concat());
+    let kept = "label_page WHERE kept IS NOT NULL";
+    until("every label keeps its next price", || count(&shelf.scene.journal(), kept) == 3);
+    assert!(chrono::Utc::now() < begin, "this machine is too slow for this test");
+    assert_eq!(shelf.shown().len(), 3, "and shows the one before");
+    until("the list says so", || shelf.label("list", &[]).matches("has the next price").count() == 3);
+    // Neither a death nor the silence of headquarters changes anything at the minute.
+    shelf.headquarters.take().unwrap().kill();
+    agent.kill();
+    agent = shelf.scene.agent();
+    until("every label shows its next price", || shelf.shown().len() == 6);
+    assert!(chrono::Utc::now() >= begin);
+    shelf.headquarters = Some(shelf.scene.headquarters());
+    shelf.proven(2, [150, 150, 150]);
+    assert_eq!(shelf.shown().len(), 6);
+    let sent: Vec<String> = column(&shelf.scene.journal(), "SELECT proof FROM label");
+    assert_eq!(sent, ["refreshed"; 3]);
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn people_swap_bind_and_find_labels_and_no_label_keeps_a_price_that_is_not_its_own() {
+    let shelf = Shelf::start(100);
+    let mut agent = shelf.scene.agent();
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let first = shelf.on_the_shelf();
+    let label = |act: &str, label: &str, more: &[&str]| {
+        shelf.label(act, &[&["--by", "小李", "--label", label], more].concat())
+    };
+    let image = |label: &str| {
+        let png = std::fs::read(shelf.scene.path("labels").join(format!("{label}.png"))).ok()?;
+        Some(hex(&Sha256::digest(png)))
+    };
+    // A broken label goes, and the spare one takes its place.
+    let old = ITEMS[0].3;
+    label("swap", old, &["--with", SPARE]);
+    until("the new label shows the price", || image(SPARE).as_ref() == first.get(old));
+    until("the old one shows nothing", || image(old).as_ref() != first.get(old));
+    let blank = image(old);
+    // It is bound to another item, and unbound again.
+    label("bind", old, &["--item", ITEMS[2].0, "--place", "shelf 4, label 17"]);
+    until("it shows the other item", || image(old) != blank);
+    until("the list says so", || {
+        shelf.label("list", &[]).contains("shelf 4, label 17: label 3D000001: 10003")
+    });
+    agent.kill();
+    agent = shelf.scene.agent();
+    label("unbind", old, &[]);
+    until("it shows nothing", || image(old) == blank);
+    label("find", SPARE, &[]);
+    // A new price goes to where the item is now.
+    shelf.push(&SECOND);
+    until("the new price is on the new label", || {
+        shelf.proofs(2).iter().any(|proof| proof.label == SPARE && proof.price_minor == 210)
+    });
+    assert_eq!(image(old), blank);
+    let bound: Vec<String> =
+        column(&shelf.scene.journal(), "SELECT by FROM audit WHERE what = 'label-bound' ORDER BY id");
+    assert_eq!(bound, ["小李"; 4]);
     let (status, _) = agent.terminate();
     assert!(status.success(), "{status}");
 }

@@ -53,13 +53,31 @@ pub enum Condition {
     LinkRefused,
     /// The store's clock and that of headquarters disagree.
     ClockUntrusted,
+    /// Somebody else writes to labels of this store.
+    LabelMisuse,
+    /// Labels have another key than this store knows.
+    LabelKey,
+    /// Displays of labels are broken, or not of the model that their id says.
+    LabelDisplay,
+    /// Batteries of labels are low.
+    LabelBattery,
+    /// Labels do not answer.
+    LabelSilent,
+    /// Labels are hardly heard.
+    LabelSignal,
+    /// Labels have not shown their price in time.
+    LabelLate,
+    /// A label gateway is away.
+    GatewayOffline,
+    /// A label gateway has hardly any space for images.
+    GatewayDisk,
     /// The user's rule of that number is true. Its name is the configuration's.
     User(u8),
 }
 
 impl Condition {
     /// All that have a name of their own, for tables of texts; those of the user are not among them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 31] = [
         Self::TemperatureHigh,
         Self::TemperatureLow,
         Self::TemperaturePreAlarm,
@@ -82,6 +100,15 @@ impl Condition {
         Self::JournalDamaged,
         Self::LinkRefused,
         Self::ClockUntrusted,
+        Self::LabelMisuse,
+        Self::LabelKey,
+        Self::LabelDisplay,
+        Self::LabelBattery,
+        Self::LabelSilent,
+        Self::LabelSignal,
+        Self::LabelLate,
+        Self::GatewayOffline,
+        Self::GatewayDisk,
     ];
 
     /// As written in files, on the wire and in logs. A rule of the user is `user_rule` here: whoever
@@ -110,6 +137,15 @@ impl Condition {
             Self::JournalDamaged => "journal_damaged",
             Self::LinkRefused => "link_refused",
             Self::ClockUntrusted => "clock_untrusted",
+            Self::LabelMisuse => "label_misuse",
+            Self::LabelKey => "label_key",
+            Self::LabelDisplay => "label_display",
+            Self::LabelBattery => "label_battery",
+            Self::LabelSilent => "label_silent",
+            Self::LabelSignal => "label_signal",
+            Self::LabelLate => "label_late",
+            Self::GatewayOffline => "gateway_offline",
+            Self::GatewayDisk => "gateway_disk",
             Self::User(_) => "user_rule",
         }
     }
@@ -136,13 +172,22 @@ impl Condition {
             | Self::JournalStopped
             | Self::LinkRefused
             | Self::ClockUntrusted
+            | Self::LabelMisuse
+            | Self::LabelKey
+            | Self::LabelLate
+            | Self::GatewayOffline
             | Self::User(_) => Priority::Medium,
             Self::TemperaturePreAlarm
             | Self::DefrostAbnormal
             | Self::CapacityLoss
             | Self::LightDark
             | Self::InspectionDue
-            | Self::JournalDamaged => Priority::Low,
+            | Self::JournalDamaged
+            | Self::LabelDisplay
+            | Self::LabelBattery
+            | Self::LabelSilent
+            | Self::LabelSignal
+            | Self::GatewayDisk => Priority::Low,
         }
     }
 }

@@ -30,8 +30,8 @@ pub use condition::{Change, Condition, Evidence, Fact, Priority, Quantity, USER_
 pub use diagnosis::Diagnosis;
 pub use reading::{BadReason, DeviceId, PointId, Quality, Reading, Sample};
 pub use site::{
-    AlarmEvent, AlarmPolicy, AlarmSnapshot, Chatter, Event, Input, OpenRepair, Restored, Rule, Service, Site,
-    SiteFull,
+    AlarmEvent, AlarmPolicy, AlarmSnapshot, Chatter, Event, Input, LABEL_CONDITIONS, OpenRepair, Restored,
+    Rule, Service, Site, SiteFull,
 };
 pub use time::{Millis, Mono, Now, Utc};
 pub use unit::Unit;

@@ -8,6 +8,7 @@ mod event;
 mod family;
 mod flood;
 mod headquarters;
+mod labels;
 mod points;
 mod policy;
 mod rule;
@@ -15,6 +16,7 @@ mod slot;
 
 pub use chatter::Chatter;
 pub use event::{AlarmEvent, AlarmSnapshot, Event, Input, OpenRepair, Restored, Service};
+pub use labels::LABEL_CONDITIONS;
 pub use policy::AlarmPolicy;
 pub use rule::Rule;
 
@@ -29,6 +31,7 @@ use core::fmt;
 use flood::Flood;
 use headquarters::Headquarters;
 use heapless::Vec;
+use labels::Labels;
 use points::Points;
 use rule::{Running, Sight};
 use slot::{Before, Slot};
@@ -38,7 +41,8 @@ const RULES_MAX: usize = 512;
 /// A shop of 200 m² has some twenty; the rest is reserve.
 const CABINETS_MAX: usize = 64;
 /// Alarms: those of every cabinet, one of each other rule, and those of the store itself.
-const ALARMS_MAX: usize = CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX + STORE_CONDITIONS.len();
+const ALARMS_MAX: usize =
+    CABINETS_MAX * CABINET_CONDITIONS.len() + RULES_MAX + STORE_CONDITIONS.len() + LABEL_CONDITIONS.len();
 /// What is found about the store by its alarms, its people, its journal and its link, without a rule.
 const STORE_CONDITIONS: [Condition; 6] = [
     Condition::AlarmFlood,
@@ -86,6 +90,7 @@ pub struct Site {
     policy: AlarmPolicy,
     flood: Flood,
     headquarters: Headquarters,
+    labels: Labels,
     /// The store as a device, if it was added, and where its alarms of [`STORE_CONDITIONS`] begin.
     store: Option<(DeviceId, u16)>,
     /// When the refrigeration was last checked by hand; before the first, when watching began.
@@ -193,6 +198,7 @@ impl Site {
             policy: AlarmPolicy::default(),
             flood: Flood::new(),
             headquarters: Headquarters::new(),
+            labels: Labels::new(),
             store: None,
             inspected: None,
             has_ticked: false,
@@ -227,7 +233,7 @@ impl Site {
 
     /// Adds a device that is polled every `poll`; ids count from 0. The first store brings its alarms with
     /// it: [`Condition::AlarmFlood`], [`Condition::InspectionDue`], those of the
-    /// journal and those of the link to headquarters.
+    /// journal, those of the link to headquarters and [`LABEL_CONDITIONS`].
     pub fn add_device(&mut self, class: Class, poll: Millis) -> Result<DeviceId, SiteFull> {
         let id = DeviceId(u16::try_from(self.devices.len()).map_err(|_| SiteFull::Devices)?);
         let watch = Watch::InUse;
@@ -245,7 +251,7 @@ impl Site {
         self.devices.push(device).map_err(|_| SiteFull::Devices)?;
         if class == Class::Store && self.store.is_none() {
             self.store = Some((id, u16::try_from(self.alarms.len()).map_err(|_| SiteFull::Rules)?));
-            for condition in STORE_CONDITIONS {
+            for condition in STORE_CONDITIONS.into_iter().chain(LABEL_CONDITIONS) {
                 self.alarms.push(Slot::new(id, condition, NO_RULE)).map_err(|_| SiteFull::Rules)?;
             }
         }
@@ -458,6 +464,7 @@ impl Site {
             Input::Headquarters { is_refusing, is_clock_wrong } => {
                 self.look_at_headquarters(now, [is_refusing, is_clock_wrong], out);
             }
+            Input::Labels { found } => self.look_at_labels(now, found, out),
         }
     }
 

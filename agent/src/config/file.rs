@@ -49,6 +49,14 @@ pub struct File {
     pub gateway: Vec<Gateway>,
     #[serde(default)]
     pub label: Vec<Label>,
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    pub deadline: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -290,4 +298,6 @@ pub struct Label {
     pub id: At<String>,
     pub gateway: At<String>,
     pub item: At<String>,
+    #[serde(default)]
+    pub place: String,
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use storewarden_drivers::esl::estation::model::Model;
 use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
@@ -71,6 +72,8 @@ pub struct Config {
     pub gateways: Vec<Gateway>,
     /// Shelf labels.
     pub labels: Vec<Label>,
+    /// How long after its minute a label may show another price before it is an alarm.
+    pub label_deadline: Millis,
 }
 
 /// Which store this is.
@@ -375,6 +378,17 @@ pub struct Label {
     pub item: String,
     /// Width and height of the model, pixels.
     pub size: (u16, u16),
+    /// Whether the model is made for freezers.
+    pub is_cold: bool,
+    /// Where it hangs, for people; may be empty.
+    pub place: String,
+}
+
+impl Label {
+    /// A label of `model`, behind the gateway of that index.
+    pub fn new(model: &Model, id: String, gateway: usize, item: String, place: String) -> Self {
+        Self { id, gateway, item, size: (model.width, model.height), is_cold: model.freezer_proof, place }
+    }
 }
 
 impl Config {

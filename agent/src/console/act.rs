@@ -2,7 +2,7 @@
 //! with a redirect or the page with the error on it) and from the command line (JSON).
 
 use super::care_page::Refused;
-use super::request::{Act, RequestError, ask};
+use super::request::{Act, LabelAct, LabelWish, RequestError, ask, ask_of_label};
 use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame};
 use crate::texts::Language;
 use axum::extract::{Path, State};
@@ -103,6 +103,17 @@ pub(super) async fn inspected_json(State(state): State<ConsoleState>, Json(body)
     json(inspected(&state, &body).await)
 }
 
+pub(super) async fn label_json(
+    State(state): State<ConsoleState>,
+    Path((label, act)): Path<(String, String)>,
+    Json(body): Json<LabelWish>,
+) -> Response {
+    json(match LabelAct::of(&act, &body) {
+        Ok(act) => ask_of_label(&state.label_requests, label, act, &body.by).await,
+        Err(error) => Err(error),
+    })
+}
+
 async fn inspected(state: &ConsoleState, wish: &Wish) -> Result<(), RequestError> {
     ask(&state.requests, Act::inspected(&wish.remark)?, &wish.by).await
 }
@@ -133,9 +144,11 @@ fn json(outcome: Result<(), RequestError>) -> Response {
 
 fn status(error: RequestError) -> StatusCode {
     match error {
-        RequestError::UnknownAlarm | RequestError::UnknownDevice | RequestError::UnknownAct => {
-            StatusCode::NOT_FOUND
-        }
+        RequestError::UnknownAlarm
+        | RequestError::UnknownDevice
+        | RequestError::UnknownLabel
+        | RequestError::UnknownGateway
+        | RequestError::UnknownAct => StatusCode::NOT_FOUND,
         RequestError::NotNow => StatusCode::CONFLICT,
         RequestError::BadName | RequestError::BadSpan | RequestError::BadRemark => {
             StatusCode::UNPROCESSABLE_ENTITY

@@ -181,6 +181,8 @@ pub(super) fn error_text(error: RequestError, language: Language) -> &'static st
         RequestError::BadSpan => language.pick("请选择多久（暂停最多 8 小时，维修最多 24 小时）。", "Please choose for how long (a pause 8 hours, maintenance 24 hours at most).", "時間を選んでください（通知の停止は 8 時間、整備は 24 時間まで）。"),
         RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most).", "長すぎます（200 文字まで）。"),
         RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device.", "その機器はありません。"),
+        RequestError::UnknownLabel => language.pick("没有这个价签。", "There is no such label.", "その棚札はありません。"),
+        RequestError::UnknownGateway => language.pick("没有这个价签基站。", "There is no such label gateway.", "その棚札の基地局はありません。"),
         RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do.", "その操作はありません。"),
         RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds.", "混み合っています。数秒たってからもう一度試してください。"),
         RequestError::Stopped => language.pick("系统没有在运行，没有记下来。照样先处理设备，并打电话告诉总部。", "The system is not running, so this was not noted. Take care of the equipment all the same, and call headquarters.", "システムが動いていないため、記録されていません。機器の対応を先に進め、本部に電話してください。"),

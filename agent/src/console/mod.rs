@@ -17,7 +17,8 @@ mod request;
 mod tests;
 
 pub use request::{
-    Act, MAINTENANCE_MINUTES_MAX, NAME_CHARS_MAX, PersonName, RequestError, SHELVE_MINUTES_MAX, SiteRequest,
+    Act, LabelAct, LabelRequest, MAINTENANCE_MINUTES_MAX, NAME_CHARS_MAX, PersonName, RequestError,
+    SHELVE_MINUTES_MAX, SiteRequest,
 };
 
 use crate::texts::Language;
@@ -48,6 +49,8 @@ pub struct ConsoleState {
     pub view: watch::Receiver<Arc<StoreView>>,
     /// To the site task. When the channel is full a request is refused, never queued elsewhere.
     pub requests: mpsc::Sender<SiteRequest>,
+    /// To whoever owns the labels, likewise.
+    pub label_requests: mpsc::Sender<LabelRequest>,
     /// The time, which is also the snapshots'.
     pub clock: Clock,
     /// For browsers that ask for none of our languages.
@@ -71,6 +74,7 @@ pub fn router(state: ConsoleState) -> Router {
         .route("/api/alarms/{alarm}/{act}", post(act::alarm_json))
         .route("/api/devices/{device}/{act}", post(act::device_json))
         .route("/api/inspected", post(act::inspected_json))
+        .route("/api/labels/{label}/{act}", post(act::label_json))
         .route("/health", get(health))
         .route(&frame::STYLE.path, get(frame::style))
         .fallback(missing)

@@ -249,8 +249,11 @@ fn hints(device: &DeviceView, freshness: Freshness, language: Language) -> Vec<S
 
 fn labels(labels: &[LabelView], language: Language) -> Markup {
     let t = |zh, en, ja| language.pick(zh, en, ja);
-    let wrong: Vec<&LabelView> = labels.iter().filter(|label| label.state != "refreshed").collect();
-    let right = labels.len() - wrong.len();
+    let mut wrong: Vec<&LabelView> =
+        labels.iter().filter(|label| label.state != "refreshed" || label.job.is_some()).collect();
+    // What somebody should do something about stands first, shelf by shelf.
+    wrong.sort_by_key(|label| (label.job.is_none(), &label.place, &label.label));
+    let right = labels.iter().filter(|label| label.state == "refreshed").count();
     html! {
         @if !labels.is_empty() {
             section.labels {
@@ -265,12 +268,14 @@ fn labels(labels: &[LabelView], language: Language) -> Markup {
                     table {
                         thead { tr {
                             th { (t("商品", "Item", "商品の名前")) } th { (t("应显示", "Should show", "表示する価格")) }
-                            th { (t("状态", "State", "いまの状態")) } th { (t("价签", "Label", "棚札の番号")) }
+                            th { (t("要做什么", "What to do", "すること")) } th { (t("位置", "Place", "場所")) }
+                            th { (t("价签", "Label", "棚札の番号")) }
                         } }
                         tbody { @for label in wrong.iter().take(LABELS_LISTED_MAX) { tr {
                             td { @if label.name.is_empty() { (label.item) } @else { (label.name) } }
                             td { @if label.price.is_empty() { (t("还没有价格", "no price yet", "価格はまだありません")) } @else { strong { (label.price) } } }
-                            td { (words::label_state(label.state, language)) }
+                            td { (label.job.map_or(words::label_state(label.state, language), |job| words::label_job(job, language))) }
+                            td { (label.place) }
                             td { (label.label) }
                         } } }
                     }

@@ -1,5 +1,6 @@
 //! What a person can ask of the site, and how the console asks it.
 
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -88,6 +89,74 @@ pub enum Act {
     },
 }
 
+/// What a person asks of the task that owns the labels.
+#[derive(Debug)]
+pub struct LabelRequest {
+    /// What.
+    pub act: LabelAct,
+    /// The label's tag id.
+    pub label: String,
+    /// Who, as [`PersonName`] let it pass.
+    pub by: String,
+    /// Answered once it is in the journal.
+    pub reply: Reply,
+}
+
+/// What a person does with a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelAct {
+    /// Binds it to an item. A place or gateway that is not named stays what it is.
+    Bind {
+        /// Which item.
+        item: String,
+        /// Where it hangs.
+        place: Option<String>,
+        /// Id of the gateway it is behind; needed where the store has several and does not know the label.
+        gateway: Option<String>,
+    },
+    /// Takes its item from it: it shows nothing.
+    Unbind,
+    /// Another takes over its item and place.
+    SwapFor {
+        /// The other's tag id.
+        label: String,
+    },
+    /// Looks for it: it blinks.
+    Find,
+}
+
+impl LabelAct {
+    /// What the interface calls an act upon a label: `bind`, `unbind`, `swap`, `find`.
+    ///
+    /// # Errors
+    /// [`RequestError::UnknownAct`], [`RequestError::BadRemark`].
+    pub(super) fn of(name: &str, wish: &LabelWish) -> Result<Self, RequestError> {
+        let text =
+            |text: &Option<String>| text.as_deref().map(|text| plain(text, REMARK_CHARS_MAX)).transpose();
+        Ok(match name {
+            "bind" => Self::Bind {
+                item: text(&wish.item)?.filter(|item| !item.is_empty()).ok_or(RequestError::BadRemark)?,
+                place: text(&wish.place)?,
+                gateway: text(&wish.gateway)?,
+            },
+            "unbind" => Self::Unbind,
+            "swap" => Self::SwapFor { label: text(&wish.with)?.ok_or(RequestError::UnknownLabel)? },
+            "find" => Self::Find,
+            _ => return Err(RequestError::UnknownAct),
+        })
+    }
+}
+
+/// What a person says of a label, as it comes; what an act does not need stays away.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct LabelWish {
+    pub(super) by: String,
+    item: Option<String>,
+    place: Option<String>,
+    gateway: Option<String>,
+    with: Option<String>,
+}
+
 impl Act {
     /// What the interface calls an act upon an alarm: `ack`, `shelve`, `unshelve`, `repair`, `repaired`.
     ///
@@ -142,6 +211,14 @@ pub enum RequestError {
     /// No device has that id.
     #[error("no device has that id; `storewarden check` lists them")]
     UnknownDevice,
+    /// The store does not know the label, or no model of label has such an id.
+    #[error(
+        "no label of this store has that id; to bind a new one, copy the 8 to 16 hex digits printed on it, of which the first two name its model"
+    )]
+    UnknownLabel,
+    /// No gateway has that id.
+    #[error("which gateway is it behind? `storewarden check` lists them")]
+    UnknownGateway,
     /// There is nothing of that name to do.
     #[error("there is nothing of that name to do")]
     UnknownAct,
@@ -179,6 +256,8 @@ impl RequestError {
             Self::BadSpan => "bad_span",
             Self::BadRemark => "bad_remark",
             Self::UnknownDevice => "unknown_device",
+            Self::UnknownLabel => "unknown_label",
+            Self::UnknownGateway => "unknown_gateway",
             Self::UnknownAct => "unknown_act",
             Self::Busy => "busy",
             Self::Stopped => "stopped",
@@ -231,8 +310,26 @@ pub(super) async fn ask(
     by: &str,
 ) -> Result<(), RequestError> {
     let by = PersonName::parse(by)?.into_string();
+    answered(requests, |reply| SiteRequest { act, by, reply }).await
+}
+
+/// Puts one request to whoever owns the labels and waits for its answer.
+pub(super) async fn ask_of_label(
+    requests: &mpsc::Sender<LabelRequest>,
+    label: String,
+    act: LabelAct,
+    by: &str,
+) -> Result<(), RequestError> {
+    let by = PersonName::parse(by)?.into_string();
+    answered(requests, |reply| LabelRequest { act, label, by, reply }).await
+}
+
+async fn answered<R>(
+    requests: &mpsc::Sender<R>,
+    request: impl FnOnce(Reply) -> R,
+) -> Result<(), RequestError> {
     let (reply, answer) = oneshot::channel();
-    requests.try_send(SiteRequest { act, by, reply }).map_err(|refused| match refused {
+    requests.try_send(request(reply)).map_err(|refused| match refused {
         mpsc::error::TrySendError::Full(_) => RequestError::Busy,
         mpsc::error::TrySendError::Closed(_) => RequestError::Stopped,
     })?;

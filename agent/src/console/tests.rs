@@ -70,6 +70,9 @@ fn store() -> StoreView {
                 name: "牛奶".into(),
                 price: "¥14.90".into(),
                 state: "failed",
+                place: "货架 4".into(),
+                job: Some("battery"),
+                ..LabelView::default()
             },
         ],
         ..StoreView::default()
@@ -83,6 +86,7 @@ fn console(view: StoreView) -> (Router, watch::Sender<Arc<StoreView>>, mpsc::Rec
     let state = ConsoleState {
         view,
         requests,
+        label_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::Zh,
         allowed_hosts: Arc::from(["till.lan".to_owned()]),
@@ -352,6 +356,7 @@ async fn a_full_queue_is_said_and_not_waited_for() {
     let state = ConsoleState {
         view,
         requests,
+        label_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::En,
         allowed_hosts: Arc::from(Vec::new()),
@@ -441,6 +446,7 @@ async fn it_serves_over_tcp_and_stops_when_told() {
     let state = ConsoleState {
         view,
         requests,
+        label_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::En,
         allowed_hosts: Arc::from(Vec::new()),

@@ -1,3 +1,7 @@
+-- What a label last told of itself.
+ALTER TABLE label ADD COLUMN battery_mv INTEGER;
+ALTER TABLE label ADD COLUMN rf_dbm INTEGER;
+
 -- What is known of each label's two pages.
 CREATE TABLE label_page (
     label TEXT PRIMARY KEY,

@@ -8,6 +8,7 @@
 
 pub mod alarms;
 pub mod audit;
+pub mod bindings;
 pub mod boot;
 pub mod care;
 pub mod commands;

@@ -2,7 +2,7 @@
 
 use super::{Identity, audit, outbox};
 use crate::label::delivery::Pages;
-use crate::label::record::{Proof, Record};
+use crate::label::record::{Proof, Record, Told};
 use crate::price::{Numbers, Refusal, Verified};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -147,8 +147,20 @@ pub fn record_label(
     let shown = LabelShown::from(record.clone());
     let proof = record.result.as_ref().ok().map(|proof| proof.name());
     connection
-        .prepare_cached("INSERT OR REPLACE INTO label VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![record.label, shown.image, proof, shown.batch.cast_signed(), shown.at_ms])?;
+        .prepare_cached(
+            "INSERT INTO label VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
+               image = ?2, proof = ?3, batch = ?4, at_ms = ?5,
+               battery_mv = coalesce(?6, battery_mv), rf_dbm = coalesce(?7, rf_dbm)",
+        )?
+        .execute(params![
+            record.label,
+            shown.image,
+            proof,
+            shown.batch.cast_signed(),
+            shown.at_ms,
+            shown.battery_mv,
+            shown.rf_dbm
+        ])?;
     outbox::append(connection, identity, now, Body::LabelShown(shown)).map(drop)
 }
 
@@ -172,13 +184,15 @@ pub struct StoredLabel {
     pub batch: u64,
     /// Its pages.
     pub pages: Pages,
+    /// What it last told of itself.
+    pub told: Told,
 }
 
 /// The newest result of every label.
 pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>> {
     connection
         .prepare(
-            "SELECT label, image, proof, batch, coalesce(shown, 0), kept FROM label LEFT JOIN label_page USING (label)",
+            "SELECT label, image, proof, batch, coalesce(shown, 0), kept, battery_mv, rf_dbm FROM label LEFT JOIN label_page USING (label)",
         )?
         .query_map([], |row| {
             let proof: Option<String> = row.get(2)?;
@@ -188,6 +202,7 @@ pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>
                 proof: proof.and_then(|name| Proof::from_name(&name)),
                 batch: row.get::<_, i64>(3)?.cast_unsigned(),
                 pages: Pages { shown: row.get(4)?, kept: row.get(5)? },
+                told: Told { battery_mv: row.get(6)?, rf_dbm: row.get(7)?, temperature_c: None },
             })
         })?
         .collect()

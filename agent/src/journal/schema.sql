@@ -164,7 +164,9 @@ CREATE TABLE label (
     image BLOB NOT NULL,              -- SHA-256 of the PNG
     proof TEXT,                       -- null: the attempt failed
     batch INTEGER NOT NULL,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER NOT NULL,
+    battery_mv INTEGER,               -- as it last told
+    rf_dbm     INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- What is known of each label's two pages.

@@ -2,7 +2,7 @@
 
 use super::record::Told;
 use storewarden_drivers::esl::estation::task::Trouble;
-use storewarden_rules::{Millis, Mono, Now};
+use storewarden_rules::{Condition, Millis, Mono, Now};
 
 /// mV: a battery below this is to be replaced, and the same of a label in the cold, whose battery gives less
 /// (the maker's demonstration program).
@@ -39,6 +39,19 @@ impl Job {
     /// All.
     pub const ALL: [Self; 7] =
         [Self::Misuse, Self::Key, Self::Display, Self::Battery, Self::Silent, Self::Signal, Self::Late];
+
+    /// The alarm that tells of it.
+    pub fn condition(self) -> Condition {
+        match self {
+            Self::Misuse => Condition::LabelMisuse,
+            Self::Key => Condition::LabelKey,
+            Self::Display => Condition::LabelDisplay,
+            Self::Battery => Condition::LabelBattery,
+            Self::Silent => Condition::LabelSilent,
+            Self::Signal => Condition::LabelSignal,
+            Self::Late => Condition::LabelLate,
+        }
+    }
 
     /// As written in the work list.
     pub fn name(self) -> &'static str {

@@ -48,6 +48,8 @@ pub enum Input {
         batch: u64,
         /// Its pages.
         pages: Pages,
+        /// What it last told of itself.
+        told: Told,
     },
     /// What a label should show now. Saying it again changes nothing.
     Desired {
@@ -300,15 +302,16 @@ impl Delivery {
     pub fn step(&mut self, now: Now, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
         match input {
-            Input::Restore { label, image, proof, batch, pages } => {
+            Input::Restore { label, image, proof, batch, pages, told } => {
                 let confirmed = proof.filter(|proof| *proof > Proof::Queued).map(|proof| Confirmed {
                     image,
                     proof,
-                    told: Told::default(),
+                    told,
                     batch,
                 });
                 let state = self.labels.entry(label).or_default();
                 (state.confirmed, state.pages) = (confirmed, pages);
+                state.care.done(told);
                 return outputs;
             }
             Input::Desired { label, image, price, urgent } => {
@@ -477,6 +480,14 @@ impl Delivery {
         outputs.push(Output::Send { label: label.to_owned(), step, task, urgent });
     }
 
+    /// A label is another gateway's from now on.
+    pub fn forget(&mut self, label: &str) {
+        if let Some(state) = self.labels.remove(label) {
+            self.in_hand -= usize::from(matches!(state.attempt, Attempt::Sent { .. }));
+            self.line.leave(&state.attempt);
+        }
+    }
+
     /// Where `label` stands.
     pub fn state(&self, label: &str) -> State {
         let Some(label) = self.labels.get(label) else { return State::Idle };
@@ -495,9 +506,9 @@ impl Delivery {
         self.labels.get(label).is_some_and(|label| label.next.is_some() && label.pages.kept == label.next)
     }
 
-    /// What is known of the care each label needs.
-    pub fn care(&self) -> impl Iterator<Item = (&str, &Care)> {
-        self.labels.iter().map(|(id, label)| (id.as_str(), &label.care))
+    /// What is known of the care that `label` needs.
+    pub fn care(&self, label: &str) -> Option<&Care> {
+        self.labels.get(label).map(|label| &label.care)
     }
 }
 

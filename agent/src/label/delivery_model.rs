@@ -167,6 +167,7 @@ impl World {
                         proof: record.result.ok(),
                         batch: record.price.batch,
                         pages: self.pages,
+                        told: Told::default(),
                     });
                 }
                 self.take(desired(self.desired, 1));

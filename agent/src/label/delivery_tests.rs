@@ -38,7 +38,14 @@ fn failed_by(task: u64, trouble: Trouble) -> Input {
 }
 
 fn restore(n: u8, proof: Option<Proof>, batch: u64) -> Input {
-    Input::Restore { label: LABEL.into(), image: image(n), proof, batch, pages: Pages::default() }
+    Input::Restore {
+        label: LABEL.into(),
+        image: image(n),
+        proof,
+        batch,
+        pages: Pages::default(),
+        told: Told::default(),
+    }
 }
 
 /// The outputs in short: `q1 show1@0#5` is a record of intent and that image 1 is to be shown on page 0 by

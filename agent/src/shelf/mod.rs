@@ -5,17 +5,21 @@
 //! committed to the journal together, and then handed to the drivers, while results and batches come in
 //! between. Images are drawn when they are handed over and not kept.
 
+mod act;
 mod showing;
 
 use crate::clock_trust::ClockTrust;
 use crate::config::Config;
-use crate::journal::{Journal, JournalError, prices};
+use crate::console::LabelRequest;
+use crate::journal::{Journal, JournalError, bindings, prices};
 use crate::label::can_show;
+use crate::label::care::Job;
 use crate::label::delivery::{Delivery, HAND_MAX, Input, Output, State, Step};
-use crate::label::record::{Price, Proof, Told};
+use crate::label::record::{Proof, Told};
 use crate::price::{Numbers, Refusal, Why, judge, verify};
 use crate::signed::PublicKey;
 use crate::view::LabelView;
+use act::key;
 use sha2::{Digest, Sha256};
 use showing::Showing;
 use std::collections::{HashMap, VecDeque};
@@ -26,7 +30,7 @@ use storewarden_drivers::keep::Tie;
 use storewarden_prices::{Jurisdiction, LOOKS_BACK, PriceBook};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
-use storewarden_rules::{Millis, Now, Utc};
+use storewarden_rules::{Condition, LABEL_CONDITIONS, Millis, Mono, Now, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -38,6 +42,18 @@ const URGENT_MAX: usize = 20;
 const LOOK_AHEAD_EVERY: Millis = Millis::from_mins(60);
 /// How often a label that is looked for blinks.
 const BLINKS: u16 = 60;
+/// What is wrong with labels is told from then on: before, nobody has asked them yet.
+const KNOWN_AFTER: Millis = Millis::from_mins(5);
+/// MB: a gateway with less space loses images without a word. A choice of this project: a thousandth of
+/// what gateways bring along would do for a shop's images, and this is some hundred shops'.
+const SPACE_MIN_MB: i64 = 50;
+
+/// What a gateway told of itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct GatewayState {
+    is_here: bool,
+    free_mb: Option<i64>,
+}
 
 /// What prices and labels tell others, and hear of the clock.
 pub struct Tells {
@@ -45,6 +61,8 @@ pub struct Tells {
     pub labels: watch::Sender<Vec<LabelView>>,
     /// Whether a price is due by a clock that cannot be trusted.
     pub held: watch::Sender<bool>,
+    /// Of how many labels each of [`LABEL_CONDITIONS`] is true; none until that is known.
+    pub found: watch::Sender<Option<[u16; LABEL_CONDITIONS.len()]>>,
     /// How far it can.
     pub clock_trust: watch::Receiver<ClockTrust>,
 }
@@ -59,6 +77,8 @@ pub struct Shelf {
     jurisdiction: Option<Jurisdiction>,
     /// By the order of the configuration.
     labels: Vec<Showing>,
+    gateway_ids: Vec<String>,
+    /// Index into `labels` by [`act::key`].
     places: HashMap<String, usize>,
     /// Labels to be looked up and drawn.
     line: VecDeque<usize>,
@@ -73,6 +93,11 @@ pub struct Shelf {
     deliveries: Vec<Delivery>,
     /// Tasks that are not handed over yet, by gateway.
     waiting: Vec<VecDeque<Waiting>>,
+    gateways: Vec<GatewayState>,
+    /// What is to be done about each label.
+    jobs: Vec<Option<Job>>,
+    deadline: Millis,
+    started: Mono,
     is_view_old: bool,
     tells: Tells,
 }
@@ -97,36 +122,25 @@ impl Shelf {
     ) -> Result<Self, JournalError> {
         let now = clock.now();
         let zone = config.store.timezone;
-        let (book, numbers, stored, priced_at) = journal
+        let (book, numbers, stored, priced_at, bound) = journal
             .read(move |db| {
                 let (book, numbers) = (prices::load_book(db, zone)?, prices::numbers(db)?);
-                Ok((book, numbers, prices::load_labels(db)?, prices::priced_at(db)?))
+                let (labels, priced_at) = (prices::load_labels(db)?, prices::priced_at(db)?);
+                Ok((book, numbers, labels, priced_at, bindings::load(db)?))
             })
             .await?;
         // Results of an earlier run's tasks must not confirm this one's.
         let first_task = now.utc.0.cast_unsigned();
-        let mut deliveries = vec![Delivery::new(first_task); config.gateways.len()];
-        for label in stored {
-            let known = config.labels.iter().find(|known| known.id == label.label);
-            if let Some(known) = known {
-                let restore = Input::Restore {
-                    label: label.label,
-                    image: label.image,
-                    proof: label.proof,
-                    batch: label.batch,
-                    pages: label.pages,
-                };
-                deliveries[known.gateway].step(now, restore);
-            }
-        }
-        Ok(Self {
+        let deliveries = vec![Delivery::new(first_task); config.gateways.len()];
+        let mut shelf = Self {
             journal: journal.clone(),
             clock: clock.clone(),
             keys: config.price_keys.clone(),
             chain: config.store.chain.clone(),
             store: config.store.id.clone(),
             jurisdiction: config.store.jurisdiction,
-            places: config.labels.iter().enumerate().map(|(at, label)| (label.id.clone(), at)).collect(),
+            gateway_ids: config.gateways.iter().map(|gateway| gateway.id.clone()).collect(),
+            places: config.labels.iter().enumerate().map(|(at, label)| (key(&label.id), at)).collect(),
             labels: config.labels.iter().cloned().map(Showing::new).collect(),
             line: VecDeque::new(),
             priced_at,
@@ -134,16 +148,38 @@ impl Shelf {
             book,
             numbers,
             waiting: vec![VecDeque::new(); deliveries.len()],
+            gateways: vec![GatewayState::default(); deliveries.len()],
             deliveries,
+            jobs: vec![None; config.labels.len()],
+            deadline: config.label_deadline,
+            started: now.mono,
             is_view_old: true,
             tells,
-        })
+        };
+        for binding in bound {
+            shelf.apply(binding);
+        }
+        for label in stored {
+            if let Some(index) = shelf.places.get(&key(&label.label)) {
+                let restore = Input::Restore {
+                    label: label.label,
+                    image: label.image,
+                    proof: label.proof,
+                    batch: label.batch,
+                    pages: label.pages,
+                    told: label.told,
+                };
+                shelf.deliveries[shelf.labels[*index].label.gateway].step(now, restore);
+            }
+        }
+        Ok(shelf)
     }
 
     /// Runs until the `tie` says stop. `tasks` and `events` are those of each gateway, in the order of the config.
     pub async fn run(
         mut self,
         mut batches: mpsc::Receiver<Vec<u8>>,
+        mut requests: mpsc::Receiver<LabelRequest>,
         tasks: Vec<mpsc::Sender<LabelTask>>,
         events: Vec<mpsc::Receiver<GatewayEvent>>,
         tie: Tie,
@@ -156,10 +192,12 @@ impl Shelf {
             tie.beat.give().await;
             tokio::select! {
                 Some(batch) = batches.recv() => self.on_batch(batch).await?,
+                Some(request) = requests.recv() => self.on_request(request).await?,
                 1.. = events.recv_many(&mut told, LOOKS_AT_ONCE) => self.on_events(&mut told).await?,
                 () = std::future::ready(()), if !self.line.is_empty() => self.look_at_some().await?,
                 _ = tick.tick() => {
                     self.on_tick().await?;
+                    self.look_after_labels(self.clock.now());
                     // The page is made once a second too: a leaflet's thousands of results need no view each.
                     self.publish();
                 }
@@ -231,10 +269,19 @@ impl Shelf {
                 }
                 GatewayEvent::Restarted => Input::GatewayRestarted,
                 // A task that gave way to a newer one is not the one whose result counts.
-                GatewayEvent::Superseded { .. }
-                | GatewayEvent::Online
-                | GatewayEvent::Offline
-                | GatewayEvent::Disk { .. } => continue,
+                GatewayEvent::Superseded { .. } => continue,
+                GatewayEvent::Online => {
+                    self.gateways[gateway].is_here = true;
+                    continue;
+                }
+                GatewayEvent::Offline => {
+                    self.gateways[gateway].is_here = false;
+                    continue;
+                }
+                GatewayEvent::Disk { free_mb } => {
+                    self.gateways[gateway].free_mb = Some(free_mb);
+                    continue;
+                }
             };
             inputs.push((gateway, input));
         }
@@ -320,10 +367,9 @@ impl Shelf {
             }
             showing.update(&self.book, at);
             let (id, gateway) = (&showing.label.id, showing.label.gateway);
-            if let Some(now) = &showing.now {
-                let price = Price { item: now.entry.item.clone(), price: now.entry.price, batch: now.batch };
+            if let Some((image, price)) = showing.desired() {
                 let urgent = showing.is_urgent;
-                inputs.push((gateway, Input::Desired { label: id.clone(), image: now.image, price, urgent }));
+                inputs.push((gateway, Input::Desired { label: id.clone(), image, price, urgent }));
             }
             let image = showing.next.as_ref().map(|next| next.image);
             inputs.push((gateway, Input::Next { label: id.clone(), image }));
@@ -341,7 +387,7 @@ impl Shelf {
                     Output::Record(record) => records.push(record),
                     Output::Pages { label, pages: known } => pages.push((label, known)),
                     Output::Send { label, step, task, urgent } => {
-                        let index = self.places.get(&label).copied();
+                        let index = self.places.get(&key(&label)).copied();
                         sends.extend(index.map(|index| (gateway, Waiting { index, step, task, urgent })));
                     }
                 }
@@ -400,19 +446,59 @@ impl Shelf {
         if over.is_empty() { Ok(()) } else { self.deliver(self.clock.now(), over).await }
     }
 
+    /// What is to be done about each label, and of how many each condition is true.
+    fn look_after_labels(&mut self, now: Now) {
+        let mut found = [0_u16; LABEL_CONDITIONS.len()];
+        let mut count = |condition: Condition| {
+            let place = LABEL_CONDITIONS.iter().position(|known| *known == condition);
+            if let Some(members) = place.and_then(|place| found.get_mut(place)) {
+                *members = members.saturating_add(1);
+            }
+        };
+        for (Showing { label, .. }, known) in self.labels.iter().zip(&mut self.jobs) {
+            let care = self.deliveries[label.gateway].care(&label.id);
+            let job = care.and_then(|care| care.job(now, self.deadline, label.is_cold));
+            // Behind a gateway that is away no label can be reached: that is one alarm, the gateway's.
+            let is_explained = !self.gateways[label.gateway].is_here;
+            let job = job.filter(|job| !(is_explained && matches!(job, Job::Late | Job::Silent)));
+            self.is_view_old |= *known != job;
+            *known = job;
+            if let Some(job) = job {
+                count(job.condition());
+            }
+        }
+        for (gateway, state) in self.gateways.iter().enumerate() {
+            let is_used = self.labels.iter().any(|showing| showing.label.gateway == gateway);
+            if is_used && !state.is_here {
+                count(Condition::GatewayOffline);
+            }
+            if state.free_mb.is_some_and(|free| free < SPACE_MIN_MB) {
+                count(Condition::GatewayDisk);
+            }
+        }
+        if now.mono - self.started >= KNOWN_AFTER {
+            self.tells.found.send_if_modified(|told| told.replace(found) != Some(found));
+        }
+    }
+
     /// Makes the page once a second: a leaflet's thousands of results need no view each.
     fn publish(&mut self) {
         if !std::mem::replace(&mut self.is_view_old, false) {
             return;
         }
-        let views = self.labels.iter().map(|Showing { label, now, .. }| {
+        let views = self.labels.iter().zip(&self.jobs).map(|(Showing { label, now, .. }, job)| {
             let content = now.as_ref();
+            let delivery = &self.deliveries[label.gateway];
             LabelView {
                 label: label.id.clone(),
                 item: label.item.clone(),
                 name: content.map_or_else(String::new, |content| content.entry.name.clone()),
                 price: content.map_or_else(String::new, |content| content.entry.price.to_string()),
-                state: match self.deliveries[label.gateway].state(&label.id) {
+                place: label.place.clone(),
+                job: job.map(Job::name),
+                is_ready: delivery.is_ready(&label.id),
+                battery_mv: delivery.care(&label.id).and_then(|care| care.told().battery_mv),
+                state: match delivery.state(&label.id) {
                     State::Idle => "none",
                     State::Sent | State::Shown(Proof::Queued) => "sent",
                     State::Shown(_) => "refreshed",

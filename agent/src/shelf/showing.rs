@@ -1,8 +1,8 @@
 //! What one label shows now, and what it will show next, by the price book.
 
 use crate::config::Label;
-use crate::label::{Digest, Image, Shelf as Drawn, render};
-use storewarden_prices::{Entry, Kind, PriceBook};
+use crate::label::{Digest, Image, Price, Shelf as Drawn, render};
+use storewarden_prices::{Currency, Entry, Kind, Money, PriceBook};
 use storewarden_rules::{Millis, Utc};
 
 /// How long ahead of its minute a price is brought to its label. A leaflet comes the day before.
@@ -30,6 +30,9 @@ pub(super) struct Showing {
     pub(super) is_in_line: bool,
     /// Whether its change goes ahead of others.
     pub(super) is_urgent: bool,
+    /// Whether it was bound by hand: then it shows nothing while its item has no price, or it has no item.
+    /// What it showed before was another item's.
+    is_by_hand: bool,
 }
 
 impl Content {
@@ -40,7 +43,25 @@ impl Content {
 
 impl Showing {
     pub(super) fn new(label: Label) -> Self {
-        Self { label, now: None, next: None, is_in_line: false, is_urgent: false }
+        Self { label, now: None, next: None, is_in_line: false, is_urgent: false, is_by_hand: false }
+    }
+
+    /// One that a person has just bound.
+    pub(super) fn by_hand(label: Label) -> Self {
+        Self { is_in_line: true, is_urgent: true, is_by_hand: true, ..Self::new(label) }
+    }
+
+    /// What it should show now: the image, and what that says.
+    pub(super) fn desired(&self) -> Option<(Digest, Price)> {
+        if let Some(Content { entry, batch, image }) = &self.now {
+            return Some((*image, Price { item: entry.item.clone(), price: entry.price, batch: *batch }));
+        }
+        let nothing = Price { item: String::new(), price: Money::new(0, Currency::Cny), batch: 0 };
+        self.is_by_hand.then(|| (Image::digest(&self.blank()), nothing))
+    }
+
+    fn blank(&self) -> Vec<u8> {
+        Image::white(self.label.size.0, self.label.size.1).to_png()
     }
 
     fn look_up<'a>(&self, book: &'a PriceBook, at: Utc) -> [Option<Found<'a>>; 2] {
@@ -81,8 +102,11 @@ impl Showing {
 
     /// The PNG of an image that it shows now or next; none if it is neither any more.
     pub(super) fn png(&self, image: Digest) -> Option<Vec<u8>> {
-        let content = [&self.now, &self.next].into_iter().flatten().find(|content| content.image == image)?;
-        draw(&self.label, &content.entry)
+        let content = [&self.now, &self.next].into_iter().flatten().find(|content| content.image == image);
+        match content {
+            Some(content) => draw(&self.label, &content.entry),
+            None => self.is_by_hand.then(|| self.blank()).filter(|blank| Image::digest(blank) == image),
+        }
     }
 }
 

@@ -31,7 +31,8 @@ use storewarden_drivers::modbus::task::Command;
 use storewarden_proto::v1::CommandOutcome;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_rules::{
-    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, Millis, Now, PointId, Reading, Service, Utc,
+    AlarmEvent, AlarmState, Condition, DeviceId, Event, Input, LABEL_CONDITIONS, Millis, Now, PointId,
+    Reading, Service, Utc,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -78,6 +79,8 @@ pub struct SiteTask {
     pub clock_trust: watch::Receiver<ClockTrust>,
     /// Whether a price is due by a clock that cannot be trusted.
     pub prices_held: watch::Receiver<bool>,
+    /// Of how many labels each of [`LABEL_CONDITIONS`] is true; none until that is known.
+    pub labels_found: watch::Receiver<Option<[u16; LABEL_CONDITIONS.len()]>>,
     /// What the labels show.
     pub labels: watch::Receiver<Vec<LabelView>>,
 }
@@ -237,6 +240,7 @@ impl Running {
             self.keep_learnt()?;
         }
         self.look_at_headquarters(now);
+        self.look_at_labels(now);
         self.look_at_journal(now).await?;
         // The count stands behind whatever is being committed: the view waits for it a second at most.
         if self.counting.is_some() {
@@ -366,6 +370,14 @@ impl Running {
         let [is_refusing, is_clock_wrong] =
             [is_refusing, is_clock_wrong].map(|found| if reports { found } else { Some(false) });
         self.step(now, Input::Headquarters { is_refusing, is_clock_wrong });
+    }
+
+    /// Tells the rules what is wrong with the labels.
+    fn look_at_labels(&mut self, now: Now) {
+        let found = *self.task.labels_found.borrow();
+        if let Some(found) = found {
+            self.step(now, Input::Labels { found });
+        }
     }
 
     /// Tells the rules how the journal is, and hands over what was held.

@@ -74,6 +74,7 @@ impl Bench {
             hq_link: watch::channel(LinkState::Offline).1,
             clock_trust: watch::channel(ClockTrust::default()).1,
             prices_held: watch::channel(false).1,
+            labels_found: watch::channel(None).1,
             labels: watch::channel(Vec::new()).1,
         };
         let keeping = Keeping::new(task.journal.clone(), task.clock.clone());

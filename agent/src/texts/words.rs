@@ -305,6 +305,32 @@ pub fn evidence(name: &str, language: Language) -> &str {
     }
 }
 
+/// What is to be done about a label, as `LabelView::job` names it.
+pub fn label_job(name: &str, language: Language) -> &str {
+    match name {
+        "misuse" => language.pick(
+            "被别人改过：告诉总部",
+            "written to by somebody else: tell headquarters",
+            "他から書き換え：本部へ連絡",
+        ),
+        "key" => language.pick("密钥不对：告诉总部", "wrong key: tell headquarters", "鍵が違う：本部へ連絡"),
+        "display" => language.pick("坏了：换价签", "broken: replace the label", "故障：棚札を交換"),
+        "battery" => language.pick("快没电：换电池", "replace the battery", "電池を交換"),
+        "silent" => language.pick(
+            "没有回应：看还在不在，换电池",
+            "no answer: look for it, replace the battery",
+            "応答なし：場所を確かめ、電池を交換",
+        ),
+        "signal" => language.pick("信号弱：挪一下", "hardly heard: move it", "電波が弱い：位置を変える"),
+        "late" => language.pick(
+            "价格还没换：先手写",
+            "price not changed yet: write it by hand",
+            "価格が未変更：手書きで表示",
+        ),
+        other => other,
+    }
+}
+
 /// How far a label has got, as `LabelView::state` names it.
 pub fn label_state(name: &str, language: Language) -> &str {
     match name {

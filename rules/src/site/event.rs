@@ -86,6 +86,11 @@ pub enum Input {
         /// Whether it was found damaged.
         is_damaged: bool,
     },
+    /// What is wrong with the shelf labels and their gateways; may be told again and again.
+    Labels {
+        /// Of how many each of [`super::LABEL_CONDITIONS`] is true, in their order.
+        found: [u16; super::LABEL_CONDITIONS.len()],
+    },
     /// How the store stands with headquarters, as the link finds it; may be told again and again. None:
     /// nobody knows, as while there is no connection.
     Headquarters {

@@ -4,8 +4,22 @@ use super::Check;
 use crate::config::file;
 use crate::config::{Gateway, Label};
 use storewarden_drivers::esl::estation::model::model_of;
+use storewarden_rules::Millis;
+
+/// A leaflet of hundreds of labels is through within it, and a wrong price at the till is not yet a queue. A
+/// choice of this project.
+const DEADLINE: Millis = Millis::from_mins(15);
 
 impl Check {
+    pub(super) fn label_deadline(&mut self, labels: &file::Labels) -> Millis {
+        self.span_of_time(
+            labels.deadline.as_ref(),
+            DEADLINE,
+            Millis::from_mins(1),
+            Millis::from_mins(24 * 60),
+        )
+    }
+
     pub(super) fn gateways(&mut self, gateways: &[file::Gateway]) -> Vec<Gateway> {
         self.unique("gateway", gateways.iter().map(|gateway| &gateway.id));
         self.unique("access point", gateways.iter().map(|gateway| &gateway.ap));
@@ -71,7 +85,7 @@ impl Check {
                     self.fault(&label.gateway.span(), message);
                 }
                 let model = model?;
-                Some(Label { id: id.clone(), gateway: gateway?, item: label.item.get_ref().clone(), size: (model.width, model.height) })
+                Some(Label::new(model, id.clone(), gateway?, label.item.get_ref().clone(), label.place.clone()))
             })
             .collect()
     }

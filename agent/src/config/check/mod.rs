@@ -53,6 +53,7 @@ pub(super) fn check(
     check.user_rules(&file.rule, &devices, &mut user_rules);
     let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
+    let label_deadline = check.label_deadline(&file.labels);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
     // Whatever is missing below has its fault.
     match (store, console, check.faults.is_empty()) {
@@ -82,6 +83,7 @@ pub(super) fn check(
                 user_rules,
                 gateways,
                 labels,
+                label_deadline,
             };
             check.parents(&config, &file);
             check.loads(&config, &file);

@@ -3,6 +3,7 @@
 //! Staff texts are for someone without training, alone, at three in the morning: short sentences,
 //! nothing to look up, and always an action. They name no figure that a config could change.
 
+mod label;
 mod machine;
 mod shop;
 mod sight;
@@ -47,6 +48,15 @@ pub fn staff(condition: Condition, class: Option<Class>, language: Language) -> 
         Condition::JournalDamaged => shop::journal_damaged(language),
         Condition::LinkRefused => shop::link_refused(language),
         Condition::ClockUntrusted => shop::clock_untrusted(language),
+        Condition::LabelMisuse => label::misuse(language),
+        Condition::LabelKey => label::key(language),
+        Condition::LabelDisplay => label::display(language),
+        Condition::LabelBattery => label::battery(language),
+        Condition::LabelSilent => label::silent(language),
+        Condition::LabelSignal => label::signal(language),
+        Condition::LabelLate => label::late(language),
+        Condition::GatewayOffline => label::gateway_offline(language),
+        Condition::GatewayDisk => label::gateway_disk(language),
         Condition::User(_) => shop::user_rule(language),
     }
 }
@@ -82,6 +92,15 @@ pub fn technical(condition: Condition) -> &'static str {
         Condition::ClockUntrusted => {
             "the store's clock and headquarters' disagree, or a price is due while nobody vouches for the clock"
         }
+        Condition::LabelMisuse => "a label told of a task that this store did not give",
+        Condition::LabelKey => "labels answer that they have another key",
+        Condition::LabelDisplay => "displays of labels do not refresh, or are not of their model",
+        Condition::LabelBattery => "batteries of labels below 2.5 V (2.2 V of labels for freezers)",
+        Condition::LabelSilent => "labels have not answered several attempts",
+        Condition::LabelSignal => "labels are heard below -85 dBm",
+        Condition::LabelLate => "labels have not shown their price within the deadline",
+        Condition::GatewayOffline => "a label gateway says nothing",
+        Condition::GatewayDisk => "a label gateway has less than 50 MB for images",
         Condition::User(_) => "a rule of the chain or the store is true",
     }
 }
