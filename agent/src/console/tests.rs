@@ -135,7 +135,8 @@ async fn the_overview_says_what_is_wrong_in_both_languages() {
         "连接断开",
         "等待发送的消息：37",
         "¥14.90",
-        "没有成功",
+        "快没电：换电池",
+        "货架 4",
         "<strong>1 / 2</strong>",
     ] {
         assert!(zh.contains(text), "{text} is missing in {zh}");

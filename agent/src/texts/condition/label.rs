@@ -66,7 +66,11 @@ pub(super) fn display(language: Language) -> StaffText {
         StaffText {
             what: "有价签坏了",
             now: "换掉列出的价签。",
-            steps: &["拿一个同样大小的新价签，绑定到同一商品。", "把坏的价签取下来收好。"],
+            steps: &[
+                "拿一个同样大小的新价签，绑定到同一商品。",
+                "把坏的价签取下来收好。",
+                "没有新价签，就告诉店长。",
+            ],
         },
         StaffText {
             what: "has labels that are broken",
@@ -74,6 +78,7 @@ pub(super) fn display(language: Language) -> StaffText {
             steps: &[
                 "Take a new label of the same size and bind it to the same item.",
                 "Take the broken one away.",
+                "If there is no spare label, tell the manager.",
             ],
         },
         StaffText {
@@ -82,6 +87,7 @@ pub(super) fn display(language: Language) -> StaffText {
             steps: &[
                 "同じ大きさの新しい棚札を同じ商品に登録してください。",
                 "壊れた棚札は取り外してください。",
+                "予備がないときは店長に伝えてください。",
             ],
         },
     )
@@ -92,7 +98,11 @@ pub(super) fn battery(language: Language) -> StaffText {
         StaffText {
             what: "有价签快没电了",
             now: "这几天给列出的价签换电池。",
-            steps: &["按列表到货架前换电池，价格会自动回来。", "换完后看一眼价格对不对。"],
+            steps: &[
+                "按列表到货架前换电池，价格会自动回来。",
+                "换完后看一眼价格对不对。",
+                "没有电池，就告诉店长。",
+            ],
         },
         StaffText {
             what: "has labels whose batteries are low",
@@ -100,6 +110,7 @@ pub(super) fn battery(language: Language) -> StaffText {
             steps: &[
                 "Go to the shelves in the list and replace the batteries; the price comes back by itself.",
                 "Look whether it is right.",
+                "If there are no batteries, tell the manager.",
             ],
         },
         StaffText {
@@ -108,6 +119,7 @@ pub(super) fn battery(language: Language) -> StaffText {
             steps: &[
                 "一覧の棚へ行って電池を交換してください。価格は自動で戻ります。",
                 "交換のあと、価格が正しいか見てください。",
+                "電池がないときは店長に伝えてください。",
             ],
         },
     )
@@ -121,6 +133,7 @@ pub(super) fn silent(language: Language) -> StaffText {
             steps: &[
                 "找到价签：掉了、被挡住或拿走了，就放回原处。",
                 "还在原处的，换电池。价格不对就先用手写。",
+                "找不到，就告诉店长。",
             ],
         },
         StaffText {
@@ -129,6 +142,7 @@ pub(super) fn silent(language: Language) -> StaffText {
             steps: &[
                 "Find the label: if it fell down, is covered or was taken away, put it back.",
                 "If it is in its place, replace its battery. Where a price is wrong, write it by hand.",
+                "If you cannot find it, tell the manager.",
             ],
         },
         StaffText {
@@ -137,6 +151,7 @@ pub(super) fn silent(language: Language) -> StaffText {
             steps: &[
                 "棚札を探し、落ちている、隠れている、別の場所にあるときは元に戻してください。",
                 "元の場所にあるときは電池を交換してください。価格が違うときは手書きの値札を付けてください。",
+                "見つからないときは店長に伝えてください。",
             ],
         },
     )
@@ -147,7 +162,7 @@ pub(super) fn signal(language: Language) -> StaffText {
         StaffText {
             what: "有价签信号很弱",
             now: "不急。有空时看一下列出的价签。",
-            steps: &["看价签前面是不是有金属或新放的货挡着。", "挪开以后还这样，就告诉总部。"],
+            steps: &["看价签前面是不是有金属或新放的货挡着。", "挪开以后还这样，就给总部打电话。"],
         },
         StaffText {
             what: "has labels that are hardly heard",
