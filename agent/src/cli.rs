@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
 use crate::assemble::assemble;
+use crate::audit_tool;
 use crate::command::config_push::Trial;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -107,6 +108,9 @@ enum Command {
         #[arg(long)]
         end: bool,
     },
+    /// The audit trail: print it, prove it.
+    #[command(subcommand)]
+    Audit(audit_tool::Command),
     /// Labels on the shelf: what each shows and what is to be done; bind, unbind, swap, find.
     #[command(subcommand)]
     Label(label_tool::Command),
@@ -210,6 +214,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             on.ask("in-service", None)
         }
         Command::OutOfService { on, end: false } => on.ask("out-of-service", None),
+        Command::Audit(command) => command.run(),
         Command::Label(command) => command.run(),
         Command::Inspected { config, by, note } => load(&config)
             .and_then(|config| ask(&config, "inspected", &body(&by, None, &note)))

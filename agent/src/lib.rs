@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assemble;
+mod audit_tool;
 mod backoff;
 pub mod cli;
 pub mod clock_trust;

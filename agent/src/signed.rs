@@ -33,20 +33,36 @@ pub fn signer<'k>(
     signatures: &[v1::Signature],
     keys: &'k [PublicKey],
 ) -> Result<&'k str, SignatureFault> {
-    let mut signer = None;
+    Ok(signers(bytes, signatures, keys)?[0])
+}
+
+/// The ids of the known keys that signed, in their order and at least one; every signature of `bytes` by a
+/// known key must match.
+///
+/// # Errors
+/// As of [`signer`].
+pub fn signers<'k>(
+    bytes: &[u8],
+    signatures: &[v1::Signature],
+    keys: &'k [PublicKey],
+) -> Result<Vec<&'k str>, SignatureFault> {
+    let mut signers = Vec::new();
     for signature in signatures {
         let Some(key) = keys.iter().find(|key| key.id == signature.key_id) else { continue };
         Signature::from_slice(&signature.signature)
             .and_then(|signature| key.key.verify_strict(bytes, &signature))
             .map_err(|_| SignatureFault::Mismatch(key.id.clone()))?;
-        signer = signer.or(Some(key.id.as_str()));
-    }
-    signer.ok_or_else(|| {
-        let mut ids: Vec<String> =
-            signatures.iter().take(4).map(|s| s.key_id.chars().take(64).collect()).collect();
-        if ids.is_empty() {
-            ids.push("nobody".into());
+        if !signers.contains(&key.id.as_str()) {
+            signers.push(key.id.as_str());
         }
-        SignatureFault::UnknownKey(ids.join(", "))
-    })
+    }
+    if !signers.is_empty() {
+        return Ok(signers);
+    }
+    let mut ids: Vec<String> =
+        signatures.iter().take(4).map(|s| s.key_id.chars().take(64).collect()).collect();
+    if ids.is_empty() {
+        ids.push("nobody".into());
+    }
+    Err(SignatureFault::UnknownKey(ids.join(", ")))
 }

@@ -139,7 +139,7 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         ..PriceEntry::default()
     };
     let batch = PriceBatch { number: 7, issued_ms: 400, entries: vec![entry], ..PriceBatch::default() };
-    let signed = SignedBatch { batch: batch.encode_to_vec(), signatures: Vec::new() }.encode_to_vec();
+    let signed = SignedBatch { batch: batch.encode_to_vec(), ..SignedBatch::default() }.encode_to_vec();
     let signed: String = signed.iter().map(|byte| format!("{byte:02x}")).collect();
     for (version, (schema, alarm)) in (1..).zip(schemas) {
         let path = dir.path().join(format!("{version}.sqlite"));

@@ -161,7 +161,11 @@ impl Shelf {
 
     /// The payload of a batch as headquarters sends it.
     fn payload(&self, number: u64) -> SignedBatch {
-        let sql = format!("SELECT payload FROM batch WHERE number = {number}");
+        self.payload_of(KEY, number)
+    }
+
+    fn payload_of(&self, key: &str, number: u64) -> SignedBatch {
+        let sql = format!("SELECT payload FROM batch WHERE number = {number} AND key_id = '{key}'");
         SignedBatch::decode(column::<Vec<u8>>(&self.scene.hq_db(), &sql)[0].as_slice()).unwrap()
     }
 
@@ -217,8 +221,10 @@ fn a_signed_price_reaches_its_label_and_no_other_does() {
     batch.entries[0].price_minor = 1;
     cheap.batch = batch.encode_to_vec();
     // No signature at all.
-    let unsigned =
-        SignedBatch { batch: cheap.batch.clone().into_iter().chain([0x40, 0]).collect(), signatures: vec![] };
+    let unsigned = SignedBatch {
+        batch: cheap.batch.clone().into_iter().chain([0x40, 0]).collect(),
+        ..SignedBatch::default()
+    };
     for (forged, why) in
         [(&flipped, "does not match"), (&cheap, "does not match"), (&unsigned, "no signature")]
     {
@@ -340,7 +346,7 @@ fn what_comes_next_is_on_its_label_before_its_minute_and_shown_then_without_head
     let mut agent = shelf.scene.agent();
     shelf.push(&FIRST);
     shelf.proven(1, [200, 650, 450]);
-    let begin = chrono::Utc::now() + Duration::from_secs(15);
+    let begin = chrono::Utc::now() + Duration::from_secs(25);
     let rows = ITEMS.map(|(item, gtin, name, _)| {
         format!("{item},{gtin},{name},500 ml,CNY,1.50,regular,{},\n", begin.to_rfc3339())
     });
@@ -350,10 +356,15 @@ fn what_comes_next_is_on_its_label_before_its_minute_and_shown_then_without_head
     assert!(chrono::Utc::now() < begin, "this machine is too slow for this test");
     assert_eq!(shelf.shown().len(), 3, "and shows the one before");
     until("the list says so", || shelf.label("list", &[]).matches("has the next price").count() == 3);
-    // Neither a death nor the silence of headquarters changes anything at the minute.
-    shelf.headquarters.take().unwrap().kill();
+    // Neither a death nor the silence of headquarters changes anything at the minute. What a clock says after
+    // a start counts when headquarters has agreed.
     agent.kill();
     agent = shelf.scene.agent();
+    until("headquarters vouches for the clock", || {
+        shelf.scene.view().is_some_and(|view| view["clock_trust"] == "synchronised")
+    });
+    shelf.headquarters.take().unwrap().kill();
+    assert!(chrono::Utc::now() < begin, "this machine is too slow for this test");
     until("every label shows its next price", || shelf.shown().len() == 6);
     assert!(chrono::Utc::now() >= begin);
     shelf.headquarters = Some(shelf.scene.headquarters());
@@ -379,6 +390,7 @@ fn people_swap_bind_and_find_labels_and_no_label_keeps_a_price_that_is_not_its_o
         let png = std::fs::read(shelf.scene.path("labels").join(format!("{label}.png"))).ok()?;
         Some(hex(&Sha256::digest(png)))
     };
+    until("the agent answers", || shelf.scene.view().is_some());
     // A broken label goes, and the spare one takes its place.
     let old = ITEMS[0].3;
     label("swap", old, &["--with", SPARE]);
@@ -393,6 +405,7 @@ fn people_swap_bind_and_find_labels_and_no_label_keeps_a_price_that_is_not_its_o
     });
     agent.kill();
     agent = shelf.scene.agent();
+    until("the agent is back", || shelf.scene.view().is_some());
     label("unbind", old, &[]);
     until("it shows nothing", || image(old) == blank);
     label("find", SPARE, &[]);
@@ -407,6 +420,91 @@ fn people_swap_bind_and_find_labels_and_no_label_keeps_a_price_that_is_not_its_o
     assert_eq!(bound, ["小李"; 4]);
     let (status, _) = agent.terminate();
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn with_a_root_key_roles_limits_and_revocation_decide_and_the_trail_proves_it() {
+    let shelf = Shelf::start(50);
+    let hq = |arguments: &[&str]| shelf.scene.hq(arguments);
+    let dir = shelf.scene.dir().to_str().unwrap();
+    let path = |name: &str| shelf.scene.path(name).to_str().unwrap().to_owned();
+    let public =
+        |printed: &str| printed.lines().find_map(|line| line.strip_prefix("public = ")).unwrap().to_owned();
+    let root = public(&hq(&["price", "keygen", "--root", "--out", dir, "--id", "root"]));
+    let zhao = public(&hq(&["price", "keygen", "--out", dir, "--id", "zhao"]));
+    let config = std::fs::read_to_string(shelf.scene.path("store.toml")).unwrap();
+    let before = config.lines().skip_while(|line| *line != "[[price_key]]").nth(2).unwrap().to_owned();
+    let li = before.strip_prefix("public = ").unwrap();
+    let config =
+        config.replace("[[price_key]]", "[[root_key]]").replace(&before, &format!("public = {root}"));
+    let config = config.replacen(&format!("id = \"{KEY}\""), "id = \"root\"", 1);
+    std::fs::write(shelf.scene.path("store.toml"), config).unwrap();
+    let mut agent = shelf.scene.agent();
+    let list = |revoked: &str| {
+        let text = format!(
+            "large_change_percent = 30\n[[key]]\nid = \"{KEY}\"\npublic = {li}\nrole = \"price_team\"\n{revoked}\n\
+             [[key]]\nid = \"zhao\"\npublic = {zhao}\nrole = \"approver\"\n"
+        );
+        std::fs::write(shelf.scene.path("keys.toml"), text).unwrap();
+        let (keys, root) = (path("keys.toml"), path("root.pem"));
+        hq(&["price", "keys", &keys, "--key", &root, "--key-id", "root", "--chain", CHAIN, "--store", STORE]);
+    };
+    let refused = |number: u64, why: &str| {
+        let answer = shelf.answered(&shelf.payload_of(KEY, number), 1);
+        assert!(!answer.accepted && answer.reason.contains(why), "{}", answer.reason);
+    };
+    // Before the list has come, nobody may sign.
+    shelf.push(&FIRST);
+    refused(1, "a key this store knows");
+    list("");
+    until("the list is in force", || count(&shelf.scene.journal(), "key_list") == 1);
+    shelf.push(&FIRST);
+    shelf.proven(2, [200, 650, 450]);
+    // Half the price is more than one may sign.
+    shelf.push(&["1.00"]);
+    refused(3, "entry 0 (item 10001): ¥2.00 to ¥1.00 is more than 30 %: an approver must sign it too");
+    let (held, key) = (path("half.signed"), path(&format!("{KEY}.pem")));
+    let of = ["--key", &key, "--key-id", KEY, "--chain", CHAIN, "--store", STORE];
+    hq(&[&["price", "push", &path("prices.csv"), "--hold", &held, "--number", "4"], of.as_slice()].concat());
+    let zhao_pem = path("zhao.pem");
+    let said = hq(&["price", "sign", &held, "--key", &zhao_pem, "--key-id", "zhao", "--queue"]);
+    assert!(said.contains("10001") && said.contains("1.00"), "who signs sees what: {said}");
+    until("the approved price is on its label", || {
+        shelf.proofs(4).iter().any(|proof| proof.price_minor == 100)
+    });
+    // A revoked key sets no price any more; what it set stays, also over a restart.
+    list("revoked = \"2026-01-01T00:00:00Z\"");
+    until("the new list is in force", || {
+        column::<i64>(&shelf.scene.journal(), "SELECT version FROM key_list") == [2]
+    });
+    agent.kill();
+    agent = shelf.scene.agent();
+    let shown = shelf.shown().len();
+    shelf.push(&SECOND);
+    refused(5, "was revoked");
+    assert_eq!(shelf.shown().len(), shown);
+    // The trail proves it, and shows who has changed it.
+    let audit = |what: &str| {
+        let mut command = program("storewarden");
+        command.args(["audit", what, "--config"]).arg(shelf.scene.path("store.toml")).output().unwrap()
+    };
+    let whole = parties::printed(&audit("verify"));
+    assert!(whole.contains("whole") && whole.contains("2 batches proven"), "{whole}");
+    let trail = parties::printed(&audit("show"));
+    assert!(trail.contains("root key-list-accepted: version 2"), "{trail}");
+    assert!(trail.contains("price-batch-refused"), "{trail}");
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
+    let db = rusqlite::Connection::open(shelf.scene.path("journal.sqlite")).unwrap();
+    db.execute("UPDATE price_batch SET signed = unhex(replace(hex(signed), '3130303031', '3130303039'))", [])
+        .unwrap();
+    db.execute("UPDATE audit SET by = 'nobody' WHERE id = 2", []).unwrap();
+    drop(db);
+    let broken = audit("verify");
+    assert_eq!(broken.status.code(), Some(1));
+    let said = String::from_utf8(broken.stdout).unwrap();
+    assert!(said.contains("row 2 does not follow"), "{said}");
+    assert_eq!(said.matches("is not what was accepted").count(), 2, "{said}");
 }
 
 /// Each label was refreshed, and not more often than a death in the middle makes necessary.

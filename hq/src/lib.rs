@@ -98,9 +98,16 @@ enum PriceCommand {
         /// The id under which stores know the key
         #[arg(long, value_name = "ID")]
         id: String,
+        /// It is a root key, which says whose keys count; it stays offline
+        #[arg(long)]
+        root: bool,
     },
+    /// Sign the list of keys that count, with a root key, and queue it for the stores
+    Keys(price::sign::KeysArgs),
     /// Sign a table of prices and queue it for the stores
     Push(price::push::PushArgs),
+    /// Sign what `push --hold` put aside, as the second person
+    Sign(price::sign::SignArgs),
     /// Show what became of each batch in each store
     Status {
         /// One JSON object a batch and line
@@ -155,14 +162,17 @@ fn answer(cli: &Cli) -> Result<bool, Failure> {
         Command::Serve(_) => {}
         Command::Alerts(args) => show::alerts(&mut cli.place.open()?, args)?,
         Command::Readings(args) => show::readings(&mut cli.place.open()?, args)?,
-        Command::Price(PriceCommand::Keygen { out, id }) => {
-            let (path, lines) = keys::generate(out, id, "price_key")?;
+        Command::Price(PriceCommand::Keygen { out, id, root }) => {
+            let section = if *root { "root_key" } else { "price_key" };
+            let (path, lines) = keys::generate(out, id, section)?;
             eprintln!("the private key is in {}; these lines belong in every store.toml:", path.display());
             print!("{lines}");
         }
         Command::Price(PriceCommand::Push(args)) => {
             return price::push::run(&mut cli.place.open()?, args);
         }
+        Command::Price(PriceCommand::Keys(args)) => price::sign::send_keys(&mut cli.place.open()?, args)?,
+        Command::Price(PriceCommand::Sign(args)) => price::sign::run(|| Ok(cli.place.open()?), args)?,
         Command::Order(order) => return command::run(&mut cli.place.open()?, order),
         Command::Price(PriceCommand::Status { json }) => price::status::run(&mut cli.place.open()?, *json)?,
     }

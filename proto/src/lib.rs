@@ -27,6 +27,11 @@ pub fn price_batch_signed_bytes(batch: &[u8]) -> Vec<u8> {
     [b"storewarden/v1/price-batch\n", batch].concat()
 }
 
+/// The bytes a root key's signature of a list of keys covers: the same, with a prefix of its own.
+pub fn key_list_signed_bytes(list: &[u8]) -> Vec<u8> {
+    [b"storewarden/v1/key-list\n", list].concat()
+}
+
 /// The bytes an Ed25519 command signature covers: the same, with a prefix of its own.
 pub fn command_signed_bytes(command: &[u8]) -> Vec<u8> {
     [b"storewarden/v1/command\n", command].concat()

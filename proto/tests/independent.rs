@@ -352,6 +352,7 @@ fn a_signed_batch_keeps_the_bytes_that_were_signed() {
     let signed = v1::SignedBatch {
         batch: vec![0x3a, 0x00, 0xff],
         signatures: vec![v1::Signature { key_id: "prices-2026".into(), signature: vec![0x11; 64] }],
+        ..Default::default()
     };
     let expected = json!({
         "batch": "OgD/",

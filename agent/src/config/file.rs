@@ -30,6 +30,8 @@ pub struct File {
     pub console: Console,
     pub policy: Option<PolicyFile>,
     #[serde(default)]
+    pub root_key: Vec<PublicKey>,
+    #[serde(default)]
     pub price_key: Vec<PublicKey>,
     #[serde(default)]
     pub command_key: Vec<PublicKey>,

@@ -52,6 +52,8 @@ pub struct Config {
     pub console: Console,
     /// Keys whose price batches are accepted.
     pub price_keys: Vec<PublicKey>,
+    /// Keys that may say whose keys may sign prices; where there is one, `price_keys` is empty.
+    pub root_keys: Vec<PublicKey>,
     /// Keys whose commands are carried out.
     pub command_keys: Vec<PublicKey>,
     /// Lines to equipment.

@@ -36,7 +36,7 @@ pub(super) fn migrate(db: &Connection) -> rusqlite::Result<()> {
             entries: entries(db, order)?,
             ..PriceBatch::default()
         };
-        let signed = SignedBatch { batch: batch.encode_to_vec(), signatures: Vec::new() };
+        let signed = SignedBatch { batch: batch.encode_to_vec(), ..SignedBatch::default() };
         db.execute(
             "INSERT INTO price_batch_5 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![

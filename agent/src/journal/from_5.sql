@@ -18,3 +18,11 @@ CREATE TABLE binding (
     by      TEXT NOT NULL,
     at_ms   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The list of keys in force, as its root key signed it; one row, or none.
+CREATE TABLE key_list (
+    digest  BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    at_ms   INTEGER NOT NULL,
+    signed  BLOB NOT NULL
+) STRICT;

@@ -3,7 +3,7 @@
 use super::{Identity, audit, outbox};
 use crate::label::delivery::Pages;
 use crate::label::record::{Proof, Record, Told};
-use crate::price::{Numbers, Refusal, Verified};
+use crate::price::{KeyList, ListFault, Numbers, Refusal, Verified};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
 use storewarden_prices::{Entry, PriceBook, Source};
@@ -45,7 +45,44 @@ pub fn refuse(
     answer(connection, identity, now, told)
 }
 
-/// If a batch with this digest was accepted before, tells headquarters so again and returns true.
+/// Commits a list of keys that holds from now on, the audit row and the answer to headquarters.
+pub fn accept_list(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    (digest, signed): ([u8; 32], &[u8]),
+    list: &KeyList,
+) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM key_list", [])?;
+    connection.execute(
+        "INSERT INTO key_list VALUES (?1, ?2, ?3, ?4)",
+        params![digest, list.version.cast_signed(), now.0, signed],
+    )?;
+    let detail = format!("version {}, sha256 {}", list.version, hex(&digest));
+    audit::append(connection, now, &list.root, "key-list-accepted", &detail)?;
+    answer(connection, identity, now, outcome(now, digest, &list.root, list.version, None))
+}
+
+/// The list of keys in force, as it was signed.
+pub fn key_list(connection: &Connection) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection.query_row("SELECT signed FROM key_list", [], |row| row.get(0)).optional()
+}
+
+/// Commits that a list of keys was refused, and tells headquarters why.
+pub fn refuse_list(
+    connection: &Connection,
+    identity: &Identity,
+    now: Utc,
+    digest: [u8; 32],
+    why: &ListFault,
+) -> rusqlite::Result<()> {
+    let reason = why.to_string();
+    let detail = format!("{reason}; sha256 {}", hex(&digest));
+    audit::append(connection, now, "", "key-list-refused", &detail)?;
+    answer(connection, identity, now, outcome(now, digest, "", 0, Some(reason)))
+}
+
+/// If a batch or list of keys with this digest was accepted before, tells headquarters so again and returns true.
 pub fn answer_again(
     connection: &Connection,
     identity: &Identity,
@@ -53,7 +90,10 @@ pub fn answer_again(
     digest: [u8; 32],
 ) -> rusqlite::Result<bool> {
     let known: Option<(String, i64, i64)> = connection
-        .prepare_cached("SELECT key_id, number, at_ms FROM price_batch WHERE digest = ?1")?
+        .prepare_cached(
+            "SELECT key_id, number, at_ms FROM price_batch WHERE digest = ?1
+             UNION ALL SELECT '', version, at_ms FROM key_list WHERE digest = ?1",
+        )?
         .query_row([digest], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((key_id, number, at_ms)) = known else { return Ok(false) };

@@ -153,6 +153,14 @@ CREATE TABLE price_batch (
     UNIQUE (key_id, number)
 ) STRICT;
 
+-- The list of keys in force, as its root key signed it; one row, or none.
+CREATE TABLE key_list (
+    digest  BLOB NOT NULL,            -- SHA-256 of what was signed
+    version INTEGER NOT NULL,
+    at_ms   INTEGER NOT NULL,         -- accepted then
+    signed  BLOB NOT NULL
+) STRICT;
+
 -- When prices were last looked up by a clock that could be trusted; one row, or none.
 CREATE TABLE price_time (
     at_ms INTEGER NOT NULL

@@ -1,13 +1,14 @@
 //! Whether a price batch may be believed: signature, destination, number, time, and every entry.
 //! Whole or nothing: one bad entry refuses the batch.
 
+use super::authority::{Authority, Denied};
 use super::numbers::{NumberFault, Numbers};
-use crate::signed::{PublicKey, SignatureFault, signer};
+use crate::signed::SignatureFault;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use storewarden_prices::{Entry, ItemFault, Jurisdiction, LawFault, PriceBook, Source};
+use storewarden_prices::{Entry, ItemFault, Jurisdiction, LawFault, Money, PriceBook, Source};
 use storewarden_proto::prost::Message as _;
-use storewarden_proto::{PAYLOAD_BYTES_MAX, price_batch_signed_bytes, v1};
+use storewarden_proto::{PAYLOAD_BYTES_MAX, v1};
 use storewarden_rules::Utc;
 
 /// Most entry faults a refusal lists; the rest is counted.
@@ -22,6 +23,8 @@ pub struct Verified {
     pub digest: [u8; 32],
     /// The message as it came: the signed bytes and their signatures.
     pub signed: Vec<u8>,
+    /// Whether an approver has signed it too.
+    pub is_approved: bool,
     /// By whose rules its entries are to be judged, if it says so.
     pub jurisdiction: Option<Jurisdiction>,
     /// At least one.
@@ -55,6 +58,9 @@ pub enum Why {
     /// No signature that counts.
     #[error(transparent)]
     Signature(#[from] SignatureFault),
+    /// Those who signed may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The signature is good, what it covers is not a batch.
     #[error("the signed bytes are not a price batch: they could not be decoded")]
     NotBatch,
@@ -121,6 +127,18 @@ pub enum Fault {
     /// Before the law.
     #[error(transparent)]
     Law(#[from] LawFault),
+    /// Too much for one signature.
+    #[error(
+        "{from} to {to} is more than {percent} %: an approver must sign it too (`storewarden-hq price sign`)"
+    )]
+    LargeChange {
+        /// The price in force when it begins.
+        from: Money,
+        /// The new one.
+        to: Money,
+        /// How much may change.
+        percent: u32,
+    },
 }
 
 fn list(faults: &[EntryFault], more: usize) -> String {
@@ -141,7 +159,7 @@ fn list(faults: &[EntryFault], more: usize) -> String {
 /// The first thing that is wrong; among entries, all of them.
 pub fn verify(
     payload: &[u8],
-    keys: &[PublicKey],
+    authority: &Authority,
     numbers: &Numbers,
     chain: &str,
     store: &str,
@@ -165,14 +183,23 @@ pub fn verify(
     }
     refusal.digest = Sha256::digest(&signed.batch).into();
 
-    match signer(&price_batch_signed_bytes(&signed.batch), &signed.signatures, keys) {
-        Ok(key_id) => key_id.clone_into(&mut refusal.key_id),
+    let signers = match authority.signers(&signed.batch, &signed.signatures) {
+        Ok(signers) => signers,
         Err(fault) => return refuse(refusal, fault.into()),
+    };
+    signers[0].clone_into(&mut refusal.key_id);
+    let by = authority.permit(&signers, now);
+    if let Ok(by) = &by {
+        by.key.clone_into(&mut refusal.key_id);
     }
     let Ok(batch) = v1::PriceBatch::decode(signed.batch.as_slice()) else {
         return refuse(refusal, Why::NotBatch);
     };
     refusal.number = batch.number;
+    let is_approved = match by {
+        Ok(by) => by.is_approved,
+        Err(denied) => return refuse(refusal, denied.into()),
+    };
     if let Err(why) = check_address(&batch, &refusal.key_id, numbers, chain, store, now) {
         return refuse(refusal, why);
     }
@@ -184,7 +211,8 @@ pub fn verify(
         Ok(entries) => {
             let source =
                 Source { issued: Utc(batch.issued_ms), key: refusal.key_id.into(), number: refusal.number };
-            Ok(Verified { source, digest: refusal.digest, signed: payload.to_vec(), jurisdiction, entries })
+            let (digest, signed) = (refusal.digest, payload.to_vec());
+            Ok(Verified { source, digest, signed, is_approved, jurisdiction, entries })
         }
         Err(why) => refuse(refusal, why),
     }
@@ -236,13 +264,20 @@ fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Re
     faults.into_why().map_or(Ok(entries), Err)
 }
 
-/// Whether a believed batch fits the store: its prices leave no item without one, and are such as the law of
-/// the store's place allows. `book` holds what was accepted before; `store` is where the store says it is.
+/// Whether a believed batch fits the store: its prices leave no item without one, are such as the law of the
+/// store's place allows, and change by no more than `percent` unless an approver has signed. `book` holds
+/// what was accepted before; `store` is where the store says it is.
 ///
 /// # Errors
-/// The first thing that is wrong; of the law, all.
-pub fn judge(batch: Verified, book: &PriceBook, store: Option<Jurisdiction>) -> Result<Verified, Refusal> {
-    let why = why_not(&batch, book, store);
+/// The first thing that is wrong; of the law, and of large changes, all.
+pub fn judge(
+    batch: Verified,
+    book: &PriceBook,
+    store: Option<Jurisdiction>,
+    percent: Option<u32>,
+) -> Result<Verified, Refusal> {
+    let large = percent.filter(|_| !batch.is_approved).and_then(|percent| too_large(&batch, book, percent));
+    let why = why_not(&batch, book, store).or(large);
     let refuse = |why| Refusal {
         digest: batch.digest,
         key_id: batch.source.key.to_string(),
@@ -272,6 +307,22 @@ fn why_not(batch: &Verified, book: &PriceBook, store: Option<Jurisdiction>) -> O
     for (index, entry) in batch.entries.iter().enumerate() {
         for fault in law.faults(entry, book.begin(entry), &whole) {
             faults.add(index, &entry.item, fault.into());
+        }
+    }
+    faults.into_why()
+}
+
+/// Entries that change the price which holds when they begin by more than `percent`. What has had no price
+/// has nothing to change from.
+fn too_large(batch: &Verified, book: &PriceBook, percent: u32) -> Option<Why> {
+    let mut faults = Faults::default();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        let begin = book.begin(entry).max(batch.source.issued);
+        let Some(before) = book.price_at(&entry.item, begin).map(|shown| shown.entry.price) else { continue };
+        let (from, to) = (i128::from(before.minor), i128::from(entry.price.minor));
+        if before.currency != entry.price.currency || (to - from).abs() * 100 > from * i128::from(percent) {
+            let fault = Fault::LargeChange { from: before, to: entry.price, percent };
+            faults.add(index, &entry.item, fault);
         }
     }
     faults.into_why()

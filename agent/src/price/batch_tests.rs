@@ -1,5 +1,7 @@
 use super::*;
+use crate::signed::PublicKey;
 use ed25519_dalek::{Signer as _, SigningKey};
+use storewarden_proto::price_batch_signed_bytes;
 use storewarden_proto::v1::{PriceBatch, PriceEntry, PriceKind, SignedBatch};
 
 const NOW: Utc = Utc(1_790_000_000_000);
@@ -51,13 +53,14 @@ fn signed_by(batch: &PriceBatch, signers: &[(&str, u8)]) -> SignedBatch {
             signature: signing_key(*seed).sign(&bytes).to_bytes().to_vec(),
         })
         .collect();
-    SignedBatch { batch, signatures }
+    SignedBatch { batch, signatures, ..SignedBatch::default() }
 }
 
 fn believe(payload: &[u8]) -> Result<Verified, Refusal> {
     let mut numbers = Numbers::default();
     numbers.take("price-team", 7);
-    verify(payload, &keys(), &numbers, "kaixin", "0042", NOW, &|c| c != '㗎')
+    let authority = Authority::new("kaixin", "0042", Vec::new(), keys());
+    verify(payload, &authority, &numbers, "kaixin", "0042", NOW, &|c| c != '㗎')
 }
 
 fn believe_changed(change: impl FnOnce(&mut PriceBatch)) -> Result<Verified, Refusal> {
@@ -86,6 +89,7 @@ fn what_is_signed_is_signed_as_ed25519_says() {
     let signed = SignedBatch {
         batch: b"\x0a\x06kaixin".to_vec(),
         signatures: vec![v1::Signature { key_id: "price-team".into(), signature: bytes }],
+        ..SignedBatch::default()
     };
     let refusal = believe(&signed.encode_to_vec()).expect_err("names no store, has no number");
     assert_eq!(
@@ -181,8 +185,11 @@ fn a_refusal_names_the_batch_and_lists_its_first_faults() {
 fn a_signed_batch_that_is_not_a_batch_is_refused() {
     let batch = b"\xff\xff\xff".to_vec();
     let signature = signing_key(1).sign(&price_batch_signed_bytes(&batch)).to_bytes().to_vec();
-    let signed =
-        SignedBatch { batch, signatures: vec![v1::Signature { key_id: "price-team".into(), signature }] };
+    let signed = SignedBatch {
+        batch,
+        signatures: vec![v1::Signature { key_id: "price-team".into(), signature }],
+        ..SignedBatch::default()
+    };
     assert_eq!(believe(&signed.encode_to_vec()).expect_err("garbage").why, Why::NotBatch);
 }
 
@@ -190,8 +197,9 @@ fn a_signed_batch_that_is_not_a_batch_is_refused() {
 fn what_is_believed_must_fit_the_store() {
     let zone = chrono_tz::Asia::Shanghai;
     let book = PriceBook::new(zone);
-    let fits =
-        |batch: Verified, store| judge(batch, &book, store).map(drop).map_err(|refusal| refusal.to_string());
+    let fits = |batch: Verified, store| {
+        judge(batch, &book, store, None).map(drop).map_err(|refusal| refusal.to_string())
+    };
     let batch = |change: fn(&mut PriceBatch)| believe_changed(change).expect("believed");
     assert_eq!(fits(batch(|_| {}), None), Ok(()), "judged by no law");
     let bare = fits(batch(|_| {}), Some(Jurisdiction::China)).expect_err("what does it buy?");

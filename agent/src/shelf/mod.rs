@@ -16,8 +16,7 @@ use crate::label::can_show;
 use crate::label::care::Job;
 use crate::label::delivery::{Delivery, HAND_MAX, Input, Output, State, Step};
 use crate::label::record::{Proof, Told};
-use crate::price::{Numbers, Refusal, Why, judge, verify};
-use crate::signed::PublicKey;
+use crate::price::{Authority, Numbers, Refusal, Why, judge, verify};
 use crate::view::LabelView;
 use act::key;
 use sha2::{Digest, Sha256};
@@ -71,7 +70,7 @@ pub struct Tells {
 pub struct Shelf {
     journal: Journal,
     clock: Clock,
-    keys: Vec<PublicKey>,
+    authority: Authority,
     chain: String,
     store: String,
     jurisdiction: Option<Jurisdiction>,
@@ -122,20 +121,21 @@ impl Shelf {
     ) -> Result<Self, JournalError> {
         let now = clock.now();
         let zone = config.store.timezone;
-        let (book, numbers, stored, priced_at, bound) = journal
+        let (book, numbers, stored, priced_at, bound, list) = journal
             .read(move |db| {
                 let (book, numbers) = (prices::load_book(db, zone)?, prices::numbers(db)?);
                 let (labels, priced_at) = (prices::load_labels(db)?, prices::priced_at(db)?);
-                Ok((book, numbers, labels, priced_at, bindings::load(db)?))
+                Ok((book, numbers, labels, priced_at, bindings::load(db)?, prices::key_list(db)?))
             })
             .await?;
+        let authority = authority(config, list.as_deref());
         // Results of an earlier run's tasks must not confirm this one's.
         let first_task = now.utc.0.cast_unsigned();
         let deliveries = vec![Delivery::new(first_task); config.gateways.len()];
         let mut shelf = Self {
             journal: journal.clone(),
             clock: clock.clone(),
-            keys: config.price_keys.clone(),
+            authority,
             chain: config.store.chain.clone(),
             store: config.store.id.clone(),
             jurisdiction: config.store.jurisdiction,
@@ -212,17 +212,23 @@ impl Shelf {
         let identity = self.journal.identity().clone();
         // Headquarters repeats a batch until it has our answer: one done before is answered again.
         if let Ok(signed) = SignedBatch::decode(payload.as_slice()) {
-            let digest: [u8; 32] = Sha256::digest(&signed.batch).into();
+            let is_list = !signed.key_list.is_empty();
+            let digest: [u8; 32] =
+                Sha256::digest(if is_list { &signed.key_list } else { &signed.batch }).into();
             let identity = identity.clone();
             let known =
                 self.journal.run(move |db| prices::answer_again(db, &identity, now.utc, digest)).await?;
             if known {
                 return Ok(());
             }
+            if is_list {
+                return self.on_key_list(now, digest, payload, &signed).await;
+            }
         }
+        let percent = self.authority.large_change_percent();
         let verified =
-            verify(&payload, &self.keys, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction));
+            verify(&payload, &self.authority, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
+        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction, percent));
         match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
@@ -243,6 +249,32 @@ impl Shelf {
             Err(refusal) => {
                 tracing::warn!(key = %refusal.key_id, number = refusal.number, why = %refusal, "price batch refused");
                 self.journal.run(move |db| prices::refuse(db, &identity, now.utc, &refusal)).await
+            }
+        }
+    }
+
+    async fn on_key_list(
+        &mut self,
+        now: Now,
+        digest: [u8; 32],
+        payload: Vec<u8>,
+        signed: &SignedBatch,
+    ) -> Result<(), JournalError> {
+        let identity = self.journal.identity().clone();
+        match self.authority.read_list(&signed.key_list, &signed.signatures) {
+            Ok(list) => {
+                tracing::info!(root = %list.root, version = list.version, "list of keys accepted");
+                let kept = list.clone();
+                let commit = move |db: &rusqlite::Connection| {
+                    prices::accept_list(db, &identity, now.utc, (digest, &payload), &kept)
+                };
+                self.journal.run(commit).await?;
+                self.authority.adopt(list);
+                Ok(())
+            }
+            Err(why) => {
+                tracing::warn!(%why, "list of keys refused");
+                self.journal.run(move |db| prices::refuse_list(db, &identity, now.utc, digest, &why)).await
             }
         }
     }
@@ -508,6 +540,21 @@ impl Shelf {
         });
         self.tells.labels.send_replace(views.collect());
     }
+}
+
+/// Whose signatures count, with the list that the journal has. One that the configuration's root keys have
+/// not signed, as after another was written there, does not count.
+pub(crate) fn authority(config: &Config, list: Option<&[u8]>) -> Authority {
+    let (roots, keys) = (config.root_keys.clone(), config.price_keys.clone());
+    let mut authority = Authority::new(&config.store.chain, &config.store.id, roots, keys);
+    let Some(list) = list.filter(|_| !config.root_keys.is_empty()) else { return authority };
+    let read = SignedBatch::decode(list).ok();
+    match read.map(|signed| authority.read_list(&signed.key_list, &signed.signatures)) {
+        Some(Ok(list)) => authority.adopt(list),
+        Some(Err(why)) => tracing::error!(%why, "the list of keys in the journal does not count any more"),
+        None => tracing::error!("the list of keys in the journal cannot be read"),
+    }
+    authority
 }
 
 /// One channel for the events of all gateways.

@@ -2,5 +2,6 @@
 
 pub(crate) mod outgoing;
 pub(crate) mod push;
+pub(crate) mod sign;
 pub(crate) mod status;
 mod table;

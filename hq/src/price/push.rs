@@ -1,6 +1,7 @@
 //! `price push`: a table becomes a signed batch in the queue, which `serve` brings to the stores.
 
 use super::outgoing::{self, Batch};
+use super::sign;
 use super::status;
 use super::table;
 use crate::Failure;
@@ -65,6 +66,9 @@ pub(crate) struct PushArgs {
     /// For how long stores may still accept the batch
     #[arg(long, value_name = "HOURS", default_value_t = 72, value_parser = clap::value_parser!(i64).range(1..=8760))]
     accept_hours: i64,
+    /// Sign and put it aside in a file, to be signed by an approver (`price sign`); queue nothing
+    #[arg(long, value_name = "FILE")]
+    hold: Option<PathBuf>,
     /// Check and show everything, queue nothing
     #[arg(long)]
     dry_run: bool,
@@ -141,6 +145,11 @@ pub(crate) fn run(database: &mut Database, args: &PushArgs) -> Result<bool, Fail
         say(&format!("would queue {what}"));
         return Ok(true);
     }
+    if let Some(file) = &args.hold {
+        sign::hold(file, &[&batch.payload])?;
+        say(&format!("put aside in {}: {what}", file.display()));
+        return Ok(true);
+    }
     outgoing::queue(database, &args.chain, &batch, &targets)?;
     say(&format!("queued {what}"));
     match args.wait {
@@ -175,6 +184,7 @@ fn sign(message: &v1::PriceBatch, key_id: &str, key: &SigningKey) -> Batch {
         accept_until_ms: message.accept_until_ms,
         created_ms: message.issued_ms,
         payload: v1::SignedBatch {
+            key_list: Vec::new(),
             batch: bytes,
             signatures: vec![v1::Signature {
                 key_id: key_id.to_owned(),

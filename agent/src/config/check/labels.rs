@@ -63,7 +63,7 @@ impl Check {
     ) -> Vec<Label> {
         self.unique("label", labels.iter().map(|label| &label.id));
         if let Some(label) = labels.first().filter(|_| !has_price_key) {
-            let message = "labels need a [[price_key]]: without one every price is refused; `storewarden-hq price keygen` prints it";
+            let message = "labels need a [[root_key]] or a [[price_key]]: without one every price is refused; `storewarden-hq price keygen` prints it";
             self.fault(&label.id.span(), message);
         }
         labels

@@ -37,6 +37,11 @@ pub(super) fn check(
     let timeseries = file.timeseries.as_ref().and_then(|to| check.timeseries(to, file.hq.is_some()));
     let console = check.console(&file.console);
     let price_keys = check.keys("price", &file.price_key);
+    let root_keys = check.keys("root", &file.root_key);
+    if let (Some(_), Some(price)) = (file.root_key.first(), file.price_key.first()) {
+        let message = "with a [[root_key]] only the keys of its list count; take [[price_key]] out";
+        check.fault(&price.id.span(), message);
+    }
     let command_keys = check.keys("command", &file.command_key);
     let buses = check.buses(&file.bus);
     let brokers = check.brokers(&file.broker);
@@ -54,7 +59,8 @@ pub(super) fn check(
     let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let label_deadline = check.label_deadline(&file.labels);
-    let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
+    let labels =
+        check.labels(&file.label, &file.gateway, !(file.price_key.is_empty() && file.root_key.is_empty()));
     // Whatever is missing below has its fault.
     match (store, console, check.faults.is_empty()) {
         (Some(store), Some(console), true) => {
@@ -69,6 +75,7 @@ pub(super) fn check(
                 timeseries,
                 console,
                 price_keys,
+                root_keys,
                 command_keys,
                 buses: buses.into_iter().flatten().collect(),
                 brokers,

@@ -164,7 +164,7 @@ impl Check {
         }
     }
 
-    /// `[[price_key]]` or `[[command_key]]`.
+    /// `[[root_key]]`, `[[price_key]]` or `[[command_key]]`.
     pub(super) fn keys(&mut self, what: &str, keys: &[file::PublicKey]) -> Vec<PublicKey> {
         self.unique(&format!("{what}_key"), keys.iter().map(|key| &key.id));
         keys.iter()
@@ -172,8 +172,9 @@ impl Check {
                 let public = parse_hex_32(key.public.get_ref())
                     .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
                 if public.is_none() {
+                    let tool = if what == "command" { "command" } else { "price" };
                     let message = format!(
-                        "{what}_key.public is 64 hex digits, as `storewarden-hq {what} keygen` prints them"
+                        "{what}_key.public is 64 hex digits, as `storewarden-hq {tool} keygen` prints them"
                     );
                     self.fault(&key.public.span(), message);
                 }

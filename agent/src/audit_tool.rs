@@ -1,0 +1,133 @@
+//! `storewarden audit`: whether the trail of who did what is whole, and whether what is on the shelf was
+//! signed by who may sign.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::journal::{self, audit, prices};
+use crate::price::Authority;
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use storewarden_proto::prost::Message as _;
+use storewarden_proto::v1::SignedBatch;
+
+/// What can be asked of the trail.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Prove it: each row by its hash over the row before, and every accepted price batch by its signatures.
+    /// Prints the last hash: who notes it elsewhere will see it if the newest rows are cut off. Exit status
+    /// 1 if anything does not fit.
+    Verify {
+        /// The store's configuration.
+        #[arg(long, default_value = "store.toml")]
+        config: PathBuf,
+    },
+    /// Print it, the oldest first.
+    Show {
+        /// The store's configuration.
+        #[arg(long, default_value = "store.toml")]
+        config: PathBuf,
+    },
+}
+
+impl Command {
+    /// Reads the journal, also beside a running agent.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        match self {
+            Self::Verify { config } => verify(&crate::cli::load(&config)?, &mut out),
+            Self::Show { config } => show(&crate::cli::load(&config)?, &mut out),
+        }
+    }
+}
+
+fn open(config: &Config) -> Result<rusqlite::Connection, Failure> {
+    let path = &config.journal.path;
+    if !path.exists() {
+        return Err(Failure::Outcome(format!("{}: no journal yet; has the agent run?", path.display())));
+    }
+    journal::open_read_only(path).map_err(Failure::outcome)
+}
+
+fn show(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+    let db = open(config)?;
+    let sql = "SELECT id, at_ms, by, what, detail FROM audit ORDER BY id";
+    let mut statement = db.prepare(sql).map_err(Failure::outcome)?;
+    let mut rows = statement.query([]).map_err(Failure::outcome)?;
+    while let Some(row) = rows.next().map_err(Failure::outcome)? {
+        let line = || -> rusqlite::Result<String> {
+            let at: i64 = row.get(1)?;
+            let at = DateTime::<Utc>::from_timestamp_millis(at).unwrap_or_default();
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let (id, by, what, detail): (i64, String, String, String) =
+                (row.get(0)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            let by = if by.is_empty() { "-".to_owned() } else { by };
+            Ok(format!("{id} {at} {by} {what}: {detail}"))
+        };
+        writeln!(out, "{}", line().map_err(Failure::outcome)?).map_err(Failure::output)?;
+    }
+    out.flush().map_err(Failure::output)
+}
+
+fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
+    let db = open(config)?;
+    let mut faults = 0;
+    let mut say = |line: String| writeln!(out, "{line}").map_err(Failure::output);
+    match audit::first_break(&db).map_err(Failure::outcome)? {
+        None => {
+            let sql = "SELECT count(*), coalesce((SELECT hex(hash) FROM audit ORDER BY id DESC LIMIT 1), '') FROM audit";
+            let (rows, hash): (i64, String) =
+                db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(Failure::outcome)?;
+            say(format!("trail: {rows} rows, whole; last hash {}", hash.to_lowercase()))?;
+        }
+        Some(row) => {
+            faults += 1;
+            say(format!(
+                "trail: row {row} does not follow from the one before: it or a row before it was changed or removed"
+            ))?;
+        }
+    }
+    let list = prices::key_list(&db).map_err(Failure::outcome)?;
+    let authority = crate::shelf::authority(config, list.as_deref());
+    let mut batches = db
+        .prepare("SELECT key_id, number, digest, signed FROM price_batch ORDER BY 1, 2")
+        .map_err(Failure::outcome)?;
+    let mut rows = batches.query([]).map_err(Failure::outcome)?;
+    let (mut proven, mut unsigned) = (0, 0);
+    while let Some(row) = rows.next().map_err(Failure::outcome)? {
+        let read = || -> rusqlite::Result<(String, i64, Vec<u8>, Vec<u8>)> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        };
+        let (key, number, digest, signed) = read().map_err(Failure::outcome)?;
+        match judge(&authority, &key, &digest, &signed) {
+            Ok(true) => proven += 1,
+            Ok(false) => unsigned += 1,
+            Err(why) => {
+                faults += 1;
+                say(format!("batch {number} of key {key}: {why}"))?;
+            }
+        }
+    }
+    say(format!("prices: {proven} batches proven by their signatures"))?;
+    if unsigned > 0 {
+        say(format!(
+            "prices: {unsigned} batches of an older journal, which did not keep signatures: nothing to prove"
+        ))?;
+    }
+    out.flush().map_err(Failure::output)?;
+    if faults > 0 { Err(Failure::Outcome(format!("{faults} faults"))) } else { Ok(()) }
+}
+
+/// Whether a batch is proven; false if there is nothing to prove it by.
+fn judge(authority: &Authority, key: &str, digest: &[u8], signed: &[u8]) -> Result<bool, String> {
+    use sha2::{Digest as _, Sha256};
+    let signed = SignedBatch::decode(signed).map_err(|_| "cannot be read".to_owned())?;
+    if signed.signatures.is_empty() {
+        return Ok(false);
+    }
+    if Sha256::digest(&signed.batch).as_slice() != digest {
+        return Err("is not what was accepted".into());
+    }
+    let signers = authority.signers(&signed.batch, &signed.signatures).map_err(|fault| fault.to_string())?;
+    if signers.contains(&key) { Ok(true) } else { Err(format!("is not signed by {key}")) }
+}
