@@ -52,11 +52,20 @@
 //! broker = "mqtt://127.0.0.1:1883"
 //! labels = ["3A0001F2"]
 //! # username and password; airtime_ms = 300; heartbeat = "15s"; queue_max = 10000
+//! # nature = { channels = 2, wake_ms = 1000, lost_results = 0.01 }  # see `crate::estation::nature`
+//! # [[gateway.odd]]           # a label that is not like the others
+//! # tag = "3A0001F2"
+//! # rf_dbm = -96; battery_mv = 2300; temperature_c = -20; key = "00112233445566778899AA"
+//! # [[gateway.incident]]
+//! # at = "30s"                # real time since the start
+//! # kind = "reset"            # or "stranger", "silent", "audible" with a `label`; "restart", "disk_full"
+//! # label = "3A0001F2"
 //! ```
 
 mod file;
 
 use crate::{
+    estation::nature::{Incident, LabelNature, Nature},
     fault::{Fault, Line},
     pattern::Pattern,
     physics::{
@@ -127,6 +136,8 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Its label gateways.
     pub gateways: Vec<Gateway>,
+    /// Decides what chance decides.
+    pub seed: u64,
 }
 
 /// A line.
@@ -198,6 +209,12 @@ pub struct Gateway {
     pub heartbeat_ms: u64,
     /// Most tasks waiting.
     pub queue_max: usize,
+    /// How it behaves.
+    pub nature: Nature,
+    /// Labels that are not like the others.
+    pub odd: Vec<LabelNature>,
+    /// What happens to it, and when, real ms since the start; in this order.
+    pub incidents: Vec<(u64, Incident)>,
 }
 
 /// Reads the store at `path`; `faults` may name one more file with `[[fault]]` entries.
@@ -316,7 +333,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             gateway.check().map_err(|(name, what)| fault(&format!("gateway[{index}].{name}"), what))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Config { acceleration: file.acceleration, buses, world, watch, faults, gateways })
+    Ok(Config { acceleration: file.acceleration, buses, world, watch, faults, gateways, seed: file.seed })
 }
 
 /// What it takes to build one device's model.

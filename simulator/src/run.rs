@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Bus, Config, Port},
-    estation::{self, Shown},
+    estation::{self, Fact, Shown},
     events::{Event, Events},
     fault::{Fault, Timeline},
     physics::STEP_S,
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(50);
 /// Images waiting to be written; one access point shows a few in a second. When it is full the access
 /// point waits; nothing is lost.
-const SHOWN_MAX: usize = 64;
+const FACTS_MAX: usize = 64;
 /// Real time between two writings of the lines' counts.
 const LINE_STATS_EVERY: Duration = Duration::from_secs(1);
 
@@ -93,11 +93,11 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
         let _ = writeln!(io::stdout(), "bus {name}");
         lines.push((name, counts));
     }
-    let (shown_sender, mut shown) = mpsc::channel(SHOWN_MAX);
-    for gateway in config.gateways {
-        tasks.spawn(estation::run(gateway, shown_sender.clone(), stop.clone()));
+    let (fact_sender, mut facts) = mpsc::channel(FACTS_MAX);
+    for (gateway, seed) in config.gateways.into_iter().zip(config.seed..) {
+        tasks.spawn(estation::run(gateway, seed, fact_sender.clone(), stop.clone()));
     }
-    drop(shown_sender);
+    drop(fact_sender);
     // One second before anybody looks: a meter that has never measured would show 0 W.
     world.lock().unwrap_or_else(PoisonError::into_inner).step(STEP_S);
     let mut time = Time::new(world, config.acceleration, config.faults, config.watch);
@@ -116,19 +116,19 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
         None => Ok(()),
     };
     let ended = loop {
-        let facts = tokio::select! {
+        let happened = tokio::select! {
             () = signals.stop() => break Ok(()),
             _ = tick.tick() => time.pass(Instant::now()),
             _ = counted.tick() => match count() {
                 Ok(()) => Vec::new(),
                 Err(error) => break Err(error),
             },
-            Some(shown) = shown.recv() => match keep(&shown, outputs.labels_dir.as_deref()) {
+            Some(fact) = facts.recv() => match keep(fact, outputs.labels_dir.as_deref()) {
                 Ok(event) => vec![event],
-                Err(error) => break Err(format!("cannot keep the image of label {}: {error}", shown.label)),
+                Err(error) => break Err(format!("cannot keep the image of a label: {error}")),
             },
         };
-        if let Err(error) = facts.iter().try_for_each(|fact| events.write(fact)) {
+        if let Err(error) = happened.iter().try_for_each(|fact| events.write(fact)) {
             break Err(format!("cannot write events: {error}"));
         }
     };
@@ -266,12 +266,21 @@ impl Time {
 }
 
 /// Keeps what a label shows.
-fn keep(shown: &Shown, dir: Option<&Path>) -> io::Result<Event> {
-    if let Some(dir) = dir {
-        write_whole(&dir.join(format!("{}.png", shown.label)), &shown.png)?;
+fn keep(fact: Fact, dir: Option<&Path>) -> io::Result<Event> {
+    let file = |label: &str| dir.map(|dir| dir.join(format!("{label}.png")));
+    match fact {
+        Fact::Shown(Shown { ap, label, png }) => {
+            if let Some(file) = file(&label) {
+                write_whole(&file, &png)?;
+            }
+            let sha256 = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Event::LabelShown { ap, label, sha256 })
+        }
+        Fact::Blank { ap, label } => match file(&label).map(std::fs::remove_file) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Event::LabelBlank { ap, label }),
+        },
     }
-    let sha256 = Sha256::digest(&shown.png).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Event::LabelShown { ap: shown.ap.clone(), label: shown.label.clone(), sha256 })
 }
 
 /// Writes a file so that a reader sees all of it or nothing.

@@ -2,6 +2,7 @@
 
 use super::{Gateway, Port};
 use crate::{
+    estation::nature::{Incident, LabelNature, Nature},
     fault::{Fault, Kind, Place},
     world::World,
 };
@@ -259,6 +260,55 @@ pub(super) struct GatewayFile {
     heartbeat: Duration,
     #[serde(default = "queue_max")]
     queue_max: usize,
+    #[serde(default)]
+    nature: Nature,
+    #[serde(default)]
+    odd: Vec<LabelNature>,
+    #[serde(default)]
+    incident: Vec<IncidentFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IncidentFile {
+    #[serde(deserialize_with = "span")]
+    at: Duration,
+    kind: IncidentKind,
+    label: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum IncidentKind {
+    Restart,
+    DiskFull,
+    Reset,
+    Stranger,
+    Silent,
+    Audible,
+}
+
+impl IncidentFile {
+    fn check(self, labels: &[String]) -> Result<(u64, Incident), (&'static str, String)> {
+        let is_of_label = !matches!(self.kind, IncidentKind::Restart | IncidentKind::DiskFull);
+        if self.label.is_some() != is_of_label {
+            let what = "`reset`, `stranger`, `silent`, `audible` have one, the others none";
+            return Err(("incident.label", what.into()));
+        }
+        let label = self.label.unwrap_or_default();
+        if is_of_label && !labels.contains(&label) {
+            return Err(("incident.label", format!("`{label}` is not among `labels`; write one that is")));
+        }
+        let incident = match self.kind {
+            IncidentKind::Restart => Incident::Restart,
+            IncidentKind::DiskFull => Incident::DiskFull,
+            IncidentKind::Reset => Incident::Reset(label),
+            IncidentKind::Stranger => Incident::Stranger(label),
+            IncidentKind::Silent => Incident::Silent(label),
+            IncidentKind::Audible => Incident::Audible(label),
+        };
+        Ok((millis(self.at), incident))
+    }
 }
 
 impl GatewayFile {
@@ -289,6 +339,15 @@ impl GatewayFile {
             (None, None) => None,
             _ => return Err(("username", "`username` and `password` go together".into())),
         };
+        if let Some((key, what)) = self.nature.fault() {
+            return Err((key, what.into()));
+        }
+        if let Some(odd) = self.odd.iter().find(|odd| !self.labels.contains(&odd.tag)) {
+            return Err(("odd.tag", format!("`{}` is not among `labels`; write one that is", odd.tag)));
+        }
+        let incidents = self.incident.into_iter().map(|incident| incident.check(&self.labels));
+        let mut incidents: Vec<_> = incidents.collect::<Result<_, _>>()?;
+        incidents.sort_by_key(|(at_ms, _)| *at_ms);
         Ok(Gateway {
             ap: self.ap,
             host,
@@ -298,6 +357,9 @@ impl GatewayFile {
             airtime_ms: self.airtime_ms,
             heartbeat_ms: millis(self.heartbeat),
             queue_max: self.queue_max,
+            nature: self.nature,
+            odd: self.odd,
+            incidents,
         })
     }
 }
