@@ -126,7 +126,7 @@ impl Label {
     /// What it says of itself: `status` about the task `token`.
     pub fn record(&self, now_ms: u64, token: u16, status: u8) -> TagRecord {
         let sag_uv = if self.nature.temperature_c < 0 { 200_000 } else { 0 };
-        let battery = self.battery_uv.saturating_sub(sag_uv) / 100_000;
+        let battery = (self.battery_uv.saturating_sub(sag_uv) + 50_000) / 100_000;
         TagRecord {
             tag: self.nature.tag.clone(),
             rf_dbm: self.nature.rf_dbm,
