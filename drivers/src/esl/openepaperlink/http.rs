@@ -16,9 +16,9 @@ const ANSWER_MAX: u64 = 1 << 20;
 const TABLE_MAX: u16 = 255;
 /// What it answers when it has kept a file. It answers 200 to what it did not understand, too.
 const SAVED: &str = "Ok, saved";
-/// Time of one blink: how the lamp is lit, in the access point's 12 bytes, with the number of blinks as the
-/// last but one. Mode 1, red for 800 ms, once a group.
-const BLINK: &str = "81E4150A00000000000000";
+/// How the lamp is lit, the first 10 of the access point's 12 bytes; how often follows, and a byte that is not
+/// used. These are the bytes of its own "ledflash_long": three red flashes, and a pause.
+const BLINK: &str = "11E43332000000000000";
 
 /// One access point's HTTP side. Blocks.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl Http {
 
     fn blink(&self, label: &str, times: u16) -> Result<Answer, Fault> {
         let times = u8::try_from(times).unwrap_or(u8::MAX);
-        let pattern = format!("{BLINK}{times:02X}");
+        let pattern = format!("{BLINK}{times:02X}00");
         let (status, body) = self.get("/led_flash", &[("mac", label), ("pattern", &pattern)])?;
         let text = good(status, &body)?;
         if text.starts_with("ok") { Ok(Answer::Done) } else { Err(refused(&text)) }
