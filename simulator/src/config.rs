@@ -60,13 +60,26 @@
 //! # at = "30s"                # real time since the start
 //! # kind = "reset"            # or "stranger", "silent", "audible" with a `label`; "restart", "disk_full"
 //! # label = "3A0001F2"
+//!
+//! [[openepaperlink]]
+//! listen = "127.0.0.1:0"      # HTTP and WebSocket; port 0 takes a free one
+//! labels = ["00000218CEDD3B10"]
+//! size = [296, 152]           # pixels of its labels
+//! # nature = { checkin_ms = 60000, broken = 0.01 }  # see `crate::openepaperlink::nature`
+//! # [[openepaperlink.incident]]
+//! # at = "30s"
+//! # kind = "faded"            # or "reset", "stranger", "silent", "audible" with a `label`; "restart",
+//! #   "table_lost", "busy", "idle"
+//! # label = "00000218CEDD3B10"
 //! ```
 
 mod file;
+mod labels;
 
 use crate::{
     estation::nature::{Incident, LabelNature, Nature},
     fault::{Fault, Line},
+    openepaperlink,
     pattern::Pattern,
     physics::{
         cabinet::Parameters,
@@ -136,6 +149,8 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Its label gateways.
     pub gateways: Vec<Gateway>,
+    /// Its OpenEPaperLink access points.
+    pub access_points: Vec<openepaperlink::Config>,
     /// Decides what chance decides.
     pub seed: u64,
 }
@@ -333,7 +348,24 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             gateway.check().map_err(|(name, what)| fault(&format!("gateway[{index}].{name}"), what))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Config { acceleration: file.acceleration, buses, world, watch, faults, gateways, seed: file.seed })
+    let access_points = file
+        .openepaperlink
+        .into_iter()
+        .enumerate()
+        .map(|(index, ap)| {
+            ap.check().map_err(|(name, what)| fault(&format!("openepaperlink[{index}].{name}"), what))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Config {
+        access_points,
+        acceleration: file.acceleration,
+        buses,
+        world,
+        watch,
+        faults,
+        gateways,
+        seed: file.seed,
+    })
 }
 
 /// What it takes to build one device's model.

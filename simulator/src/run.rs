@@ -5,6 +5,7 @@ use crate::{
     estation::{self, Fact, Shown},
     events::{Event, Events},
     fault::{Fault, Timeline},
+    openepaperlink,
     physics::STEP_S,
     rtu::{self, Door, Pty},
     server::{self, Shared},
@@ -48,6 +49,7 @@ pub(crate) struct Outputs {
 #[derive(Serialize)]
 struct Ready {
     buses: Vec<String>,
+    openepaperlink: Vec<String>,
 }
 
 /// What happened on the lines: (where its master comes in, counts).
@@ -97,6 +99,15 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
     for (gateway, seed) in config.gateways.into_iter().zip(config.seed..) {
         tasks.spawn(estation::run(gateway, seed, fact_sender.clone(), stop.clone()));
     }
+    let mut access_points = Vec::new();
+    for (ap, seed) in config.access_points.into_iter().zip(config.seed..) {
+        let listener =
+            TcpListener::bind(&ap.listen).await.map_err(|error| cannot_listen(&ap.listen, &error))?;
+        let name = listener.local_addr().map_err(|error| cannot_listen(&ap.listen, &error))?.to_string();
+        let _ = writeln!(io::stdout(), "openepaperlink {name}");
+        access_points.push(name);
+        tasks.spawn(openepaperlink::run(listener, ap, seed, fact_sender.clone(), stop.clone()));
+    }
     drop(fact_sender);
     // One second before anybody looks: a meter that has never measured would show 0 W.
     world.lock().unwrap_or_else(PoisonError::into_inner).step(STEP_S);
@@ -106,7 +117,8 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
     }
     if let Some(path) = &outputs.ready {
         let buses = lines.iter().map(|(name, _)| name.clone()).collect();
-        let ready = serde_json::to_vec(&Ready { buses }).map_err(|error| error.to_string())?;
+        let ready = serde_json::to_vec(&Ready { buses, openepaperlink: access_points })
+            .map_err(|error| error.to_string())?;
         write_whole(path, &ready).map_err(at(path))?;
     }
     let mut tick = tokio::time::interval(TICK);
@@ -152,12 +164,9 @@ async fn serve(
         let name = listener.local_addr()?.to_string();
         Ok((listener, name))
     };
-    let cannot = |listen: &str, error: io::Error| {
-        format!("cannot listen on {listen} ({error}); write a free `listen` address")
-    };
     let (door, serial, name) = match &bus.port {
         Port::Tcp { listen, max_connections, serial } => {
-            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
+            let (listener, name) = bound(listen).await.map_err(|error| cannot_listen(listen, &error))?;
             let (line, max_connections) =
                 (serial.map(|serial| (serial, Default::default())), *max_connections);
             let shared = Shared { bus: Arc::new(bus), world, counts, line };
@@ -165,8 +174,8 @@ async fn serve(
             return Ok(name);
         }
         Port::RtuOverTcp { listen, serial } => {
-            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
-            let listener = listener.into_std().map_err(|error| cannot(listen, error))?;
+            let (listener, name) = bound(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+            let listener = listener.into_std().map_err(|error| cannot_listen(listen, &error))?;
             (Door::Tcp(listener, None), *serial, name)
         }
         Port::Pty { path, serial } => {
@@ -185,6 +194,10 @@ async fn serve(
         }
     });
     Ok(name)
+}
+
+fn cannot_listen(listen: &str, error: &io::Error) -> String {
+    format!("cannot listen on {listen} ({error}); write a free `listen` address")
 }
 
 fn write_counts(path: &Path, lines: &Lines) -> io::Result<()> {

@@ -1,8 +1,10 @@
 //! The shape of the file, key by key.
 
-use super::{Gateway, Port};
+use super::{
+    Port,
+    labels::{GatewayFile, OpenEpaperLinkFile},
+};
 use crate::{
-    estation::nature::{Incident, LabelNature, Nature},
     fault::{Fault, Kind, Place},
     world::World,
 };
@@ -27,6 +29,8 @@ pub(super) struct File {
     pub fault: Vec<FaultFile>,
     #[serde(default)]
     pub gateway: Vec<GatewayFile>,
+    #[serde(default)]
+    pub openepaperlink: Vec<OpenEpaperLinkFile>,
 }
 
 /// A file of faults alone.
@@ -246,129 +250,11 @@ impl FaultFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GatewayFile {
-    ap: String,
-    broker: String,
-    username: Option<String>,
-    password: Option<String>,
-    labels: Vec<String>,
-    #[serde(default = "airtime_ms")]
-    airtime_ms: u64,
-    #[serde(default = "heartbeat", deserialize_with = "span")]
-    heartbeat: Duration,
-    #[serde(default = "queue_max")]
-    queue_max: usize,
-    #[serde(default)]
-    nature: Nature,
-    #[serde(default)]
-    odd: Vec<LabelNature>,
-    #[serde(default)]
-    incident: Vec<IncidentFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IncidentFile {
-    #[serde(deserialize_with = "span")]
-    at: Duration,
-    kind: IncidentKind,
-    label: Option<String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum IncidentKind {
-    Restart,
-    DiskFull,
-    Reset,
-    Stranger,
-    Silent,
-    Audible,
-}
-
-impl IncidentFile {
-    fn check(self, labels: &[String]) -> Result<(u64, Incident), (&'static str, String)> {
-        let is_of_label = !matches!(self.kind, IncidentKind::Restart | IncidentKind::DiskFull);
-        if self.label.is_some() != is_of_label {
-            let what = "`reset`, `stranger`, `silent`, `audible` have one, the others none";
-            return Err(("incident.label", what.into()));
-        }
-        let label = self.label.unwrap_or_default();
-        if is_of_label && !labels.contains(&label) {
-            return Err(("incident.label", format!("`{label}` is not among `labels`; write one that is")));
-        }
-        let incident = match self.kind {
-            IncidentKind::Restart => Incident::Restart,
-            IncidentKind::DiskFull => Incident::DiskFull,
-            IncidentKind::Reset => Incident::Reset(label),
-            IncidentKind::Stranger => Incident::Stranger(label),
-            IncidentKind::Silent => Incident::Silent(label),
-            IncidentKind::Audible => Incident::Audible(label),
-        };
-        Ok((millis(self.at), incident))
-    }
-}
-
-impl GatewayFile {
-    pub fn check(self) -> Result<Gateway, (&'static str, String)> {
-        if self.ap.len() != 4 || !self.ap.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(("ap", "must be four letters or digits".into()));
-        }
-        let address = self.broker.strip_prefix("mqtt://").and_then(|rest| rest.rsplit_once(':'));
-        let broker = address.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
-        let Some((host, port)) = broker else {
-            return Err(("broker", "must look like \"mqtt://127.0.0.1:1883\"".into()));
-        };
-        // A label's id becomes the name of a file.
-        let is_tag = |label: &String| {
-            (4..=16).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
-        if let Some(label) = self.labels.iter().find(|label| !is_tag(label)) {
-            return Err(("labels", format!("`{label}` is not a tag id; write 4 to 16 hex digits")));
-        }
-        if self.queue_max == 0 {
-            return Err(("queue_max", "must be above 0".into()));
-        }
-        if self.heartbeat.is_zero() {
-            return Err(("heartbeat", "must be above 0; real access points allow 15 s or more".into()));
-        }
-        let login = match (self.username, self.password) {
-            (Some(name), Some(password)) => Some((name, password)),
-            (None, None) => None,
-            _ => return Err(("username", "`username` and `password` go together".into())),
-        };
-        if let Some((key, what)) = self.nature.fault() {
-            return Err((key, what.into()));
-        }
-        if let Some(odd) = self.odd.iter().find(|odd| !self.labels.contains(&odd.tag)) {
-            return Err(("odd.tag", format!("`{}` is not among `labels`; write one that is", odd.tag)));
-        }
-        let incidents = self.incident.into_iter().map(|incident| incident.check(&self.labels));
-        let mut incidents: Vec<_> = incidents.collect::<Result<_, _>>()?;
-        incidents.sort_by_key(|(at_ms, _)| *at_ms);
-        Ok(Gateway {
-            ap: self.ap,
-            host,
-            port,
-            login,
-            labels: self.labels,
-            airtime_ms: self.airtime_ms,
-            heartbeat_ms: millis(self.heartbeat),
-            queue_max: self.queue_max,
-            nature: self.nature,
-            odd: self.odd,
-            incidents,
-        })
-    }
-}
-
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|error| {
         D::Error::custom(format!("`{text}` is no time span ({error}); write \"40s\" or \"6h\""))
@@ -387,14 +273,4 @@ fn morning() -> u32 {
 }
 fn shop_c() -> f64 {
     22.0
-}
-fn airtime_ms() -> u64 {
-    300
-}
-fn heartbeat() -> Duration {
-    Duration::from_secs(15)
-}
-/// The lower of the two limits that the vendor's manual states.
-fn queue_max() -> usize {
-    10_000
 }

@@ -8,6 +8,6 @@ mod label;
 pub mod nature;
 mod server;
 
-pub use access_point::{AccessPoint, Output, Reply, Request};
+pub use access_point::{AccessPoint, Config, Output, Reply, Request};
 pub use label::{Pixels, Truth};
 pub use server::run;
