@@ -19,23 +19,32 @@ pub const STAGES: bool = false;
 /// How sure one can be at most.
 pub const PROOF: Proof = Proof::Delivered;
 
-/// How often the whole table is read.
-const TABLE_EVERY: Millis = Millis::from_secs(15);
-/// How long the access point may take to make an image of a file. It looks for new ones every few seconds.
-const PREPARE: Millis = Millis::from_secs(45);
-/// Times a label is tried again after the first, and the pause before each.
-const RETRY_PAUSES: [Millis; 3] = [Millis::from_secs(10), Millis::from_secs(30), Millis::from_secs(90)];
-/// How long nothing is asked after the access point did not answer or said "come back later", one time
-/// after the other.
-const HOLDS: [Millis; 5] = [
-    Millis::from_secs(2),
-    Millis::from_secs(5),
-    Millis::from_secs(10),
-    Millis::from_secs(30),
-    Millis::from_secs(60),
-];
-/// How long a label is left alone after the access point was told to forget what waits for it.
-const CLEARED_PAUSE: Millis = Millis::from_secs(2);
+/// Time limits of one access point.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How often the whole table is read.
+    pub table: Millis,
+    /// How long the access point may take to make an image of a file. It looks for new ones every few
+    /// seconds.
+    pub prepare: Millis,
+    /// The pauses before a label is tried again.
+    pub retries: [Millis; 3],
+    /// How long nothing is asked after the access point did not answer or said "come back later": at first,
+    /// twice as long each time after that, and at most.
+    pub hold: (Millis, Millis),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            table: Millis::from_secs(15),
+            prepare: Millis::from_secs(45),
+            retries: [Millis::from_secs(10), Millis::from_secs(30), Millis::from_secs(90)],
+            hold: (Millis::from_secs(2), Millis::from_secs(60)),
+        }
+    }
+}
+
 /// Images that may wait at the access point for their labels. Each is a file of some 10 kB on its disk.
 const WAITING_MAX: usize = 64;
 /// Lamps that wait to be lit; beyond it the oldest is lost.
@@ -186,9 +195,10 @@ impl Work {
         }
     }
 
-    /// Puts a newer order in its place. A file that may have arrived is given time to come to light.
-    fn replace(&mut self, order: Order, now: Mono) -> Order {
-        let at = self.unsure_since.map_or(now, |since| since + PREPARE);
+    /// Puts a newer order in its place. A file that may have arrived is given the time `prepare` to come to
+    /// light.
+    fn replace(&mut self, order: Order, now: Mono, prepare: Millis) -> Order {
+        let at = self.unsure_since.map_or(now, |since| since + prepare);
         std::mem::replace(self, Self::new(order, at)).order
     }
 }
@@ -196,6 +206,7 @@ impl Work {
 /// The state of one access point. Holds at most two images for each label.
 #[derive(Debug)]
 pub struct Gateway {
+    limits: Limits,
     labels: BTreeMap<String, Work>,
     blinks: VecDeque<Order>,
     /// The request under way, and the task it is for.
@@ -206,23 +217,18 @@ pub struct Gateway {
     ours: BTreeSet<String>,
     table_at: Mono,
     is_online: Option<bool>,
-    /// Failures in a row, and how long nothing is asked because of them.
-    failures: usize,
+    /// How long it was left alone the last time, if it has not been well since.
+    hold: Option<Millis>,
     hold_until: Mono,
     uptime_s: Option<i64>,
     free_bytes: Option<i64>,
 }
 
-impl Default for Gateway {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Gateway {
     /// An access point of which nothing is known.
-    pub fn new() -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
+            limits,
             labels: BTreeMap::new(),
             blinks: VecDeque::new(),
             asked: None,
@@ -230,7 +236,7 @@ impl Gateway {
             ours: BTreeSet::new(),
             table_at: Mono(i64::MIN),
             is_online: None,
-            failures: 0,
+            hold: None,
             hold_until: Mono(i64::MIN),
             uptime_s: None,
             free_bytes: None,
@@ -294,8 +300,12 @@ impl Gateway {
         // The access point makes an image of the file it has before it forgets it: so long the newer
         // one waits, for the older must not appear after it.
         match work.stage {
-            Stage::Ready(_) if !is_asked => out.push(superseded(work.replace(order, now))),
-            Stage::Sent { was_pending: true, .. } => out.push(superseded(work.replace(order, now))),
+            Stage::Ready(_) if !is_asked => {
+                out.push(superseded(work.replace(order, now, self.limits.prepare)))
+            }
+            Stage::Sent { was_pending: true, .. } => {
+                out.push(superseded(work.replace(order, now, self.limits.prepare)))
+            }
             _ => work.next = Some(order),
         }
     }
@@ -336,7 +346,7 @@ impl Gateway {
         self.judge(now, is_good, matches!(answer, Answer::Broken(_)), out);
         match (request, answer) {
             (Request::Table, answer) => {
-                self.table_at = now + TABLE_EVERY;
+                self.table_at = now + self.limits.table;
                 if let Answer::Table(records) = answer {
                     self.table(now, &records, out);
                 }
@@ -369,19 +379,20 @@ impl Gateway {
             (Request::Look(label), Answer::Look(record)) => self.looked(now, &label, record, out),
             (Request::Clear(label) | Request::Forget(label), Answer::Done) => {
                 if let Some(work) = self.labels.get_mut(&label) {
-                    work.stage = Stage::Ready(now + CLEARED_PAUSE);
+                    work.stage = Stage::Ready(now + self.limits.hold.0);
                 }
             }
-            (Request::Upload(label, _), Answer::Done) => self.uploaded(now, &label, out),
+            (Request::Upload(label, _), Answer::Done) => self.uploaded(now, &label),
             (Request::Upload(label, _), Answer::Refused(why)) => {
                 self.miss(now, &label, Fault::Refused, &why, out);
             }
-            (Request::Upload(label, _), Answer::Broken(_)) => {
-                if let Some(work) = self.labels.get_mut(&label) {
+            (Request::Upload(label, _), answer) => {
+                let Some(work) = self.labels.get_mut(&label) else { return };
+                if let Answer::Broken(_) = answer {
                     work.unsure_since = Some(now);
-                    if let Some(next) = work.next.take() {
-                        out.push(superseded(work.replace(next, now)));
-                    }
+                }
+                if let Some(next) = work.next.take() {
+                    out.push(superseded(work.replace(next, now, self.limits.prepare)));
                 }
             }
             (Request::Look(label) | Request::Clear(label) | Request::Forget(label), Answer::Refused(why)) => {
@@ -394,14 +405,15 @@ impl Gateway {
     /// Whether it answers, and how long it is left alone if it does not.
     fn judge(&mut self, now: Mono, is_good: bool, is_broken: bool, out: &mut Vec<Output>) {
         if is_good {
-            self.failures = 0;
+            self.hold = None;
             if self.is_online.replace(true) != Some(true) {
                 out.push(Output::Event(GatewayEvent::Online));
             }
             return;
         }
-        self.hold_until = now + HOLDS[self.failures.min(HOLDS.len() - 1)];
-        self.failures += 1;
+        let (first, most) = self.limits.hold;
+        self.hold_until = now + self.hold.map_or(first, |hold| Millis(hold.0 * 2).min(most));
+        self.hold = Some(self.hold_until - now);
         if is_broken && self.is_online.replace(false) == Some(true) {
             out.push(Output::Event(GatewayEvent::Offline));
         }
@@ -423,7 +435,7 @@ impl Gateway {
         let Some(work) = self.labels.get_mut(label) else { return };
         let (task, Stage::Ready(_)) = (work.order.task, &work.stage) else { return };
         if record.pending > 0 {
-            if work.retries == RETRY_PAUSES.len() {
+            if work.retries == self.limits.retries.len() {
                 let why = "something else keeps waiting for the label; see who else uses the access point";
                 self.miss(now, label, Fault::Ignored, why, out);
                 return;
@@ -443,14 +455,11 @@ impl Gateway {
         }
     }
 
-    fn uploaded(&mut self, now: Mono, label: &str, out: &mut Vec<Output>) {
+    fn uploaded(&mut self, now: Mono, label: &str) {
         let Some(work) = self.labels.get_mut(label) else { return };
         let Some(before) = work.before.take() else { return };
         work.unsure_since = None;
         work.stage = Stage::Sent { at: now, before, prepared: None, was_pending: false };
-        // The label may have said something meanwhile.
-        self.table_at = self.table_at.min(now + CLEARED_PAUSE);
-        self.pass_time(now, out);
     }
 
     /// What the access point says of a label.
@@ -469,7 +478,7 @@ impl Gateway {
         if record.pending > 0 {
             *was_pending = true;
             if let Some(next) = work.next.take() {
-                out.push(superseded(work.replace(next, now)));
+                out.push(superseded(work.replace(next, now, self.limits.prepare)));
             }
         } else if record.updated > before.updated {
             let is_ours = match *prepared {
@@ -522,14 +531,14 @@ impl Gateway {
             if let Stage::Sent { .. } = work.stage {
                 work.stage = Stage::Ready(now);
                 if let Some(next) = work.next.take() {
-                    out.push(superseded(work.replace(next, now)));
+                    out.push(superseded(work.replace(next, now, self.limits.prepare)));
                 }
             }
         }
     }
 
     fn pass_time(&mut self, now: Mono, out: &mut Vec<Output>) {
-        let is_late = |work: &Work| matches!(work.stage, Stage::Sent { at, was_pending: false, .. } if now - at >= PREPARE);
+        let is_late = |work: &Work| matches!(work.stage, Stage::Sent { at, was_pending: false, .. } if now - at >= self.limits.prepare);
         let late = self.labels.iter().filter(|(_, work)| is_late(work));
         for label in late.map(|(label, _)| label.clone()).collect::<Vec<_>>() {
             if let Some(work) = self.labels.get_mut(&label) {
@@ -545,8 +554,10 @@ impl Gateway {
         let Some(work) = self.labels.get_mut(label) else { return };
         if work.next.is_some() {
             out.extend(self.finish(now, label).map(superseded));
-        } else if let Some(pause) = RETRY_PAUSES.get(work.retries) {
+        } else if let Some(pause) = self.limits.retries.get(work.retries) {
             work.retries += 1;
+            // Until then, what was cleared away has come to its end.
+            work.was_cleared = false;
             work.stage = Stage::Ready(now + *pause);
         } else {
             out.extend(self.finish(now, label).map(|order| Output::Failed(order, fault, why.to_owned())));

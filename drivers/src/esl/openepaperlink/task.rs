@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
-use crate::esl::openepaperlink::gateway::{Gateway, Input, Order, Output, Wish};
+use crate::esl::openepaperlink::gateway::{Gateway, Input, Limits, Order, Output, Wish};
 use crate::esl::openepaperlink::http::Http;
 use crate::esl::openepaperlink::record::{self, Said};
 use crate::keep::{Beat, Inlet, Tie};
@@ -34,6 +34,8 @@ pub struct OpenEpaperLinkConfig {
     pub host: String,
     /// Its port; 80 unless it is simulated.
     pub port: u16,
+    /// Time limits.
+    pub limits: Limits,
 }
 
 /// Serves the access point until the `tie` says stop, or until nobody takes events any more. Takes no new
@@ -53,7 +55,7 @@ pub async fn run(
     );
     let (said_sender, said) = mpsc::channel(SAID_MAX);
     let mut shell = Shell {
-        gateway: Gateway::new(),
+        gateway: Gateway::new(config.limits),
         http: Http::new(&config.host, config.port),
         asked: None,
         name: config.name.clone(),
