@@ -216,9 +216,11 @@ pub struct Gateway {
     /// Labels whose next image is of our making, even if its order is over.
     ours: BTreeSet<String>,
     table_at: Mono,
-    is_online: Option<bool>,
+    is_online: bool,
     /// How long it was left alone the last time, if it has not been well since.
     hold: Option<Millis>,
+    /// Whether it takes no uploads at present.
+    is_busy: bool,
     hold_until: Mono,
     uptime_s: Option<i64>,
     free_bytes: Option<i64>,
@@ -235,8 +237,9 @@ impl Gateway {
             known: BTreeMap::new(),
             ours: BTreeSet::new(),
             table_at: Mono(i64::MIN),
-            is_online: None,
+            is_online: false,
             hold: None,
+            is_busy: false,
             hold_until: Mono(i64::MIN),
             uptime_s: None,
             free_bytes: None,
@@ -342,8 +345,7 @@ impl Gateway {
 
     fn answer(&mut self, now: Mono, answer: Answer, out: &mut Vec<Output>) {
         let Some((request, task)) = self.asked.take() else { return };
-        let is_good = !matches!(answer, Answer::Later | Answer::Broken(_));
-        self.judge(now, is_good, matches!(answer, Answer::Broken(_)), out);
+        self.judge(now, &request, &answer, out);
         match (request, answer) {
             (Request::Table, answer) => {
                 self.table_at = now + self.limits.table;
@@ -402,21 +404,23 @@ impl Gateway {
         }
     }
 
-    /// Whether it answers, and how long it is left alone if it does not.
-    fn judge(&mut self, now: Mono, is_good: bool, is_broken: bool, out: &mut Vec<Output>) {
-        if is_good {
-            self.hold = None;
-            if self.is_online.replace(true) != Some(true) {
-                out.push(Output::Event(GatewayEvent::Online));
-            }
+    /// Whether it answers, and how long it is left alone if it does not. One that is too busy for uploads
+    /// answers everything else: only an upload that is taken ends that.
+    fn judge(&mut self, now: Mono, request: &Request, answer: &Answer, out: &mut Vec<Output>) {
+        let is_broken = matches!(answer, Answer::Broken(_));
+        if is_broken || *answer == Answer::Later {
+            let (first, most) = self.limits.hold;
+            let hold = self.hold.map_or(first, |hold| Millis(hold.0 * 2).min(most));
+            (self.hold, self.hold_until) = (Some(hold), now + hold);
+            self.is_busy |= !is_broken;
+        } else if !self.is_busy || matches!(request, Request::Upload(..)) {
+            (self.hold, self.is_busy) = (None, false);
+        }
+        if self.is_online != is_broken {
             return;
         }
-        let (first, most) = self.limits.hold;
-        self.hold_until = now + self.hold.map_or(first, |hold| Millis(hold.0 * 2).min(most));
-        self.hold = Some(self.hold_until - now);
-        if is_broken && self.is_online.replace(false) == Some(true) {
-            out.push(Output::Event(GatewayEvent::Offline));
-        }
+        self.is_online = !is_broken;
+        out.push(Output::Event(if is_broken { GatewayEvent::Offline } else { GatewayEvent::Online }));
     }
 
     fn ask(&mut self, request: Request, task: u64, out: &mut Vec<Output>) {
