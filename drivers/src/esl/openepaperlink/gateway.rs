@@ -45,6 +45,9 @@ impl Default for Limits {
     }
 }
 
+/// How much later the access point may seem to have started, from one time to the next: it counts seconds,
+/// and what it says is on its way for a while.
+const UPTIME_SLACK: Millis = Millis::from_secs(5);
 /// Images that may wait at the access point for their labels. Each is a file of some 10 kB on its disk.
 const WAITING_MAX: usize = 64;
 /// Lamps that wait to be lit; beyond it the oldest is lost.
@@ -211,9 +214,9 @@ pub struct Gateway {
     blinks: VecDeque<Order>,
     /// The request under way, and the task it is for.
     asked: Option<(Request, u64)>,
-    /// What the table said last of each label.
-    known: BTreeMap<String, Option<Hash>>,
-    /// Labels whose next image is of our making, even if its order is over.
+    /// What was said last of each label.
+    known: BTreeMap<String, Known>,
+    /// Labels that got a file and have not shown that they fetched it: what they fetch is ours.
     ours: BTreeSet<String>,
     table_at: Mono,
     is_online: bool,
@@ -222,8 +225,16 @@ pub struct Gateway {
     /// Whether it takes no uploads at present.
     is_busy: bool,
     hold_until: Mono,
-    uptime_s: Option<i64>,
+    /// When it started, as far as it says.
+    started: Option<Mono>,
     free_bytes: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Known {
+    hash: Option<Hash>,
+    /// When the label was heard and when it fetched something: an older record comes too late.
+    age: (i64, i64),
 }
 
 impl Gateway {
@@ -241,7 +252,7 @@ impl Gateway {
             hold: None,
             is_busy: false,
             hold_until: Mono(i64::MIN),
-            uptime_s: None,
+            started: None,
             free_bytes: None,
         }
     }
@@ -253,9 +264,7 @@ impl Gateway {
             Input::Order(order) => self.take(now, order, &mut out),
             Input::Answer(answer) => self.answer(now, answer, &mut out),
             Input::Records(records) => {
-                for record in &records {
-                    self.record(now, record, &mut out);
-                }
+                records.iter().for_each(|record| self.record(now, record, &mut out));
             }
             Input::System(uptime_s, free_bytes) => self.system(now, uptime_s, free_bytes, &mut out),
             Input::Tick => self.pass_time(now, &mut out),
@@ -431,11 +440,15 @@ impl Gateway {
     /// The label's record, read just before an upload.
     fn looked(&mut self, now: Mono, label: &str, record: Option<Record>, out: &mut Vec<Output>) {
         let Some(record) = record else {
+            if self.known.remove(label).is_some() {
+                self.restarted(now, out);
+            }
             let why = "the access point does not know the label; wake the label near it";
             self.miss(now, label, Fault::Unknown, why, out);
             return;
         };
-        self.record(now, &record, out);
+        // It was asked for: it counts even if the access point's clock was put back.
+        self.believe(now, &record, out);
         let Some(work) = self.labels.get_mut(label) else { return };
         let (task, Stage::Ready(_)) = (work.order.task, &work.stage) else { return };
         if record.pending > 0 {
@@ -449,7 +462,7 @@ impl Gateway {
             self.ask(Request::Clear(label.to_owned()), task, out);
         } else if work.forgets {
             work.forgets = false;
-            self.known.insert(label.to_owned(), None);
+            self.known.remove(label);
             self.ask(Request::Forget(label.to_owned()), task, out);
         } else if let Wish::Show(png) = &work.order.wish {
             let request = Request::Upload(label.to_owned(), png.clone());
@@ -466,19 +479,29 @@ impl Gateway {
         work.stage = Stage::Sent { at: now, before, prepared: None, was_pending: false };
     }
 
-    /// What the access point says of a label.
+    /// What the access point says of a label, unless it has said something newer before: the table is read
+    /// in pages while the labels go on.
     fn record(&mut self, now: Mono, record: &Record, out: &mut Vec<Output>) {
+        let known = self.known.get(&record.label);
+        if known.is_none_or(|known| known.age <= (record.seen, record.updated)) {
+            self.believe(now, record, out);
+        }
+    }
+
+    fn believe(&mut self, now: Mono, record: &Record, out: &mut Vec<Output>) {
         let label = record.label.as_str();
-        let known = self.known.insert(label.to_owned(), record.hash);
-        match (known, record.hash) {
-            (Some(Some(_)), None) if record.started_anew => out.push(Output::Reset(label.to_owned())),
-            (Some(old), Some(new)) if old != Some(new) && !self.ours.remove(label) => {
+        let known = Known { hash: record.hash, age: (record.seen, record.updated) };
+        match (self.known.insert(label.to_owned(), known), record.hash) {
+            (Some(Known { hash: Some(_), .. }), None) if record.started_anew => {
+                out.push(Output::Reset(label.to_owned()));
+            }
+            (Some(old), Some(new)) if old.hash != Some(new) && !self.ours.contains(label) => {
                 out.push(Output::Unasked(label.to_owned()));
             }
             _ => {}
         }
         let Some(work) = self.labels.get_mut(label) else { return };
-        let Stage::Sent { before, prepared, was_pending, .. } = &mut work.stage else { return };
+        let Stage::Sent { at, before, prepared, was_pending } = &mut work.stage else { return };
         if record.pending > 0 {
             *was_pending = true;
             if let Some(next) = work.next.take() {
@@ -490,6 +513,7 @@ impl Gateway {
                 None => !work.was_cleared && record.hash.is_some() && record.hash != before.hash,
             };
             if is_ours {
+                self.ours.remove(label);
                 out.extend(
                     self.finish(now, label).map(|order| Output::Done(order, PROOF, Some(record.clone()))),
                 );
@@ -498,8 +522,8 @@ impl Gateway {
                 self.miss(now, label, Fault::Ignored, "the label fetched another image than ours", out);
             }
         } else if *was_pending {
-            let why = "the label did not fetch the image; check its battery and place";
-            self.miss(now, label, Fault::Ignored, why, out);
+            // It waits no more and was not fetched; or the access point said so before it began to wait.
+            (*at, *was_pending) = (now, false);
         }
     }
 
@@ -516,12 +540,13 @@ impl Gateway {
     }
 
     fn system(&mut self, now: Mono, uptime_s: Option<i64>, free_bytes: Option<i64>, out: &mut Vec<Output>) {
-        if let (Some(old), Some(new)) = (self.uptime_s, uptime_s)
-            && new < old
+        let started = uptime_s.map(|uptime_s| now + Millis(-1000 * uptime_s));
+        if let (Some(old), Some(new)) = (self.started, started)
+            && new - old > UPTIME_SLACK
         {
             self.restarted(now, out);
         }
-        self.uptime_s = uptime_s.or(self.uptime_s);
+        self.started = started.or(self.started);
         if let Some(free) = free_bytes.filter(|free| self.free_bytes != Some(*free)) {
             self.free_bytes = Some(free);
             out.push(Output::Disk(free));
@@ -548,7 +573,7 @@ impl Gateway {
             if let Some(work) = self.labels.get_mut(&label) {
                 work.forgets = true;
             }
-            let why = "the access point took the image and did nothing with it; check its disk and its log";
+            let why = "the access point took the image and did nothing with it, or the label did not fetch it; check the access point's disk and log, and the label's battery";
             self.miss(now, &label, Fault::Ignored, why, out);
         }
     }

@@ -18,6 +18,7 @@ fn record(pending: u32, updated: i64, hash: u8) -> Record {
         label: LABEL.into(),
         hash: (hash != 0).then_some([hash; 8]),
         pending,
+        seen: updated,
         updated,
         started_anew: false,
         rf_dbm: -60,
@@ -117,7 +118,7 @@ fn a_file_that_nothing_was_made_of_is_sent_again_and_given_up_in_the_end() {
     }
     let [Output::Failed(over, Fault::Ignored, why)] = &told[..] else { panic!("{told:?}") };
     assert_eq!((over, uploads), (&order(2), 4));
-    assert!(why.contains("check its disk"), "{why}");
+    assert!(why.contains("disk and log"), "{why}");
     // Four times 45 s to make an image, the pauses between, and 2 s after each thing forgotten.
     assert_eq!(now, 4 * 45 + 10 + 30 + 90 + 3 * 2);
 }
@@ -206,6 +207,8 @@ fn a_lost_table_and_a_restart_are_told_and_what_waited_is_sent_again() {
             gateway.step(at(3), Input::System(Some(9000), Some(5_000_000))),
             [Output::Disk(5_000_000)]
         );
+        let late = Record { pending: 7, ..record(0, 99, 3) };
+        assert_eq!(heard(&mut gateway, 3, late), [], "it was said before what is known already");
         let told = if loss == "table" {
             assert_eq!(gateway.step(at(3600), Input::Tick), [Output::Ask(Request::Table)]);
             gateway.step(at(3600), Input::Answer(Answer::Table(Vec::new())))
@@ -233,7 +236,9 @@ fn a_label_the_access_point_does_not_know_fails_after_the_pauses() {
     let mut outputs = gateway.step(at(0), Input::Order(order(2)));
     for now in [10, 40, 130] {
         assert_eq!(outputs, [look()]);
-        assert_eq!(gateway.step(at(now), Input::Answer(Answer::Look(None))), []);
+        // It knew the label before: it has lost its table.
+        let lost = (now == 10).then_some(Output::Event(GatewayEvent::Restarted));
+        assert_eq!(gateway.step(at(now), Input::Answer(Answer::Look(None))), Vec::from_iter(lost));
         outputs = gateway.step(at(now + 90), Input::Tick);
     }
     assert_eq!(outputs, [look()]);

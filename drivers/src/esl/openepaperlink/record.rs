@@ -15,6 +15,8 @@ pub struct Record {
     pub hash: Option<Hash>,
     /// Things that wait for the label to fetch them.
     pub pending: u32,
+    /// When it was heard last, seconds since 1970 by the access point's clock; 0 if never.
+    pub seen: i64,
     /// When it fetched the last one, seconds since 1970 by the access point's clock; 0 if never.
     pub updated: i64,
     /// Whether it said last that it had started anew.
@@ -60,6 +62,8 @@ struct RecordJson {
     #[serde(default)]
     pending: u32,
     #[serde(default)]
+    lastseen: i64,
+    #[serde(default)]
     updatelast: i64,
     #[serde(default, rename = "wakeupReason")]
     wakeup_reason: u32,
@@ -104,6 +108,7 @@ impl From<RecordJson> for Record {
             label: json.mac.to_ascii_uppercase(),
             hash: hash(&json.hash),
             pending: json.pending,
+            seen: json.lastseen,
             updated: json.updatelast,
             started_anew: json.wakeup_reason >= STARTED_ANEW,
             rf_dbm: json.rssi,
