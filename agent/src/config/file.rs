@@ -278,8 +278,9 @@ pub struct Circuit {
 pub struct Gateway {
     pub id: At<String>,
     pub driver: Option<At<String>>,
-    pub ap: At<String>,
-    pub broker: At<String>,
+    pub ap: Option<At<String>>,
+    pub broker: Option<At<String>>,
+    pub url: Option<At<String>>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
 }
@@ -290,4 +291,5 @@ pub struct Label {
     pub id: At<String>,
     pub gateway: At<String>,
     pub item: At<String>,
+    pub size: Option<At<[u16; 2]>>,
 }

@@ -353,27 +353,44 @@ pub struct UserRule {
     pub origin: String,
 }
 
-/// A label gateway (eStation access point).
+/// A label gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     /// Id.
     pub id: String,
-    /// The access point's id, four characters.
-    pub ap: String,
-    /// The broker on the store's LAN.
-    pub broker: Broker,
+    /// How it is spoken to.
+    pub driver: LabelDriver,
+}
+
+/// How a label gateway is spoken to.
+#[derive(Clone, Debug)]
+pub enum LabelDriver {
+    /// An eStation access point.
+    Estation {
+        /// Its id, four characters.
+        ap: String,
+        /// The broker on the store's LAN.
+        broker: Broker,
+    },
+    /// An OpenEPaperLink access point: for the laboratory only.
+    OpenEpaperLink {
+        /// Its host name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
 }
 
 /// A shelf label.
 #[derive(Clone, Debug)]
 pub struct Label {
-    /// Tag id; its first two hex digits are the model.
+    /// Tag id; of an eStation's label, its first two hex digits are the model.
     pub id: String,
     /// Index into [`Config::gateways`].
     pub gateway: usize,
     /// The item whose price it shows.
     pub item: String,
-    /// Width and height of the model, pixels.
+    /// Width and height of its display, pixels.
     pub size: (u16, u16),
 }
 
