@@ -55,6 +55,18 @@ fn colours(png: &[u8]) -> Vec<u8> {
     pixels
 }
 
+/// As the agent draws them: one bit for each pixel.
+fn one_bit_png(bits: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIZE.0.into(), SIZE.1.into());
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&[bits; 37 * 152]).expect("pixels");
+    drop(writer);
+    bytes
+}
+
 struct Shop {
     tasks: mpsc::Sender<LabelTask>,
     events: mpsc::Receiver<GatewayEvent>,
@@ -154,12 +166,13 @@ async fn an_image_is_on_the_label_pixel_by_pixel_when_the_driver_says_so() {
     let mut shop = shop(2, quick(), Vec::new()).await;
     shop.send(&mac(0), 1, png(1)).await;
     shop.shown(1).await;
-    shop.send(&mac(1).to_lowercase(), 2, png(2)).await;
-    // Back to what was shown before.
+    shop.send(&mac(1).to_lowercase(), 2, one_bit_png(0xC5)).await;
     loop {
         match shop.next().await {
             GatewayEvent::Shown { task: 2, label, .. } => {
                 assert_eq!(label, mac(1).to_lowercase(), "as it was in the task");
+                let grey = colours(&one_bit_png(0xC5)).into_iter().flat_map(|grey| [grey; 3]);
+                assert!(colours(&shop.shelf[&mac(1)]) == grey.collect::<Vec<_>>());
                 break;
             }
             other => panic!("{other:?}"),
@@ -167,6 +180,7 @@ async fn an_image_is_on_the_label_pixel_by_pixel_when_the_driver_says_so() {
     }
     shop.send(&mac(0), 3, png(3)).await;
     shop.shown(3).await;
+    // Back to what was shown before.
     shop.send(&mac(0), 1, png(1)).await;
     shop.shown(1).await;
 }
@@ -285,4 +299,44 @@ async fn what_is_called_delivered_is_shown_though_everything_goes_wrong() {
         }
     }
     assert!(shown >= 20, "{shown} shown, {failed} failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_are_not_ours_find_an_access_point() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    let text = format!(
+        "[[openepaperlink]]\nlisten = \"127.0.0.1:0\"\nlabels = [\"{}\"]\nsize = [296, 152]\n\
+         nature = {{ prepare_ms = 300, checkin_ms = 2500 }}\n",
+        mac(0)
+    );
+    std::fs::write(path("sim.toml"), text).expect("writes");
+    let mut store = tokio::process::Command::new(env!("CARGO_BIN_EXE_storesim"))
+        .arg("run")
+        .arg(path("sim.toml"))
+        .arg("--ready")
+        .arg(path("ready.json"))
+        .arg("--labels-dir")
+        .arg(path("labels"))
+        .kill_on_drop(true)
+        .spawn()
+        .expect("starts");
+    let start = std::time::Instant::now();
+    let ready: serde_json::Value = loop {
+        if let Ok(ready) = std::fs::read(path("ready.json")) {
+            break serde_json::from_slice(&ready).expect("JSON");
+        }
+        assert!(start.elapsed() < PATIENCE, "it does not start");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let python = std::env::var_os("STOREWARDEN_PYTHON").unwrap_or_else(|| "python3".into());
+    let output = tokio::process::Command::new(&python)
+        .arg(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openepaperlink_client.py"))
+        .args([ready["openepaperlink"][0].as_str().expect("an address"), &mac(0)])
+        .arg(path("labels"))
+        .output()
+        .await
+        .unwrap_or_else(|error| panic!("cannot start {python:?} ({error}): run ./scripts/test"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    store.kill().await.expect("ends");
 }

@@ -29,12 +29,15 @@ impl Pixels {
         let distance = |colour: &[u8; 3], pixel: &[u8]| -> u32 {
             colour.iter().zip(pixel).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
         };
+        // A grey file has one number for each pixel.
+        let components = bytes.len() / (width * height).max(1);
         let nearest = |pixel: &[u8]| {
+            let pixel = if let [grey] = pixel { &[*grey; 3] } else { pixel };
             let colours = (0..).zip(&PALETTE);
             colours.min_by_key(|(_, colour)| distance(colour, pixel)).map_or(0, |(index, _)| index)
         };
         let side = |length: usize| u16::try_from(length).ok();
-        let colours = bytes.chunks_exact(3).map(nearest).collect();
+        let colours = bytes.chunks_exact(components.max(1)).map(nearest).collect();
         Some(Self { width: side(width)?, height: side(height)?, colours })
     }
 

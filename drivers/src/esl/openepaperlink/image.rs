@@ -27,20 +27,18 @@ pub fn jpeg(png: &[u8]) -> Result<Vec<u8>, ImageError> {
     let mut pixels = vec![0; reader.output_buffer_size().ok_or(ImageError::Size)?];
     let frame = reader.next_frame(&mut pixels)?;
     pixels.truncate(frame.buffer_size());
-    let (colour, bytes) = match frame.color_type {
-        png::ColorType::Grayscale => (ColorType::Luma, 1),
-        png::ColorType::GrayscaleAlpha => (ColorType::Luma, 2),
-        png::ColorType::Rgb | png::ColorType::Indexed => (ColorType::Rgb, 3),
-        png::ColorType::Rgba => (ColorType::Rgba, 4),
+    // Always three colours: a small decoder may not know grey files.
+    let pixels: Vec<u8> = match frame.color_type {
+        png::ColorType::Grayscale => pixels.iter().flat_map(|grey| [*grey; 3]).collect(),
+        png::ColorType::GrayscaleAlpha => pixels.chunks_exact(2).flat_map(|pixel| [pixel[0]; 3]).collect(),
+        png::ColorType::Rgb | png::ColorType::Indexed => pixels,
+        png::ColorType::Rgba => pixels.chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect(),
     };
-    if bytes == 2 {
-        pixels = pixels.chunks_exact(2).map(|pixel| pixel[0]).collect();
-    }
     let side = |length: u32| u16::try_from(length).map_err(|_| ImageError::Size);
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
-    encoder.encode(&pixels, side(frame.width)?, side(frame.height)?, colour)?;
+    encoder.encode(&pixels, side(frame.width)?, side(frame.height)?, ColorType::Rgb)?;
     Ok(jpeg)
 }
 
@@ -70,4 +68,24 @@ fn boundary(file: &[u8]) -> String {
     let candidates = (0_u64..).map(|number| format!("storewarden-{number}"));
     let is_free = |name: &String| file.windows(name.len()).all(|part| part != name.as_bytes());
     candidates.into_iter().find(is_free).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_not_in_the_file() {
+        let (kind, body) = form("00000218CEDD3B10", b"--storewarden-0");
+        assert_eq!(kind, "multipart/form-data; boundary=storewarden-1");
+        assert!(
+            body.starts_with(b"--storewarden-1\r\nContent-Disposition: form-data; name=\"mac\"\r\n\r\n0000")
+        );
+        assert!(body.ends_with(b"\r\n--storewarden-0\r\n--storewarden-1--\r\n"));
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        assert!(matches!(jpeg(b"no image"), Err(ImageError::Png(_))));
+    }
 }
