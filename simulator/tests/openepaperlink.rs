@@ -14,7 +14,8 @@ use storewarden_drivers::{
     esl::{
         estation::task::{GatewayEvent, LabelTask, Proof},
         openepaperlink::{
-            gateway::Limits,
+            gateway::{Answer, Limits, Request},
+            http::Http,
             task::{OpenEpaperLinkConfig, run},
         },
     },
@@ -299,6 +300,53 @@ async fn what_is_called_delivered_is_shown_though_everything_goes_wrong() {
         }
     }
     assert!(shown >= 20, "{shown} shown, {failed} failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_answer_is_taken_for_what_it_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let config = Config {
+        listen: "oepl".into(),
+        // More than fit on a page of the table.
+        labels: (0..40).map(mac).collect(),
+        size: SIZE,
+        nature: quick(),
+        incidents: Vec::new(),
+    };
+    let (fact_sender, _facts) = mpsc::channel(1_000);
+    tokio::spawn(openepaperlink::run(listener, config, 7, fact_sender, CancellationToken::new()));
+    let http = Http::new("127.0.0.1", address.port());
+    let asked = tokio::task::spawn_blocking(move || {
+        let Answer::Table(table) = http.ask(&Request::Table) else { panic!("a table") };
+        assert_eq!(
+            table.iter().map(|record| record.label.clone()).collect::<Vec<_>>(),
+            (0..40).map(mac).collect::<Vec<_>>()
+        );
+        assert_eq!(http.ask(&Request::Look("00000218CEDDFFFF".into())), Answer::Look(None));
+        assert_eq!(http.ask(&Request::Blink(mac(0), 5)), Answer::Done);
+        let Answer::Look(Some(record)) = http.ask(&Request::Look(mac(0))) else { panic!("a record") };
+        assert_eq!(record.pending, 1, "the lamp");
+        assert_eq!(http.ask(&Request::Clear(mac(0))), Answer::Done);
+        assert_eq!(http.ask(&Request::Prepared(mac(0))), Answer::Prepared(None));
+        let refused = |answer| match answer {
+            Answer::Refused(why) => why,
+            other => panic!("{other:?}"),
+        };
+        for unknown in [
+            Request::Blink("00000218CEDDFFFF".into(), 5),
+            Request::Clear("00000218CEDDFFFF".into()),
+            Request::Upload("00000218CEDDFFFF".into(), png(1)),
+            // Answered with 200 and nothing more.
+            Request::Upload("no mac".into(), png(1)),
+            Request::Upload(mac(0), b"no image".to_vec()),
+        ] {
+            assert!(!refused(http.ask(&unknown)).is_empty());
+        }
+        let nobody = Http::new("127.0.0.1", 1);
+        assert!(matches!(nobody.ask(&Request::Table), Answer::Broken(_)));
+    });
+    asked.await.expect("no panic");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! [`gateway::Gateway`] decides what is asked when, [`task::run`] is the task around it.
 
 pub mod gateway;
-mod http;
+pub mod http;
 pub mod image;
 pub mod record;
 pub mod task;

@@ -138,3 +138,50 @@ pub fn said(text: &str) -> Option<Said> {
     let log = said.log.map(|text| Said::Log(text, false));
     labels.or(system).or(log).or(said.error.map(|text| Said::Log(text, true)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the firmware writes it (`fillNode` of its `tag_db.cpp`).
+    const TAG: &str = r#"{"mac":"00000218cedd3B10","hash":"0123456789abcdef0000000000000000","lastseen":1790000100,
+        "nextupdate":3216153600,"nextcheckin":1790000700,"pending":1,"alias":"","contentMode":24,"LQI":100,
+        "RSSI":-61,"temperature":-3,"batteryMv":2900,"hwType":1,"wakeupReason":0,"capabilities":0,
+        "modecfgjson":"{}","isexternal":false,"apip":"0.0.0.0","rotate":0,"lut":0,"invert":0,"updatecount":5,
+        "updatelast":1790000000,"ch":11,"ver":39}"#;
+
+    #[test]
+    fn a_record_is_read() {
+        let first = page(&format!("{{\"tags\":[{TAG}],\"continu\":12}}")).unwrap();
+        let record = Record {
+            label: "00000218CEDD3B10".into(),
+            hash: Some([0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF]),
+            pending: 1,
+            seen: 1_790_000_100,
+            updated: 1_790_000_000,
+            started_anew: false,
+            rf_dbm: -61,
+            battery_mv: Some(2900),
+            temperature_c: Some(-3),
+        };
+        assert_eq!(first, Page { labels: vec![record.clone()], next: Some(12) });
+        let odd = TAG
+            .replace("0123456789abcdef", "0000000000000000")
+            .replace("\"wakeupReason\":0", "\"wakeupReason\":252")
+            .replace("2900", "1337");
+        let anew = Record { hash: None, started_anew: true, battery_mv: None, ..record };
+        assert_eq!(said(&format!("{{\"tags\":[{odd}]}}")), Some(Said::Labels(vec![anew])));
+    }
+
+    #[test]
+    fn what_is_said_is_told_apart() {
+        let system = r#"{"sys":{"currtime":1,"heap":1,"littlefsfree":5000,"uptime":7}}"#;
+        assert_eq!(said(system), Some(Said::System { uptime_s: Some(7), free_bytes: Some(5000) }));
+        assert_eq!(said(r#"{"errMsg":"REBOOTING"}"#), Some(Said::Log("REBOOTING".into(), true)));
+        assert_eq!(said(r#"{"logMsg":"x"}"#), Some(Said::Log("x".into(), false)));
+        for other in [r#"{"apitem":{"ip":"10.0.0.1"}}"#, "", "[]", "{", r#"{"tags":[{"mac":5}]}"#] {
+            assert_eq!(said(other), None, "{other}");
+        }
+        assert!(page(r#"{"error":"malformatted parameter"}"#).is_err());
+    }
+}
