@@ -168,17 +168,10 @@ async fn an_image_is_on_the_label_pixel_by_pixel_when_the_driver_says_so() {
     shop.send(&mac(0), 1, png(1)).await;
     shop.shown(1).await;
     shop.send(&mac(1).to_lowercase(), 2, one_bit_png(0xC5)).await;
-    loop {
-        match shop.next().await {
-            GatewayEvent::Shown { task: 2, label, .. } => {
-                assert_eq!(label, mac(1).to_lowercase(), "as it was in the task");
-                let grey = colours(&one_bit_png(0xC5)).into_iter().flat_map(|grey| [grey; 3]);
-                assert!(colours(&shop.shelf[&mac(1)]) == grey.collect::<Vec<_>>());
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
+    let GatewayEvent::Shown { task: 2, label, .. } = shop.next().await else { panic!("not shown") };
+    assert_eq!(label, mac(1).to_lowercase(), "as it was in the task");
+    let grey = colours(&one_bit_png(0xC5)).into_iter().flat_map(|grey| [grey; 3]);
+    assert!(colours(&shop.shelf[&mac(1)]) == grey.collect::<Vec<_>>());
     shop.send(&mac(0), 3, png(3)).await;
     shop.shown(3).await;
     // Back to what was shown before.
