@@ -5,7 +5,7 @@
 use crate::assemble::assemble;
 use crate::audit_tool;
 use crate::command::config_push::Trial;
-use crate::config::Config;
+use crate::config::{Config, LabelDriver};
 use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
@@ -254,6 +254,14 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
 fn print_summary(config: &Config) {
     for profile in &config.own_profiles {
         println!("note: profile {profile} of the store's folder stands in for the shipped one");
+    }
+    for gateway in &config.gateways {
+        if let LabelDriver::OpenEpaperLink { .. } = gateway.driver {
+            println!(
+                "note: gateway {} is for the laboratory only: an OpenEPaperLink access point asks nobody for a password, and its radio is not encrypted",
+                gateway.id
+            );
+        }
     }
     println!(
         "ok: store {}/{}: {} devices on {} buses, {} lights, {} labels on {} gateways; headquarters: {}",

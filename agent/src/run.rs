@@ -5,7 +5,7 @@ use crate::assemble::{Assembled, assemble};
 use crate::clock_trust::ClockTrust;
 use crate::command::Commands;
 use crate::command::config_push::{Answer, Push, Trial};
-use crate::config::{Config, Hq};
+use crate::config::{Config, Gateway, Hq, LabelDriver};
 use crate::console::{self, ConsoleState};
 use crate::failure::Failure;
 use crate::hq_link::{Link, LinkState, connection::Endpoint};
@@ -22,8 +22,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
-use storewarden_drivers::esl::estation;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
+use storewarden_drivers::esl::{estation, openepaperlink};
 use storewarden_drivers::keep::{Beat, Inlet, Tie};
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::Status;
@@ -333,15 +333,7 @@ fn start_gateways(
     for gateway in &config.gateways {
         let (label_tasks, tasks_in) = mpsc::channel(HAND_MAX);
         let (events, events_in) = mpsc::channel(HAND_MAX);
-        let estation = estation::mqtt::EstationConfig {
-            host: gateway.broker.host.clone(),
-            port: gateway.broker.port,
-            username: gateway.broker.login.as_ref().map(|(user, _)| user.clone()),
-            password: gateway.broker.login.as_ref().map(|(_, password)| password.clone()),
-            ap: gateway.ap.clone(),
-            client_id: format!("storewarden-{}-{}", config.store.id, gateway.id),
-            limits: estation::gateway::Limits::default(),
-        };
+        let driver = label_driver(config, gateway);
         let beat = Beat::of(&format!("label gateway {}", gateway.id));
         gateways.beats.push(beat.clone());
         let (clock, tasks_in) = (clock.clone(), Inlet::from(tasks_in));
@@ -350,13 +342,8 @@ fn start_gateways(
         gateways.tasks.push(tasks.keep(on, beat, move || {
             let is_first = std::mem::replace(&mut is_first, false);
             let again = events.clone();
-            let task = estation::mqtt::run(
-                estation.clone(),
-                tasks_in.clone(),
-                events.clone(),
-                clock.clone(),
-                tie.clone(),
-            );
+            let (driver, tasks_in, events) = (driver.clone(), tasks_in.clone(), events.clone());
+            let task = run_gateway(driver, tasks_in, events, clock.clone(), tie.clone());
             async move {
                 // What the one before had under way it has forgotten.
                 if !is_first {
@@ -369,6 +356,48 @@ fn start_gateways(
         gateways.channels.push((label_tasks, events_in));
     }
     gateways
+}
+
+/// A driver of a label gateway, ready to run.
+#[derive(Clone)]
+enum Driver {
+    Estation(estation::mqtt::EstationConfig),
+    OpenEpaperLink(openepaperlink::task::OpenEpaperLinkConfig),
+}
+
+fn label_driver(config: &Config, gateway: &Gateway) -> Driver {
+    match &gateway.driver {
+        LabelDriver::Estation { ap, broker } => Driver::Estation(estation::mqtt::EstationConfig {
+            host: broker.host.clone(),
+            port: broker.port,
+            username: broker.login.as_ref().map(|(user, _)| user.clone()),
+            password: broker.login.as_ref().map(|(_, password)| password.clone()),
+            ap: ap.clone(),
+            client_id: format!("storewarden-{}-{}", config.store.id, gateway.id),
+            limits: estation::gateway::Limits::default(),
+        }),
+        LabelDriver::OpenEpaperLink { host, port } => {
+            Driver::OpenEpaperLink(openepaperlink::task::OpenEpaperLinkConfig {
+                name: gateway.id.clone(),
+                host: host.clone(),
+                port: *port,
+                limits: openepaperlink::gateway::Limits::default(),
+            })
+        }
+    }
+}
+
+async fn run_gateway(
+    driver: Driver,
+    tasks: Inlet<LabelTask>,
+    events: mpsc::Sender<GatewayEvent>,
+    clock: Clock,
+    tie: Tie,
+) {
+    match driver {
+        Driver::Estation(config) => estation::mqtt::run(config, tasks, events, clock, tie).await,
+        Driver::OpenEpaperLink(config) => openepaperlink::task::run(config, tasks, events, clock, tie).await,
+    }
 }
 
 /// Who takes what the link brings.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails")]
 
 use std::path::Path;
-use storewarden::config::Config;
+use storewarden::config::{Config, LabelDriver};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 
@@ -155,6 +155,17 @@ fn each_fault_names_its_line_and_what_to_write() {
     wrong("latitude = 31.23", "", "id = \"sign\"", "write store.latitude");
     wrong("ap = \"0001\"", "ap = \"00001\"", "00001\"", "four letters or digits");
     wrong("id = \"3D000001\"", "id = \"ZZ000001\"", "ZZ000001", "known label model");
+    wrong(
+        "ap = \"0001\"",
+        "driver = \"zigbee\"\nap = \"0001\"",
+        "zigbee",
+        "write \"estation\" or \"openepaperlink\"",
+    );
+    wrong("ap = \"0001\"\n", "", "id = \"shelf\"", "has an `ap` and a `broker`");
+    wrong("ap = \"0001\"", "ap = \"0001\"\nurl = \"http://x\"", "url = \"http", "leave `url` out");
+    wrong("item = \"10001\"", "item = \"10001\"\nsize = [296, 128]", "size =", "leave `size` out");
+    let laboratory = "driver = \"openepaperlink\"";
+    wrong("ap = \"0001\"", laboratory, "broker = \"mqtt", "leave `ap`, `broker`");
     wrong("d75a98", "d75a9", "public =", "64 hex digits");
     wrong(KEY, "", "id = \"3D000001\"", "need a [[price_key]]");
     wrong(
@@ -163,6 +174,39 @@ fn each_fault_names_its_line_and_what_to_write() {
         "# again",
         "the switch `relay/relay_1` is there twice",
     );
+}
+
+/// The store with an OpenEPaperLink access point in place of the eStation.
+fn laboratory(url: &str, label: &str) -> String {
+    let estation = "ap = \"0001\"\nbroker = \"mqtt://127.0.0.1:1883\"\n\n[[label]]\nid = \"3D000001\"";
+    let ours = format!("driver = \"openepaperlink\"\n{url}\n\n[[label]]\n{label}");
+    let text = good().replace(estation, &ours);
+    assert_ne!(text, good());
+    text
+}
+
+#[test]
+fn a_gateway_of_the_laboratory_has_an_address_and_labels_with_sizes() {
+    let label = "id = \"00000218cedd3b10\"\nsize = [296, 152]";
+    let config =
+        Config::parse(Path::new("store.toml"), &laboratory("url = \"http://10.0.0.9\"", label)).unwrap();
+    let LabelDriver::OpenEpaperLink { host, port } = &config.gateways[0].driver else { panic!("another") };
+    assert_eq!((host.as_str(), *port, config.labels[0].size), ("10.0.0.9", 80, (296, 152)));
+    for (url, label, expected) in [
+        ("url = \"http://10.0.0.9\"", "id = \"00000218cedd3b10\"", "write its `size` in pixels"),
+        (
+            "url = \"http://10.0.0.9\"",
+            "id = \"00000218cedd3b10\"\nsize = [0, 9]",
+            "write its `size` in pixels",
+        ),
+        ("url = \"http://10.0.0.9\"", "id = \"3D000001\"\nsize = [9, 9]", "is 16 hex digits"),
+        ("url = \"https://10.0.0.9\"", label, "write its `url` as"),
+        ("url = \"http://u:p@10.0.0.9\"", label, "write its `url` as"),
+        ("", label, "write its `url` as"),
+    ] {
+        let faults = faults(&laboratory(url, label));
+        assert!(faults.contains(expected), "{faults}");
+    }
 }
 
 #[test]

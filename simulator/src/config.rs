@@ -52,12 +52,34 @@
 //! broker = "mqtt://127.0.0.1:1883"
 //! labels = ["3A0001F2"]
 //! # username and password; airtime_ms = 300; heartbeat = "15s"; queue_max = 10000
+//! # nature = { channels = 2, wake_ms = 1000, lost_results = 0.01 }  # see `crate::estation::nature`
+//! # [[gateway.odd]]           # a label that is not like the others
+//! # tag = "3A0001F2"
+//! # rf_dbm = -96; battery_mv = 2300; temperature_c = -20; key = "00112233445566778899AA"
+//! # [[gateway.incident]]
+//! # at = "30s"                # real time since the start
+//! # kind = "reset"            # or "stranger", "silent", "audible" with a `label`; "restart", "disk_full"
+//! # label = "3A0001F2"
+//!
+//! [[openepaperlink]]
+//! listen = "127.0.0.1:0"      # HTTP and WebSocket; port 0 takes a free one
+//! labels = ["00000218CEDD3B10"]
+//! size = [296, 152]           # pixels of its labels
+//! # nature = { checkin_ms = 60000, broken = 0.01 }  # see `crate::openepaperlink::nature`
+//! # [[openepaperlink.incident]]
+//! # at = "30s"
+//! # kind = "faded"            # or "reset", "stranger", "silent", "audible" with a `label`; "restart",
+//! #   "table_lost", "busy", "idle"
+//! # label = "00000218CEDD3B10"
 //! ```
 
 mod file;
+mod labels;
 
 use crate::{
+    estation::nature::{Incident, LabelNature, Nature},
     fault::{Fault, Line},
+    openepaperlink,
     pattern::Pattern,
     physics::{
         cabinet::Parameters,
@@ -127,6 +149,10 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Its label gateways.
     pub gateways: Vec<Gateway>,
+    /// Its OpenEPaperLink access points.
+    pub access_points: Vec<openepaperlink::Config>,
+    /// Decides what chance decides.
+    pub seed: u64,
 }
 
 /// A line.
@@ -198,6 +224,12 @@ pub struct Gateway {
     pub heartbeat_ms: u64,
     /// Most tasks waiting.
     pub queue_max: usize,
+    /// How it behaves.
+    pub nature: Nature,
+    /// Labels that are not like the others.
+    pub odd: Vec<LabelNature>,
+    /// What happens to it, and when, real ms since the start; in this order.
+    pub incidents: Vec<(u64, Incident)>,
 }
 
 /// Reads the store at `path`; `faults` may name one more file with `[[fault]]` entries.
@@ -316,7 +348,24 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             gateway.check().map_err(|(name, what)| fault(&format!("gateway[{index}].{name}"), what))
         })
         .collect::<Result<_, _>>()?;
-    Ok(Config { acceleration: file.acceleration, buses, world, watch, faults, gateways })
+    let access_points = file
+        .openepaperlink
+        .into_iter()
+        .enumerate()
+        .map(|(index, ap)| {
+            ap.check().map_err(|(name, what)| fault(&format!("openepaperlink[{index}].{name}"), what))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Config {
+        access_points,
+        acceleration: file.acceleration,
+        buses,
+        world,
+        watch,
+        faults,
+        gateways,
+        seed: file.seed,
+    })
 }
 
 /// What it takes to build one device's model.

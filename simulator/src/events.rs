@@ -57,6 +57,13 @@ pub enum Event {
         /// SHA-256 of the PNG, hex.
         sha256: String,
     },
+    /// A label has started anew and shows nothing.
+    LabelBlank {
+        /// Id of the access point.
+        ap: String,
+        /// Tag id.
+        label: String,
+    },
 }
 
 /// A file of facts; without a path, nothing is kept.

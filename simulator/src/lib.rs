@@ -16,6 +16,7 @@ pub mod estation;
 pub mod events;
 pub mod fault;
 pub mod frame;
+pub mod openepaperlink;
 pub mod pattern;
 pub mod physics;
 pub mod registers;

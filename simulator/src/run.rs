@@ -2,9 +2,10 @@
 
 use crate::{
     config::{Bus, Config, Port},
-    estation::{self, Shown},
+    estation::{self, Fact, Shown},
     events::{Event, Events},
     fault::{Fault, Timeline},
+    openepaperlink,
     physics::STEP_S,
     rtu::{self, Door, Pty},
     server::{self, Shared},
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(50);
 /// Images waiting to be written; one access point shows a few in a second. When it is full the access
 /// point waits; nothing is lost.
-const SHOWN_MAX: usize = 64;
+const FACTS_MAX: usize = 64;
 /// Real time between two writings of the lines' counts.
 const LINE_STATS_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,6 +49,7 @@ pub(crate) struct Outputs {
 #[derive(Serialize)]
 struct Ready {
     buses: Vec<String>,
+    openepaperlink: Vec<String>,
 }
 
 /// What happened on the lines: (where its master comes in, counts).
@@ -93,11 +95,20 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
         let _ = writeln!(io::stdout(), "bus {name}");
         lines.push((name, counts));
     }
-    let (shown_sender, mut shown) = mpsc::channel(SHOWN_MAX);
-    for gateway in config.gateways {
-        tasks.spawn(estation::run(gateway, shown_sender.clone(), stop.clone()));
+    let (fact_sender, mut facts) = mpsc::channel(FACTS_MAX);
+    for (gateway, seed) in config.gateways.into_iter().zip(config.seed..) {
+        tasks.spawn(estation::run(gateway, seed, fact_sender.clone(), stop.clone()));
     }
-    drop(shown_sender);
+    let mut access_points = Vec::new();
+    for (ap, seed) in config.access_points.into_iter().zip(config.seed..) {
+        let listener =
+            TcpListener::bind(&ap.listen).await.map_err(|error| cannot_listen(&ap.listen, &error))?;
+        let name = listener.local_addr().map_err(|error| cannot_listen(&ap.listen, &error))?.to_string();
+        let _ = writeln!(io::stdout(), "openepaperlink {name}");
+        access_points.push(name);
+        tasks.spawn(openepaperlink::run(listener, ap, seed, fact_sender.clone(), stop.clone()));
+    }
+    drop(fact_sender);
     // One second before anybody looks: a meter that has never measured would show 0 W.
     world.lock().unwrap_or_else(PoisonError::into_inner).step(STEP_S);
     let mut time = Time::new(world, config.acceleration, config.faults, config.watch);
@@ -106,7 +117,8 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
     }
     if let Some(path) = &outputs.ready {
         let buses = lines.iter().map(|(name, _)| name.clone()).collect();
-        let ready = serde_json::to_vec(&Ready { buses }).map_err(|error| error.to_string())?;
+        let ready = serde_json::to_vec(&Ready { buses, openepaperlink: access_points })
+            .map_err(|error| error.to_string())?;
         write_whole(path, &ready).map_err(at(path))?;
     }
     let mut tick = tokio::time::interval(TICK);
@@ -116,19 +128,19 @@ pub(crate) async fn run(config: Config, outputs: Outputs) -> Result<(), String> 
         None => Ok(()),
     };
     let ended = loop {
-        let facts = tokio::select! {
+        let happened = tokio::select! {
             () = signals.stop() => break Ok(()),
             _ = tick.tick() => time.pass(Instant::now()),
             _ = counted.tick() => match count() {
                 Ok(()) => Vec::new(),
                 Err(error) => break Err(error),
             },
-            Some(shown) = shown.recv() => match keep(&shown, outputs.labels_dir.as_deref()) {
+            Some(fact) = facts.recv() => match keep(fact, outputs.labels_dir.as_deref()) {
                 Ok(event) => vec![event],
-                Err(error) => break Err(format!("cannot keep the image of label {}: {error}", shown.label)),
+                Err(error) => break Err(format!("cannot keep the image of a label: {error}")),
             },
         };
-        if let Err(error) = facts.iter().try_for_each(|fact| events.write(fact)) {
+        if let Err(error) = happened.iter().try_for_each(|fact| events.write(fact)) {
             break Err(format!("cannot write events: {error}"));
         }
     };
@@ -152,12 +164,9 @@ async fn serve(
         let name = listener.local_addr()?.to_string();
         Ok((listener, name))
     };
-    let cannot = |listen: &str, error: io::Error| {
-        format!("cannot listen on {listen} ({error}); write a free `listen` address")
-    };
     let (door, serial, name) = match &bus.port {
         Port::Tcp { listen, max_connections, serial } => {
-            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
+            let (listener, name) = bound(listen).await.map_err(|error| cannot_listen(listen, &error))?;
             let (line, max_connections) =
                 (serial.map(|serial| (serial, Default::default())), *max_connections);
             let shared = Shared { bus: Arc::new(bus), world, counts, line };
@@ -165,8 +174,8 @@ async fn serve(
             return Ok(name);
         }
         Port::RtuOverTcp { listen, serial } => {
-            let (listener, name) = bound(listen).await.map_err(|error| cannot(listen, error))?;
-            let listener = listener.into_std().map_err(|error| cannot(listen, error))?;
+            let (listener, name) = bound(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+            let listener = listener.into_std().map_err(|error| cannot_listen(listen, &error))?;
             (Door::Tcp(listener, None), *serial, name)
         }
         Port::Pty { path, serial } => {
@@ -185,6 +194,10 @@ async fn serve(
         }
     });
     Ok(name)
+}
+
+fn cannot_listen(listen: &str, error: &io::Error) -> String {
+    format!("cannot listen on {listen} ({error}); write a free `listen` address")
 }
 
 fn write_counts(path: &Path, lines: &Lines) -> io::Result<()> {
@@ -266,12 +279,21 @@ impl Time {
 }
 
 /// Keeps what a label shows.
-fn keep(shown: &Shown, dir: Option<&Path>) -> io::Result<Event> {
-    if let Some(dir) = dir {
-        write_whole(&dir.join(format!("{}.png", shown.label)), &shown.png)?;
+fn keep(fact: Fact, dir: Option<&Path>) -> io::Result<Event> {
+    let file = |label: &str| dir.map(|dir| dir.join(format!("{label}.png")));
+    match fact {
+        Fact::Shown(Shown { ap, label, png }) => {
+            if let Some(file) = file(&label) {
+                write_whole(&file, &png)?;
+            }
+            let sha256 = Sha256::digest(&png).iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Event::LabelShown { ap, label, sha256 })
+        }
+        Fact::Blank { ap, label } => match file(&label).map(std::fs::remove_file) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(Event::LabelBlank { ap, label }),
+        },
     }
-    let sha256 = Sha256::digest(&shown.png).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Event::LabelShown { ap: shown.ap.clone(), label: shown.label.clone(), sha256 })
 }
 
 /// Writes a file so that a reader sees all of it or nothing.

@@ -288,8 +288,9 @@ pub struct Circuit {
 pub struct Gateway {
     pub id: At<String>,
     pub driver: Option<At<String>>,
-    pub ap: At<String>,
-    pub broker: At<String>,
+    pub ap: Option<At<String>>,
+    pub broker: Option<At<String>>,
+    pub url: Option<At<String>>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
 }
@@ -302,4 +303,5 @@ pub struct Label {
     pub item: At<String>,
     #[serde(default)]
     pub place: String,
+    pub size: Option<At<[u16; 2]>>,
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use storewarden_drivers::esl::estation::model::Model;
+use storewarden_drivers::esl::openepaperlink;
 use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
@@ -358,27 +358,44 @@ pub struct UserRule {
     pub origin: String,
 }
 
-/// A label gateway (eStation access point).
+/// A label gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     /// Id.
     pub id: String,
-    /// The access point's id, four characters.
-    pub ap: String,
-    /// The broker on the store's LAN.
-    pub broker: Broker,
+    /// How it is spoken to.
+    pub driver: LabelDriver,
+}
+
+/// How a label gateway is spoken to.
+#[derive(Clone, Debug)]
+pub enum LabelDriver {
+    /// An eStation access point.
+    Estation {
+        /// Its id, four characters.
+        ap: String,
+        /// The broker on the store's LAN.
+        broker: Broker,
+    },
+    /// An OpenEPaperLink access point: for the laboratory only.
+    OpenEpaperLink {
+        /// Its host name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
 }
 
 /// A shelf label.
 #[derive(Clone, Debug)]
 pub struct Label {
-    /// Tag id; its first two hex digits are the model.
+    /// Tag id; of an eStation's label, its first two hex digits are the model.
     pub id: String,
     /// Index into [`Config::gateways`].
     pub gateway: usize,
     /// The item whose price it shows.
     pub item: String,
-    /// Width and height of the model, pixels.
+    /// Width and height of its display, pixels.
     pub size: (u16, u16),
     /// Whether the model is made for freezers.
     pub is_cold: bool,
@@ -386,10 +403,13 @@ pub struct Label {
     pub place: String,
 }
 
-impl Label {
-    /// A label of `model`, behind the gateway of that index.
-    pub fn new(model: &Model, id: String, gateway: usize, item: String, place: String) -> Self {
-        Self { id, gateway, item, size: (model.width, model.height), is_cold: model.freezer_proof, place }
+impl Gateway {
+    /// Whether its labels keep images on pages.
+    pub fn keeps_pages(&self) -> bool {
+        match self.driver {
+            LabelDriver::Estation { .. } => true,
+            LabelDriver::OpenEpaperLink { .. } => openepaperlink::gateway::STAGES,
+        }
     }
 }
 

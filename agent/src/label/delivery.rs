@@ -221,6 +221,7 @@ pub struct Delivery {
     next_task: u64,
     /// Labels with a task that the driver has.
     in_hand: usize,
+    keeps_pages: bool,
 }
 
 /// Labels that wait for their turn, in its order.
@@ -293,9 +294,16 @@ enum Attempt {
 
 impl Delivery {
     /// A loop whose tasks are numbered from `first_task` on. The number should be above all of an
-    /// earlier run, whose results a gateway may still tell: the UTC milliseconds of the start do.
-    pub fn new(first_task: u64) -> Self {
-        Self { labels: BTreeMap::new(), line: Line::default(), next_task: first_task, in_hand: 0 }
+    /// earlier run, whose results a gateway may still tell: the UTC milliseconds of the start do. Where
+    /// labels do not keep pages, what comes next comes at its minute.
+    pub fn new(first_task: u64, keeps_pages: bool) -> Self {
+        let (labels, line) = (BTreeMap::new(), Line::default());
+        Self { labels, line, next_task: first_task, in_hand: 0, keeps_pages }
+    }
+
+    /// Whether its labels keep pages.
+    pub fn keeps_pages(&self) -> bool {
+        self.keeps_pages
     }
 
     /// Takes one input at `now`.
@@ -320,6 +328,7 @@ impl Delivery {
                 self.go_on(now, &label, &mut outputs);
             }
             Input::Next { label, image } => {
+                let image = image.filter(|_| self.keeps_pages);
                 self.labels.entry(label.clone()).or_default().next = image;
                 self.go_on(now, &label, &mut outputs);
             }

@@ -54,7 +54,7 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             now: 0,
-            delivery: Delivery::new(1),
+            delivery: Delivery::new(1, true),
             gateway: VecDeque::new(),
             glass: Glass::default(),
             told: VecDeque::new(),
@@ -158,7 +158,7 @@ impl World {
                 }
             }
             Event::ProgramRestarts => {
-                self.delivery = Delivery::new(self.next_task);
+                self.delivery = Delivery::new(self.next_task, true);
                 self.told.retain(|told| matches!(told, Input::Reset { .. } | Input::Unasked { .. }));
                 if let Some(record) = self.record.clone() {
                     self.take(Input::Restore {

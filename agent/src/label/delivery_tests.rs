@@ -73,7 +73,7 @@ fn told(delivery: &mut Delivery, ms: i64, input: Input) -> String {
 
 #[test]
 fn a_change_is_recorded_sent_and_confirmed_once() {
-    let mut delivery = Delivery::new(5);
+    let mut delivery = Delivery::new(5, true);
     assert_eq!(delivery.state(LABEL), State::Idle);
     assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 show1@0#5");
     assert_eq!(told(&mut delivery, 1, desired(1, 7)), "", "said again");
@@ -85,7 +85,7 @@ fn a_change_is_recorded_sent_and_confirmed_once() {
 
 #[test]
 fn nothing_is_refreshed_that_would_look_the_same() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, restore(1, Some(Proof::Refreshed), 7));
     assert_eq!(told(&mut delivery, 0, desired(1, 7)), "");
     assert_eq!(told(&mut delivery, 1, desired(1, 8)), "ok1b8", "a new batch with the old price");
@@ -95,7 +95,7 @@ fn nothing_is_refreshed_that_would_look_the_same() {
 #[test]
 fn what_was_in_doubt_before_a_restart_is_sent_again() {
     for proof in [None, Some(Proof::Queued)] {
-        let mut delivery = Delivery::new(1);
+        let mut delivery = Delivery::new(1, true);
         told(&mut delivery, 0, restore(1, proof, 7));
         assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 show1@0#1");
     }
@@ -103,7 +103,7 @@ fn what_was_in_doubt_before_a_restart_is_sent_again() {
 
 #[test]
 fn the_result_of_an_older_task_confirms_nothing() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     assert_eq!(told(&mut delivery, 1, desired(2, 8)), "q2 show2@0#2");
     assert_eq!(told(&mut delivery, 2, shown(1)), "");
@@ -117,7 +117,7 @@ fn the_result_of_an_older_task_confirms_nothing() {
 
 #[test]
 fn being_queued_at_the_gateway_confirms_nothing() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     let result = |proof| Input::Done { label: LABEL.into(), task: 1, proof, told: Told::default() };
     assert_eq!(told(&mut delivery, 1, result(Proof::Queued)), "");
@@ -130,7 +130,7 @@ fn being_queued_at_the_gateway_confirms_nothing() {
 
 #[test]
 fn going_back_to_the_confirmed_price_is_sent_while_another_is_under_way() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     told(&mut delivery, 1, shown(1));
     told(&mut delivery, 2, desired(2, 8));
@@ -139,7 +139,7 @@ fn going_back_to_the_confirmed_price_is_sent_while_another_is_under_way() {
 
 #[test]
 fn a_failed_label_is_tried_with_growing_pauses_up_to_an_hour() {
-    let mut delivery = Delivery::new(0);
+    let mut delivery = Delivery::new(0, true);
     told(&mut delivery, 0, desired(1, 7));
     let mut at = 0;
     let mut pauses = Vec::new();
@@ -165,7 +165,7 @@ fn a_failed_label_is_tried_with_growing_pauses_up_to_an_hour() {
 
 #[test]
 fn a_lost_result_is_missed_in_time() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     let due = RESULT_WITHIN.0;
     assert_eq!(told(&mut delivery, due - 1, Input::Tick), "");
@@ -176,7 +176,7 @@ fn a_lost_result_is_missed_in_time() {
 
 #[test]
 fn after_a_gateway_restart_everything_unconfirmed_is_sent() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     assert_eq!(told(&mut delivery, 1, Input::GatewayRestarted), "q1 show1@0#2");
     told(&mut delivery, 2, failed(2));
@@ -187,7 +187,7 @@ fn after_a_gateway_restart_everything_unconfirmed_is_sent() {
 
 #[test]
 fn a_record_is_what_headquarters_gets() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     let outputs = delivery.step(now(5), shown(1));
     let Some(Output::Record(record)) = outputs.first().cloned() else { panic!("{outputs:?}") };
@@ -199,7 +199,7 @@ fn a_record_is_what_headquarters_gets() {
 
 #[test]
 fn what_comes_next_is_kept_ahead_and_turned_to_at_its_minute() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     assert_eq!(told(&mut delivery, 1, next(2)), "", "first what is due now");
     assert_eq!(told(&mut delivery, 2, shown(1)), "ok1b7 store2@1#2");
@@ -216,8 +216,17 @@ fn what_comes_next_is_kept_ahead_and_turned_to_at_its_minute() {
 }
 
 #[test]
+fn where_labels_keep_no_pages_what_comes_next_comes_at_its_minute() {
+    let mut delivery = Delivery::new(1, false);
+    told(&mut delivery, 0, desired(1, 7));
+    assert_eq!(told(&mut delivery, 1, shown(1)), "ok1b7");
+    assert_eq!(told(&mut delivery, 2, next(2)), "");
+    assert_eq!(told(&mut delivery, 3, desired(2, 8)), "q2 show2@0#2");
+}
+
+#[test]
 fn a_page_under_way_is_unknown_until_the_label_has_it() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
     told(&mut delivery, 0, shown(1));
     told(&mut delivery, 1, next(2));
@@ -233,7 +242,7 @@ fn a_page_under_way_is_unknown_until_the_label_has_it() {
 #[test]
 fn a_label_that_cannot_turn_gets_the_image_again() {
     for (trouble, after) in [(Trouble::Display, "q2 show2@0#4"), (Trouble::NoAnswer, "q2 flip2@1#4")] {
-        let mut delivery = Delivery::new(1);
+        let mut delivery = Delivery::new(1, true);
         told(&mut delivery, 0, desired(1, 7));
         told(&mut delivery, 0, shown(1));
         told(&mut delivery, 1, next(2));
@@ -247,7 +256,7 @@ fn a_label_that_cannot_turn_gets_the_image_again() {
 #[test]
 fn a_label_that_was_reset_or_written_to_gets_everything_again() {
     for input in [Input::Reset { label: LABEL.into() }, Input::Unasked { label: LABEL.into() }] {
-        let mut delivery = Delivery::new(1);
+        let mut delivery = Delivery::new(1, true);
         told(&mut delivery, 0, desired(1, 7));
         told(&mut delivery, 0, shown(1));
         told(&mut delivery, 1, next(2));
@@ -260,7 +269,7 @@ fn a_label_that_was_reset_or_written_to_gets_everything_again() {
 
 #[test]
 fn a_label_that_is_looked_for_blinks_when_it_shows_its_price() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     let find = || Input::Find { label: LABEL.into() };
     assert_eq!(told(&mut delivery, 0, find()), "", "nobody knows it");
     told(&mut delivery, 0, desired(1, 7));
@@ -272,7 +281,7 @@ fn a_label_that_is_looked_for_blinks_when_it_shows_its_price() {
 
 #[test]
 fn the_driver_has_a_hundred_tasks_at_most_and_the_urgent_first() {
-    let mut delivery = Delivery::new(1);
+    let mut delivery = Delivery::new(1, true);
     let price = Price { item: "water".into(), price: Money::new(1, Currency::Cny), batch: 1 };
     let desire = |label: usize, urgent| Input::Desired {
         label: format!("{label:08}"),

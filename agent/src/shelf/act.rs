@@ -59,15 +59,15 @@ impl Shelf {
             }
             LabelAct::Bind { item, place, gateway } => {
                 let known = known(label);
-                if known.is_none() && !is_tag(label) {
-                    return Err(RequestError::UnknownLabel);
-                }
                 let gateway = match (gateway, known) {
                     (Some(named), _) => self.gateway_ids.iter().position(|id| id == named),
                     (None, Some(known)) => Some(known.gateway),
                     (None, None) => (self.gateway_ids.len() == 1).then_some(0),
                 };
                 let gateway = gateway.ok_or(RequestError::UnknownGateway)?;
+                if !self.can_bind(label, gateway) {
+                    return Err(RequestError::UnknownLabel);
+                }
                 let place = place.as_deref().or(known.map(|known| known.place.as_str())).unwrap_or_default();
                 let id = known.map_or(label, |known| known.id.as_str());
                 vec![binding(id, gateway, Some(item), place)]
@@ -77,7 +77,7 @@ impl Shelf {
                 if old.item.is_empty() {
                     return Err(RequestError::NotNow);
                 }
-                if !is_tag(other) || key(other) == key(label) {
+                if key(other) == key(label) || !self.can_bind(other, old.gateway) {
                     return Err(RequestError::UnknownLabel);
                 }
                 let id = known(other).map_or(other.as_str(), |other| other.id.as_str());
@@ -93,14 +93,19 @@ impl Shelf {
     /// said.
     pub(super) fn apply(&mut self, binding: Binding) {
         let Binding { label, gateway, item, place } = binding;
+        let known = self.places.get(&key(&label)).copied();
         let gateway = self.gateway_ids.iter().position(|id| *id == gateway);
-        let (Some(gateway), Some(model)) = (gateway, model_of(&label)) else {
+        let model = match known {
+            Some(index) => Some((self.labels[index].label.size, self.labels[index].label.is_cold)),
+            None => model_of(&label).map(|model| ((model.width, model.height), model.freezer_proof)),
+        };
+        let (Some(gateway), Some((size, is_cold))) = (gateway, model) else {
             tracing::error!(label, "a label was bound behind a gateway that is gone; bind it anew");
             return;
         };
-        let known = self.places.get(&key(&label)).copied();
-        let new =
-            Showing::by_hand(Label::new(model, label.clone(), gateway, item.unwrap_or_default(), place));
+        let id = label.clone();
+        let item = item.unwrap_or_default();
+        let new = Showing::by_hand(Label { id, gateway, item, size, is_cold, place });
         let index = match known {
             Some(index) => {
                 let before = std::mem::replace(&mut self.labels[index], new).label;
@@ -118,6 +123,18 @@ impl Shelf {
         };
         self.line.push_front(index);
         self.is_view_old = true;
+    }
+}
+
+impl Shelf {
+    /// Whether a label may be behind that gateway: it is known there, or its id tells its model. An
+    /// OpenEPaperLink label tells nothing, so that only the configuration can name it.
+    fn can_bind(&self, label: &str, gateway: usize) -> bool {
+        let known = self.places.get(&key(label)).map(|index| self.labels[*index].label.gateway);
+        match known {
+            Some(known) => self.deliveries[known].keeps_pages() == self.deliveries[gateway].keeps_pages(),
+            None => self.deliveries[gateway].keeps_pages() && is_tag(label),
+        }
     }
 }
 

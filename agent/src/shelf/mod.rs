@@ -131,7 +131,8 @@ impl Shelf {
         let authority = authority(config, list.as_deref());
         // Results of an earlier run's tasks must not confirm this one's.
         let first_task = now.utc.0.cast_unsigned();
-        let deliveries = vec![Delivery::new(first_task); config.gateways.len()];
+        let deliveries: Vec<_> =
+            config.gateways.iter().map(|gateway| Delivery::new(first_task, gateway.keeps_pages())).collect();
         let mut shelf = Self {
             journal: journal.clone(),
             clock: clock.clone(),

@@ -1,6 +1,9 @@
 //! The shape of the file, key by key.
 
-use super::{Gateway, Port};
+use super::{
+    Port,
+    labels::{GatewayFile, OpenEpaperLinkFile},
+};
 use crate::{
     fault::{Fault, Kind, Place},
     world::World,
@@ -26,6 +29,8 @@ pub(super) struct File {
     pub fault: Vec<FaultFile>,
     #[serde(default)]
     pub gateway: Vec<GatewayFile>,
+    #[serde(default)]
+    pub openepaperlink: Vec<OpenEpaperLinkFile>,
 }
 
 /// A file of faults alone.
@@ -245,68 +250,11 @@ impl FaultFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GatewayFile {
-    ap: String,
-    broker: String,
-    username: Option<String>,
-    password: Option<String>,
-    labels: Vec<String>,
-    #[serde(default = "airtime_ms")]
-    airtime_ms: u64,
-    #[serde(default = "heartbeat", deserialize_with = "span")]
-    heartbeat: Duration,
-    #[serde(default = "queue_max")]
-    queue_max: usize,
-}
-
-impl GatewayFile {
-    pub fn check(self) -> Result<Gateway, (&'static str, String)> {
-        if self.ap.len() != 4 || !self.ap.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(("ap", "must be four letters or digits".into()));
-        }
-        let address = self.broker.strip_prefix("mqtt://").and_then(|rest| rest.rsplit_once(':'));
-        let broker = address.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
-        let Some((host, port)) = broker else {
-            return Err(("broker", "must look like \"mqtt://127.0.0.1:1883\"".into()));
-        };
-        // A label's id becomes the name of a file.
-        let is_tag = |label: &String| {
-            (4..=16).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
-        if let Some(label) = self.labels.iter().find(|label| !is_tag(label)) {
-            return Err(("labels", format!("`{label}` is not a tag id; write 4 to 16 hex digits")));
-        }
-        if self.queue_max == 0 {
-            return Err(("queue_max", "must be above 0".into()));
-        }
-        if self.heartbeat.is_zero() {
-            return Err(("heartbeat", "must be above 0; real access points allow 15 s or more".into()));
-        }
-        let login = match (self.username, self.password) {
-            (Some(name), Some(password)) => Some((name, password)),
-            (None, None) => None,
-            _ => return Err(("username", "`username` and `password` go together".into())),
-        };
-        Ok(Gateway {
-            ap: self.ap,
-            host,
-            port,
-            login,
-            labels: self.labels,
-            airtime_ms: self.airtime_ms,
-            heartbeat_ms: millis(self.heartbeat),
-            queue_max: self.queue_max,
-        })
-    }
-}
-
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|error| {
         D::Error::custom(format!("`{text}` is no time span ({error}); write \"40s\" or \"6h\""))
@@ -325,14 +273,4 @@ fn morning() -> u32 {
 }
 fn shop_c() -> f64 {
     22.0
-}
-fn airtime_ms() -> u64 {
-    300
-}
-fn heartbeat() -> Duration {
-    Duration::from_secs(15)
-}
-/// The lower of the two limits that the vendor's manual states.
-fn queue_max() -> usize {
-    10_000
 }

@@ -49,6 +49,10 @@ kind = "compressor_stopped"
 ap = "0001"
 broker = "mqtt://127.0.0.1:1883"
 labels = ["3A0001F2"]
+[[openepaperlink]]
+listen = "127.0.0.1:0"
+labels = ["00000218CEDD3B10"]
+size = [296, 152]
 "#;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -135,6 +139,42 @@ fn faults_of_the_config_name_the_key_and_what_to_write() {
         ("ap = \"0001\"", "ap = \"1\"", "gateway[0].ap: must be four"),
         ("mqtt://", "tcp://", "gateway[0].broker: must look like"),
         ("3A0001F2", "../../etc", "gateway[0].labels: `../../etc` is not a tag id"),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nnature = { channels = 0 }",
+            "gateway[0].nature.channels: must be above 0",
+        ),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nnature = { unheard = 1.5 }",
+            "gateway[0].nature.unheard: must be 0 to 1",
+        ),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nnature = { free_mb = 600 }",
+            "gateway[0].nature.free_mb: must be at most `disk_mb`",
+        ),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nodd = [{ tag = \"3A00FFFF\" }]",
+            "gateway[0].odd.tag: `3A00FFFF` is not",
+        ),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nincident = [{ at = \"1s\", kind = \"reset\" }]",
+            "gateway[0].incident.label: what happens to a label",
+        ),
+        (
+            "ap = \"0001\"",
+            "ap = \"0001\"\nincident = [{ at = \"1s\", kind = \"silent\", label = \"3A00FFFF\" }]",
+            "gateway[0].incident.label: `3A00FFFF` is not",
+        ),
+        ("CEDD3B10", "CEDD3B", "openepaperlink[0].labels: `00000218CEDD3B` is not a tag id; write 16 to 16"),
+        (
+            "size = [296, 152]",
+            "size = [296, 152]\nnature = { later = 2.0 }",
+            "openepaperlink[0].nature.later: must be 0 to 1",
+        ),
     ];
     for (from, to, expected) in cases {
         let text = STORE.replacen(from, to, 1);

@@ -2,33 +2,43 @@
 //!
 //! What the vendor leaves open and this one decides: a tag that is not bound gives a result with
 //! rf −256 (nobody answered); an image of the wrong size, status 0x01 (display module); a page that
-//! was never stored, status 0x03 (refresh error).
+//! was never stored, status 0x03 (refresh error); a label that starts anew says so with status 0x02
+//! and token 0, or with the token of the task it was at.
 
 use super::{
-    Shown,
+    Fact, Shown,
+    label::{Label, Truth, status},
     message::{self, Pattern, TagRecord, Task},
-    model,
+    nature::{Incident, LabelNature, Nature},
 };
 use crate::config::Gateway;
-use std::collections::{HashMap, VecDeque};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Message codes of the vendor.
 mod code {
+    pub const BUSY: u8 = 6;
     pub const LIMIT_REACHED: u8 = 7;
     pub const INVALID_TASK: u8 = 8;
 }
 
-/// Statuses of a result, as the vendor's demonstration names them.
-mod status {
-    pub const GOOD: u8 = 0x00;
-    pub const DISPLAY: u8 = 0x01;
-    pub const REFRESH: u8 = 0x03;
-    pub const DUPLICATE_TOKEN: u8 = 0xF1;
-}
+/// Bytes of an MB, as disks count them.
+const MB: u64 = 1_000_000;
 
-const NO_ANSWER_DBM: i32 = -256;
-const BATTERY_DECIVOLT: u8 = 30;
-const SHOP_C: i8 = 22;
+/// What happens to the access point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// The broker has accepted it.
+    Connected,
+    /// The broker is gone. What waits is kept, and goes on over the air.
+    Disconnected,
+    /// A payload has come on `taskESL2`.
+    Tasks(&'a [u8]),
+    /// Something goes wrong.
+    Incident(&'a Incident),
+    /// Time has passed.
+    Tick,
+}
 
 /// What the access point wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,63 +52,119 @@ pub enum Output {
         /// Whether with QoS 2 (otherwise 0).
         exactly_once: bool,
     },
-    /// A label shows a new image.
-    Shown(Shown),
+    /// Something happened to a label.
+    Fact(Fact),
 }
 
-#[derive(Debug, Default)]
-struct Tag {
-    token: Option<u16>,
-    pages: HashMap<u8, Vec<u8>>,
-    count: u32,
+/// A task on the air.
+#[derive(Debug)]
+struct Sending {
+    task: Task,
+    done_ms: u64,
 }
 
-/// One access point. All times are ms since 1970, handed in.
+/// One access point. All times are ms since 1970, handed in; chance is decided by the seed alone.
 #[derive(Debug)]
 pub struct AccessPoint {
     config: Gateway,
-    tags: HashMap<String, Tag>,
+    dice: fastrand::Rng,
+    labels: BTreeMap<String, Label>,
     waiting: VecDeque<Task>,
-    sending: Option<(Task, u64)>,
+    sending: Vec<Sending>,
     /// None while there is no broker to say it to.
     heartbeat_at_ms: Option<u64>,
+    /// Labels heard since the last heartbeat.
+    heard: Vec<TagRecord>,
+    free_bytes: u64,
+    /// What it believes that labels show, where it relies on that.
+    believed: BTreeMap<String, [u8; 32]>,
 }
 
 impl AccessPoint {
     /// An access point with nothing to do.
-    pub fn new(config: Gateway) -> Self {
-        let tags = config.labels.iter().map(|label| (label.clone(), Tag::default())).collect();
-        Self { config, tags, waiting: VecDeque::new(), sending: None, heartbeat_at_ms: None }
+    pub fn new(config: Gateway, seed: u64) -> Self {
+        let odd = |tag: &String| config.odd.iter().find(|odd| odd.tag == *tag).cloned();
+        let labels = config
+            .labels
+            .iter()
+            .map(|tag| (tag.clone(), Label::new(odd(tag).unwrap_or_else(|| LabelNature::plain(tag)))));
+        Self {
+            labels: labels.collect(),
+            dice: fastrand::Rng::with_seed(seed),
+            waiting: VecDeque::new(),
+            sending: Vec::new(),
+            heartbeat_at_ms: None,
+            heard: Vec::new(),
+            free_bytes: config.nature.free_mb * MB,
+            believed: BTreeMap::new(),
+            config,
+        }
     }
 
-    /// The broker has accepted it: it introduces itself.
-    pub fn connected(&mut self, now_ms: u64) -> Vec<Output> {
+    /// What each label really shows now, by tag id.
+    pub fn truth(&self) -> impl Iterator<Item = (&str, &Truth)> {
+        self.labels.iter().map(|(tag, label)| (tag.as_str(), &label.truth))
+    }
+
+    /// When [`Input::Tick`] has something to do; none if not before something else happens.
+    pub fn next_ms(&self) -> Option<u64> {
+        let sent = self.sending.iter().map(|sending| sending.done_ms).min();
+        [sent, self.heartbeat_at_ms].into_iter().flatten().min()
+    }
+
+    /// Takes note of `input` and says what to do.
+    pub fn step(&mut self, now_ms: u64, input: Input<'_>) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Connected => self.introduce(now_ms, &mut out),
+            Input::Disconnected => self.heartbeat_at_ms = None,
+            Input::Tasks(payload) => self.take(payload, &mut out),
+            Input::Incident(incident) => self.suffer(now_ms, incident, &mut out),
+            Input::Tick => {}
+        }
+        self.pass_time(now_ms, &mut out);
+        out
+    }
+
+    fn introduce(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         self.heartbeat_at_ms = Some(now_ms + self.config.heartbeat_ms);
-        let server = format!("{}:{}", self.config.host, self.config.port);
-        let payload = message::infor(&self.config.ap, &server, self.config.heartbeat_ms / 1000);
-        vec![Output::Publish { topic: "infor", payload, exactly_once: true }]
+        let infor = message::Infor {
+            ap: &self.config.ap,
+            disk_mb: self.config.nature.disk_mb,
+            free_mb: self.free_bytes / MB,
+            server: &format!("{}:{}", self.config.host, self.config.port),
+            heartbeat_s: self.config.heartbeat_ms / 1000,
+        };
+        out.push(Output::Publish { topic: "infor", payload: message::infor(&infor), exactly_once: true });
     }
 
-    /// The broker is gone. What waits is kept, and goes on over the air.
-    pub fn disconnected(&mut self) {
-        self.heartbeat_at_ms = None;
-    }
-
-    /// A payload has come on `taskESL2`.
-    pub fn take(&mut self, now_ms: u64, payload: &[u8]) -> Vec<Output> {
+    fn take(&mut self, payload: &[u8], out: &mut Vec<Output>) {
         let mut complaint = None;
-        for task in message::decode_tasks(payload).unwrap_or_else(|| vec![None]) {
-            match task {
-                None => complaint = Some(code::INVALID_TASK),
-                Some(task) => complaint = self.queue(task).or(complaint),
+        if self.chance(|nature| nature.busy) {
+            complaint = Some(code::BUSY);
+        } else {
+            for task in message::decode_tasks(payload).unwrap_or_else(|| vec![None]) {
+                match task {
+                    None => complaint = Some(code::INVALID_TASK),
+                    Some(task) => complaint = self.queue(task).or(complaint),
+                }
             }
         }
-        self.start(now_ms);
-        complaint.map(|code| said(message::message(code))).into_iter().collect()
+        out.extend(complaint.map(|code| Output::Publish {
+            topic: "message",
+            payload: message::message(code),
+            exactly_once: false,
+        }));
     }
 
     /// Queues a task; a newer one takes the place of a waiting older one, without a word.
     fn queue(&mut self, task: Task) -> Option<u8> {
+        if self.config.nature.hoards {
+            match self.free_bytes.checked_sub(task.sent_bytes) {
+                Some(left) => self.free_bytes = left,
+                None => return None,
+            }
+        }
         if let Some(older) = self.waiting.iter_mut().find(|older| older.tag == task.tag) {
             *older = task;
             return None;
@@ -110,96 +176,141 @@ impl AccessPoint {
         None
     }
 
-    fn start(&mut self, now_ms: u64) {
-        if self.sending.is_none() {
-            let airtime_ms = self.config.airtime_ms;
-            self.sending = self.waiting.pop_front().map(|task| (task, now_ms + airtime_ms));
+    fn suffer(&mut self, now_ms: u64, incident: &Incident, out: &mut Vec<Output>) {
+        let (tag, is_silent) = match incident {
+            Incident::Restart => {
+                self.waiting.clear();
+                self.sending.clear();
+                if self.heartbeat_at_ms.is_some() {
+                    self.introduce(now_ms, out);
+                }
+                return;
+            }
+            Incident::DiskFull => {
+                (self.free_bytes, self.config.nature.hoards) = (0, true);
+                return;
+            }
+            Incident::Reset(tag) => {
+                let Some(label) = self.labels.get_mut(tag) else { return };
+                label.reset(now_ms);
+                let record = label.answers().then(|| label.record(now_ms, 0, status::RESET));
+                let ap = self.config.ap.clone();
+                out.push(Output::Fact(Fact::Blank { ap, label: tag.clone() }));
+                self.tell(record.into_iter().collect(), out);
+                return;
+            }
+            Incident::Stranger(tag) => {
+                let Some(label) = self.labels.get_mut(tag) else { return };
+                let (image, token) = (b"nobody of ours sent this", self.dice.u16(1..));
+                label.intrude(now_ms, image);
+                let record = label.record(now_ms, token, status::GOOD);
+                out.push(self.shown(tag, image));
+                self.tell(vec![record], out);
+                return;
+            }
+            Incident::Silent(tag) => (tag, true),
+            Incident::Audible(tag) => (tag, false),
+        };
+        if let Some(label) = self.labels.get_mut(tag) {
+            label.is_silent = is_silent;
         }
     }
 
-    /// When [`Self::tick`] has something to do; none if not before the next message.
-    pub fn next_ms(&self) -> Option<u64> {
-        let sent = self.sending.as_ref().map(|(_, done_ms)| *done_ms);
-        [sent, self.heartbeat_at_ms].into_iter().flatten().min()
-    }
-
-    /// Time has passed.
-    pub fn tick(&mut self, now_ms: u64) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        if let Some((task, _)) = self.sending.take_if(|(_, done_ms)| *done_ms <= now_ms) {
-            let (record, shown) = self.radio(task, now_ms);
-            self.start(now_ms);
-            outputs.extend(shown.map(Output::Shown));
-            let payload = message::result(self.waiting.len(), self.busy(), &[record]);
-            outputs.push(Output::Publish { topic: "result", payload, exactly_once: true });
+    fn pass_time(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        loop {
+            self.send(now_ms);
+            let first = self.sending.iter().enumerate().min_by_key(|(_, sending)| sending.done_ms);
+            let Some((index, done_ms)) = first.map(|(index, first)| (index, first.done_ms)) else { break };
+            if done_ms > now_ms {
+                break;
+            }
+            let Sending { task, .. } = self.sending.swap_remove(index);
+            let record = self.radio(&task, done_ms, out);
+            if !self.chance(|nature| nature.lost_results) {
+                self.tell(vec![record], out);
+            }
         }
         if self.heartbeat_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
             self.heartbeat_at_ms = Some(now_ms + self.config.heartbeat_ms);
-            let payload = message::heartbeat(&self.config.ap, self.waiting.len(), self.busy(), &[]);
-            outputs.push(Output::Publish { topic: "heartbeat", payload, exactly_once: false });
+            let heard = std::mem::take(&mut self.heard);
+            let (waiting, sending) = (self.waiting.len(), self.sending.len());
+            let payload = message::heartbeat(&self.config.ap, waiting, sending, &heard);
+            out.push(Output::Publish { topic: "heartbeat", payload, exactly_once: false });
         }
-        outputs
     }
 
-    fn busy(&self) -> usize {
-        usize::from(self.sending.is_some())
+    /// Gives free channels something to do.
+    fn send(&mut self, now_ms: u64) {
+        while self.sending.len() < self.config.nature.channels {
+            // One at a time per label: the radio has one conversation with it.
+            let is_free = |task: &Task| self.sending.iter().all(|sending| sending.task.tag != task.tag);
+            let Some(index) = self.waiting.iter().position(is_free) else { return };
+            let Some(task) = self.waiting.remove(index) else { return };
+            let Nature { wake_ms, byte_us, .. } = self.config.nature;
+            let airtime_ms = self.config.airtime_ms + task.sent_bytes * byte_us / 1000;
+            let done_ms = wakes_ms(&task.tag, now_ms, wake_ms) + airtime_ms;
+            self.sending.push(Sending { task, done_ms });
+        }
     }
 
     /// One label over the air.
-    fn radio(&mut self, task: Task, now_ms: u64) -> (TagRecord, Option<Shown>) {
-        let mut record = TagRecord {
-            tag: task.tag.clone(),
-            rf_dbm: NO_ANSWER_DBM,
-            battery: 0,
-            status: status::GOOD,
-            token: task.token,
-            temperature_c: 0,
-            utc_s: now_ms / 1000,
-            count: 0,
+    fn radio(&mut self, task: &Task, now_ms: u64, out: &mut Vec<Output>) -> TagRecord {
+        let (is_unheard, resets) =
+            (self.chance(|nature| nature.unheard), self.chance(|nature| nature.resets));
+        let Some(label) = self.labels.get_mut(&task.tag).filter(|label| label.answers() && !is_unheard)
+        else {
+            return Label::no_answer(now_ms, &task.tag, task.token);
         };
-        let Some(tag) = self.tags.get_mut(&task.tag) else { return (record, None) };
-        record.rf_dbm = -58;
-        record.battery = BATTERY_DECIVOLT;
-        record.temperature_c = SHOP_C;
-        let image = if tag.token.replace(task.token) == Some(task.token) {
-            Err(status::DUPLICATE_TOKEN)
-        } else {
-            tag.obey(&task)
-        };
-        record.count = tag.count;
-        match image {
-            Err(status) => {
-                record.status = status;
-                (record, None)
-            }
-            Ok(image) => {
-                let shown = |png| Shown { ap: self.config.ap.clone(), label: task.tag.clone(), png };
-                (record, image.map(shown))
-            }
+        if resets {
+            label.reset(now_ms);
+            out.push(Output::Fact(Fact::Blank { ap: self.config.ap.clone(), label: task.tag.clone() }));
+            return label.record(now_ms, task.token, status::RESET);
         }
+        let image = Sha256::digest(&task.image).into();
+        let is_believed = task.pattern == Pattern::Display && self.believed.get(&task.tag) == Some(&image);
+        if self.config.nature.believes_memory && is_believed {
+            return label.record(now_ms, task.token, status::GOOD);
+        }
+        let done = label.obey(now_ms, task, self.config.nature.refresh_uv);
+        let status = done.as_ref().err().copied().unwrap_or(status::GOOD);
+        let record = label.record(now_ms, task.token, status);
+        if let Ok(Some(png)) = done {
+            self.believed.insert(task.tag.clone(), Sha256::digest(&png).into());
+            out.push(self.shown(&task.tag, &png));
+        }
+        record
+    }
+
+    fn tell(&mut self, records: Vec<TagRecord>, out: &mut Vec<Output>) {
+        let payload = message::result(self.waiting.len(), self.sending.len(), &records);
+        out.push(Output::Publish { topic: "result", payload, exactly_once: true });
+        if self.heartbeat_at_ms.is_some() {
+            self.heard.extend(records);
+        }
+    }
+
+    fn shown(&self, tag: &str, png: &[u8]) -> Output {
+        let ap = self.config.ap.clone();
+        Output::Fact(Fact::Shown(Shown { ap, label: tag.to_owned(), png: png.to_vec() }))
+    }
+
+    fn chance(&mut self, share: impl Fn(&Nature) -> f64) -> bool {
+        let share = share(&self.config.nature);
+        // Without a die where nothing can happen: a trap that is off moves no other.
+        share > 0.0 && self.dice.f64() < share
     }
 }
 
-impl Tag {
-    /// The image now on the display if it was refreshed, or the status of a refusal.
-    fn obey(&mut self, task: &Task) -> Result<Option<Vec<u8>>, u8> {
-        if matches!(task.pattern, Pattern::Display | Pattern::Store) {
-            if !model::fits(&task.tag, &task.image) {
-                return Err(status::DISPLAY);
-            }
-            self.pages.insert(task.page, task.image.clone());
-        }
-        if matches!(task.pattern, Pattern::Store | Pattern::Led) {
-            return Ok(None);
-        }
-        let image = self.pages.get(&task.page).cloned().ok_or(status::REFRESH)?;
-        self.count += 1;
-        Ok(Some(image))
+/// When the label listens next, at `now_ms` at the earliest. Its moment follows from its id, so that
+/// labels are spread over the interval.
+fn wakes_ms(tag: &str, now_ms: u64, every_ms: u64) -> u64 {
+    if every_ms == 0 {
+        return now_ms;
     }
-}
-
-fn said(payload: Vec<u8>) -> Output {
-    Output::Publish { topic: "message", payload, exactly_once: false }
+    let digest = Sha256::digest(tag);
+    let moment_ms = digest[..6].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)) % every_ms;
+    let phase_ms = now_ms % every_ms;
+    now_ms + (moment_ms + every_ms - phase_ms) % every_ms
 }
 
 #[cfg(test)]

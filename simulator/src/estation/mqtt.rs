@@ -1,9 +1,12 @@
 //! The access point's wire: a thin MQTT 5 loop around [`AccessPoint`].
 
-use super::{AccessPoint, Output, Shown};
+use super::{AccessPoint, Fact, Input, Output};
 use crate::config::Gateway;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, PublishOptions, QoS};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +26,9 @@ enum Heard {
     Tasks(Vec<u8>),
 }
 
-/// Runs the access point of `config` until `stop`; images on labels go to `shown`.
-pub async fn run(config: Gateway, shown: mpsc::Sender<Shown>, stop: CancellationToken) {
+/// Runs the access point of `config` until `stop`; what happens to labels goes to `facts`. Chance is
+/// decided by `seed`.
+pub async fn run(config: Gateway, seed: u64, facts: mpsc::Sender<Fact>, stop: CancellationToken) {
     let prefix = format!("/estation/{}", config.ap);
     let mut options =
         MqttOptions::new(format!("estation-{}", config.ap), (config.host.as_str(), config.port));
@@ -39,34 +43,43 @@ pub async fn run(config: Gateway, shown: mpsc::Sender<Shown>, stop: Cancellation
     // connect, as a timer in a `select!` would, starts the connect anew.
     let reader = tokio::spawn(listen(line, heard_sender, config.ap.clone(), stop.clone()));
 
-    let mut ap = AccessPoint::new(config);
+    let mut incidents = VecDeque::from(config.incidents.clone());
+    let mut ap = AccessPoint::new(config, seed);
     let (start, start_ms) = (Instant::now(), utc_ms());
     let passed_ms = move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     loop {
-        let next_ms = ap.next_ms();
+        let incident_ms = incidents.front().map(|(at_ms, _)| start_ms + at_ms);
+        let next_ms = [ap.next_ms(), incident_ms].into_iter().flatten().min();
         let due = start + Duration::from_millis(next_ms.unwrap_or(start_ms).saturating_sub(start_ms));
-        let outputs = tokio::select! {
+        let heard = tokio::select! {
             () = stop.cancelled() => break,
-            () = tokio::time::sleep_until(due), if next_ms.is_some() => ap.tick(start_ms + passed_ms()),
+            () = tokio::time::sleep_until(due), if next_ms.is_some() => None,
             message = heard.recv() => match message {
                 None => break,
-                Some(Heard::Lost) => {
-                    ap.disconnected();
-                    Vec::new()
-                }
-                Some(Heard::Tasks(payload)) => ap.take(start_ms + passed_ms(), &payload),
-                Some(Heard::Connected) => {
-                    if client.try_subscribe(format!("{prefix}/taskESL2"), QoS::ExactlyOnce).is_err() {
-                        tracing::warn!(prefix, "cannot subscribe: too much is waiting for the line");
-                    }
-                    ap.connected(start_ms + passed_ms())
-                }
+                message => message,
             },
         };
+        let now_ms = start_ms + passed_ms();
+        let incident = incidents.pop_front_if(|(at_ms, _)| start_ms + *at_ms <= now_ms);
+        let mut outputs = match &incident {
+            Some((_, incident)) => ap.step(now_ms, Input::Incident(incident)),
+            None => Vec::new(),
+        };
+        outputs.extend(match &heard {
+            None => ap.step(now_ms, Input::Tick),
+            Some(Heard::Lost) => ap.step(now_ms, Input::Disconnected),
+            Some(Heard::Tasks(payload)) => ap.step(now_ms, Input::Tasks(payload)),
+            Some(Heard::Connected) => {
+                if client.try_subscribe(format!("{prefix}/taskESL2"), QoS::ExactlyOnce).is_err() {
+                    tracing::warn!(prefix, "cannot subscribe: too much is waiting for the line");
+                }
+                ap.step(now_ms, Input::Connected)
+            }
+        });
         for output in outputs {
             match output {
-                Output::Shown(image) => {
-                    if shown.send(image).await.is_err() {
+                Output::Fact(fact) => {
+                    if facts.send(fact).await.is_err() {
                         break;
                     }
                 }

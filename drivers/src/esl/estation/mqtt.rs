@@ -5,8 +5,9 @@ use crate::esl::estation::gateway::{Gateway, Input, Limits, Output, WINDOW_MAX};
 use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
 use crate::keep::{Beat, Inlet, Tie};
+use crate::mqtt::client::{self, Login};
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet, PublishOptions, QoS,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeReasonCode,
 };
 use std::collections::VecDeque;
@@ -23,9 +24,6 @@ const REQUESTS_MAX: usize = 2 * WINDOW_MAX;
 const PACKET_BYTES_MAX: u32 = 1 << 20;
 /// Gateways use a topic alias for each topic.
 const TOPIC_ALIAS_MAX: u16 = 255;
-/// Publishes under way at most. The library keeps a slot for each: its default of 65,535 is 15 MB.
-const INFLIGHT_MAX: u16 = 32;
-const KEEP_ALIVE_S: u16 = 15;
 /// The first pause after a lost connection; each further loss doubles it.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause between attempts to connect.
@@ -217,24 +215,9 @@ impl Shell {
 }
 
 fn options(config: &EstationConfig) -> MqttOptions {
-    let mut options = MqttOptions::new(&config.client_id, (config.host.as_str(), config.port));
-    options.set_keep_alive(KEEP_ALIVE_S);
-    // A confirmation and what follows it are small: together Nagle's rule and a delayed TCP acknowledgement
-    // would hold the second back for 40 ms.
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options.set_network_options(network);
-    options.set_outgoing_inflight_upper_limit(INFLIGHT_MAX);
+    let login = Login { username: config.username.as_deref(), password: config.password.as_deref() };
+    let mut options = client::options(&config.client_id, &config.host, config.port, login);
     options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
-    match (&config.username, &config.password) {
-        (Some(username), Some(password)) => {
-            options.set_credentials(username, password.clone());
-        }
-        (Some(username), None) => {
-            options.set_username(username);
-        }
-        (None, _) => {}
-    }
     options
 }
