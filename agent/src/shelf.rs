@@ -6,17 +6,18 @@ use crate::config::{Config, Label};
 use crate::journal::{Journal, JournalError, prices};
 use crate::label::delivery::{Delivery, Input, Output, State};
 use crate::label::record::{Price, Proof, Told};
-use crate::label::{Image, Shelf as Content, can_show, render};
-use crate::price::{Numbers, Refusal, Why, judge, verify};
+use crate::label::{Image, Shelf as Content, Templates, can_show, render};
+use crate::price::{Numbers, Refusal, Why, fit, judge, verify};
 use crate::signed::PublicKey;
 use crate::view::LabelView;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{GatewayEvent, LabelTask};
 use storewarden_drivers::keep::Tie;
-use storewarden_prices::{Entry, Jurisdiction, Kind, LOOKS_BACK, PriceBook};
+use storewarden_prices::{Entry, Jurisdiction, LOOKS_BACK, PriceBook};
 use storewarden_proto::prost::Message;
 use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Now, Utc};
@@ -42,6 +43,7 @@ pub struct Shelf {
     store: String,
     jurisdiction: Option<Jurisdiction>,
     labels: Vec<Label>,
+    templates: Arc<Templates>,
     book: PriceBook,
     numbers: Numbers,
     /// The moment whose prices are shown: now, or the last at which the clock could be trusted; none before
@@ -98,6 +100,7 @@ impl Shelf {
             jurisdiction: config.store.jurisdiction,
             content: vec![None; config.labels.len()],
             labels: config.labels.clone(),
+            templates: config.templates.clone(),
             priced_at,
             next_change: Some(Utc(i64::MIN)),
             book,
@@ -150,7 +153,9 @@ impl Shelf {
         }
         let verified =
             verify(&payload, &self.keys, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction));
+        let fits = verified
+            .and_then(|batch| judge(batch, &self.book, self.jurisdiction))
+            .and_then(|batch| fit(batch, &self.labels, &self.templates));
         match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
@@ -240,7 +245,7 @@ impl Shelf {
                 continue;
             }
             let label = &self.labels[index];
-            let Some(png) = draw(label, &content.0) else { continue };
+            let Some(png) = draw(&self.templates, label, &content.0) else { continue };
             let price = Price { item: content.0.item.clone(), price: content.0.price, batch: content.1 };
             let (id, gateway) = (label.id.clone(), label.gateway);
             self.content[index] = Some(content);
@@ -275,7 +280,7 @@ impl Shelf {
             while let (Some((index, task)), Ok(place)) = (waiting.front().copied(), channel.try_reserve()) {
                 waiting.pop_front();
                 let label = &self.labels[index];
-                let png = self.content[index].as_ref().and_then(|(entry, _)| draw(label, entry));
+                let png = self.content[index].as_ref().and_then(|(entry, _)| draw(&self.templates, label, entry));
                 if let Some(png) = png {
                     place.send(LabelTask { label: label.id.clone(), task, png });
                 }
@@ -307,20 +312,15 @@ impl Shelf {
     }
 }
 
-/// The image of a label. What cannot be drawn was refused with its batch, except for a size the layout
-/// does not know: then the log says so and the label keeps what it shows.
-fn draw(label: &Label, entry: &Entry) -> Option<Vec<u8>> {
-    let content = Content {
-        name: &entry.name,
-        unit: &entry.unit,
-        price: entry.price,
-        gtin: entry.gtin,
-        promotion: entry.kind == Kind::Promotion,
-    };
-    match render(label.size.0, label.size.1, &content) {
+/// The image of a label. What cannot be drawn was refused with its batch; what was accepted before the label
+/// was bound is said in the log, and the label keeps what it shows.
+fn draw(templates: &Templates, label: &Label, entry: &Entry) -> Option<Vec<u8>> {
+    match render(templates, label.display, &Content::of(entry, label.display)) {
         Ok(image) => Some(image.to_png()),
-        Err(error) => {
-            tracing::error!(label = %label.id, item = %entry.item, %error, "label cannot be drawn");
+        Err(faults) => {
+            for fault in faults {
+                tracing::error!(label = %label.id, item = %entry.item, %fault, "label cannot be drawn");
+            }
             None
         }
     }

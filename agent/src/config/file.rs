@@ -49,6 +49,7 @@ pub struct File {
     pub gateway: Vec<Gateway>,
     #[serde(default)]
     pub label: Vec<Label>,
+    pub labels: Option<Labels>,
 }
 
 #[derive(Deserialize)]
@@ -282,6 +283,12 @@ pub struct Gateway {
     pub broker: At<String>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    pub templates: At<String>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::journal::outbox::Budget;
+use crate::label::{Display, Templates};
 use crate::signed::PublicKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -71,6 +72,8 @@ pub struct Config {
     pub gateways: Vec<Gateway>,
     /// Shelf labels.
     pub labels: Vec<Label>,
+    /// What labels look like.
+    pub templates: Arc<Templates>,
 }
 
 /// Which store this is.
@@ -373,8 +376,8 @@ pub struct Label {
     pub gateway: usize,
     /// The item whose price it shows.
     pub item: String,
-    /// Width and height of the model, pixels.
-    pub size: (u16, u16),
+    /// What its model can show.
+    pub display: Display,
 }
 
 impl Config {

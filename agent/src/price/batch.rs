@@ -2,6 +2,8 @@
 //! Whole or nothing: one bad entry refuses the batch.
 
 use super::numbers::{NumberFault, Numbers};
+use crate::config::Label;
+use crate::label::{self, Display, Templates};
 use crate::signed::{PublicKey, SignatureFault, signer};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -112,7 +114,7 @@ pub struct EntryFault {
     pub fault: Fault,
 }
 
-/// What is wrong with an entry: in itself, or before the law.
+/// What is wrong with an entry: in itself, before the law, or on a label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// In itself.
@@ -121,6 +123,9 @@ pub enum Fault {
     /// Before the law.
     #[error(transparent)]
     Law(#[from] LawFault),
+    /// On a label of its item.
+    #[error(transparent)]
+    Label(#[from] label::Fault),
 }
 
 fn list(faults: &[EntryFault], more: usize) -> String {
@@ -242,16 +247,47 @@ fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Re
 /// # Errors
 /// The first thing that is wrong; of the law, all.
 pub fn judge(batch: Verified, book: &PriceBook, store: Option<Jurisdiction>) -> Result<Verified, Refusal> {
-    let why = why_not(&batch, book, store);
-    let refuse = |why| Refusal {
-        digest: batch.digest,
-        key_id: batch.source.key.to_string(),
-        number: batch.source.number,
-        why,
-    };
-    match why {
+    match why_not(&batch, book, store) {
         None => Ok(batch),
-        Some(why) => Err(refuse(why)),
+        Some(why) => Err(batch.refused(why)),
+    }
+}
+
+impl Verified {
+    fn refused(&self, why: Why) -> Refusal {
+        Refusal {
+            digest: self.digest,
+            key_id: self.source.key.to_string(),
+            number: self.source.number,
+            why,
+        }
+    }
+}
+
+/// Whether every entry of a batch can be shown by all labels that are bound to its item.
+///
+/// # Errors
+/// All that does not fit a label.
+pub fn fit(batch: Verified, labels: &[Label], templates: &Templates) -> Result<Verified, Refusal> {
+    let mut displays: HashMap<&str, Vec<Display>> = HashMap::new();
+    for label in labels {
+        let known = displays.entry(&label.item).or_default();
+        if !known.contains(&label.display) {
+            known.push(label.display);
+        }
+    }
+    let mut faults = Faults::default();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        for display in displays.get(entry.item.as_str()).into_iter().flatten() {
+            let fits = label::fits(templates, *display, &label::Shelf::of(entry, *display));
+            for fault in fits.err().into_iter().flatten() {
+                faults.add(index, &entry.item, fault.into());
+            }
+        }
+    }
+    match faults.into_why() {
+        None => Ok(batch),
+        Some(why) => Err(batch.refused(why)),
     }
 }
 

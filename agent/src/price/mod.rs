@@ -3,5 +3,5 @@
 pub mod batch;
 pub mod numbers;
 
-pub use batch::{Refusal, Verified, Why, judge, verify};
+pub use batch::{Refusal, Verified, Why, fit, judge, verify};
 pub use numbers::Numbers;

@@ -3,6 +3,8 @@
 use super::Check;
 use crate::config::file;
 use crate::config::{Gateway, Label};
+use crate::label::Templates;
+use std::sync::Arc;
 use storewarden_drivers::esl::estation::model::model_of;
 
 impl Check {
@@ -71,8 +73,21 @@ impl Check {
                     self.fault(&label.gateway.span(), message);
                 }
                 let model = model?;
-                Some(Label { id: id.clone(), gateway: gateway?, item: label.item.get_ref().clone(), size: (model.width, model.height) })
+                Some(Label { id: id.clone(), gateway: gateway?, item: label.item.get_ref().clone(), display: model.into() })
             })
             .collect()
+    }
+
+    /// The shipped label templates, and those of the store's folder.
+    pub(super) fn templates(&mut self, labels: Option<&file::Labels>) -> Arc<Templates> {
+        let shipped = || Arc::new(Templates::shipped().clone());
+        let Some(folder) = labels.map(|labels| &labels.templates) else { return shipped() };
+        match Templates::with_folder(&self.base.join(folder.get_ref())) {
+            Ok(templates) => Arc::new(templates),
+            Err(fault) => {
+                self.fault(&folder.span(), format!("label template {fault}"));
+                shipped()
+            }
+        }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn check(
     let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let labels = check.labels(&file.label, &file.gateway, !file.price_key.is_empty());
+    let templates = check.templates(file.labels.as_ref());
     // Whatever is missing below has its fault.
     match (store, console, check.faults.is_empty()) {
         (Some(store), Some(console), true) => {
@@ -82,6 +83,7 @@ pub(super) fn check(
                 user_rules,
                 gateways,
                 labels,
+                templates,
             };
             check.parents(&config, &file);
             check.loads(&config, &file);
