@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
+use crate::label_tool::{self, LabelCommand};
 use crate::profile_tool::{self, ProfileCommand};
 use crate::replay;
 use crate::rules_tool;
@@ -135,6 +136,9 @@ enum Command {
     /// Device profiles: check a file, list them, print their schema.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Shelf labels: draw them as they will be shown.
+    #[command(subcommand)]
+    Label(LabelCommand),
     /// Show what the devices of each bus ask of its line, and whether it holds that. Exit code 2 if not.
     Plan {
         /// The store's configuration.
@@ -214,6 +218,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }),
         Command::Replay(command) => command.run(),
         Command::Profile(command) => profile_tool::run(&command),
+        Command::Label(command) => label_tool::run(&command),
         Command::Plan { config, json } => installer::plan::plan(&config, json, &mut std::io::stdout().lock()),
         Command::Scan(command) => command.run(),
         Command::Read(command) => command.run(),

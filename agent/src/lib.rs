@@ -20,6 +20,7 @@ pub mod hq_link;
 pub mod installer;
 pub mod journal;
 pub mod label;
+mod label_tool;
 pub mod price;
 mod profile_tool;
 pub mod replay;

@@ -280,7 +280,8 @@ impl Shelf {
             while let (Some((index, task)), Ok(place)) = (waiting.front().copied(), channel.try_reserve()) {
                 waiting.pop_front();
                 let label = &self.labels[index];
-                let png = self.content[index].as_ref().and_then(|(entry, _)| draw(&self.templates, label, entry));
+                let png =
+                    self.content[index].as_ref().and_then(|(entry, _)| draw(&self.templates, label, entry));
                 if let Some(png) = png {
                     place.send(LabelTask { label: label.id.clone(), task, png });
                 }

@@ -79,7 +79,8 @@ impl Qr {
 
     /// Draws it in the middle of `area`, modules `module` pixels wide.
     pub fn draw(&self, image: &mut Image, area: Rect, module: i32) {
-        let (left, top) = (area.x + (area.w - self.side * module) / 2, area.y + (area.h - self.side * module) / 2);
+        let (left, top) =
+            (area.x + (area.w - self.side * module) / 2, area.y + (area.h - self.side * module) / 2);
         let places = (0..self.side).flat_map(|y| (0..self.side).map(move |x| (x, y)));
         for ((x, y), _) in places.zip(&self.is_dark).filter(|(_, is_dark)| **is_dark) {
             let dot = Rect { x: left + x * module, y: top + y * module, w: module, h: module };

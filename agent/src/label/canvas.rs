@@ -138,8 +138,10 @@ impl Image {
         }
     }
 
-    /// Paints another image over this one, its upper left corner at `x`, `y`.
-    pub fn paste(&mut self, image: &Self, x: i32, y: i32) {
+    /// Paints another image over this one, its upper left corner at `x`, `y`, with a black frame around it.
+    pub fn frame(&mut self, image: &Self, x: i32, y: i32) {
+        let (w, h) = (i32::from(image.width) + 2, i32::from(image.height) + 2);
+        self.fill(Rect { x: x - 1, y: y - 1, w, h }, Colour::Black);
         for (row, colours) in (y..).zip(image.pixels.chunks(usize::from(image.width).max(1))) {
             for (column, colour) in (x..).zip(colours) {
                 self.fill(Rect { x: column, y: row, w: 1, h: 1 }, *colour);
@@ -235,7 +237,10 @@ mod tests {
 
         image.fill(Rect { x: -1, y: 0, w: 3, h: 2 }, Colour::Red);
         image.fill(dot(10, 2), Colour::Yellow);
-        assert_eq!((image.at(1, 1), image.at(2, 1), image.at(11, 2)), (Colour::Red, Colour::Black, Colour::White));
+        assert_eq!(
+            (image.at(1, 1), image.at(2, 1), image.at(11, 2)),
+            (Colour::Red, Colour::Black, Colour::White)
+        );
         assert_eq!(
             decoded(&image),
             (["rr.........", "rr###.###..", "..........y"].map(String::from).to_vec(), png::BitDepth::Two)

@@ -15,8 +15,8 @@ pub mod words;
 
 pub use canvas::{Colour, Digest, Image};
 pub use delivery::Delivery;
-pub use record::{Price, Proof, Record, Told};
 pub use place::{Fault, Shelf};
+pub use record::{Price, Proof, Record, Told};
 pub use render::{fits, render};
 pub use template::{Display, Purpose, TemplateFault, Templates};
 pub use text::can_show;

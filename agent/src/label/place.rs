@@ -39,7 +39,9 @@ pub enum Fault {
         character: char,
     },
     /// No template.
-    #[error("there is no label template for {width} × {height} pixels; add one to the folder of [labels] templates")]
+    #[error(
+        "there is no label template for {width} × {height} pixels; add one to the folder of [labels] templates"
+    )]
     Size {
         /// Pixels.
         width: u16,
@@ -47,7 +49,9 @@ pub enum Fault {
         height: u16,
     },
     /// Too long at the smallest size.
-    #[error("the {field} `{text}` is too long for label template {template}, also at its smallest size; shorten it")]
+    #[error(
+        "the {field} `{text}` is too long for label template {template}, also at its smallest size; shorten it"
+    )]
     Text {
         /// Of what.
         field: Field,
@@ -147,7 +151,12 @@ pub enum Mark {
 ///
 /// # Errors
 /// Everything that does not fit.
-pub fn place(name: &str, template: &Template, display: Display, shelf: &Shelf<'_>) -> Result<Vec<Mark>, Vec<Fault>> {
+pub fn place(
+    name: &str,
+    template: &Template,
+    display: Display,
+    shelf: &Shelf<'_>,
+) -> Result<Vec<Mark>, Vec<Fault>> {
     let mut placing = Placing { name, shelf, marks: Vec::new(), faults: Vec::new() };
     for (field, text) in [(Field::Name, shelf.name), (Field::Unit, shelf.unit)] {
         if let Some(character) = text.chars().find(|c| !can_show(*c)) {
@@ -198,9 +207,10 @@ impl Placing<'_> {
             let weight = weight(element, em);
             (face, break_lines(face, &text, area.w - weight + 1, lines))
         };
-        let whole = (least..=most.min(area.h)).rev().map(broken).find(|(_, lines)| {
-            !lines.breaks_word && lines.kept.0 == lines.kept.1
-        });
+        let whole = (least..=most.min(area.h))
+            .rev()
+            .map(broken)
+            .find(|(_, lines)| !lines.breaks_word && lines.kept.0 == lines.kept.1);
         let (face, lines) = whole.unwrap_or_else(|| broken(least));
         let (kept, all) = lines.kept;
         if kept < all && !(element.shorten && 2 * kept >= all) {

@@ -177,11 +177,13 @@ fn the_price_is_the_largest_and_all_is_legible() {
                 let shelf = Shelf { purpose, ..shelf };
                 let major = shelf.price.digits().0;
                 let texts = texts(model.into(), &shelf);
-                let (price, others): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, text)| *text == major);
+                let (price, others): (Vec<_>, Vec<_>) =
+                    texts.into_iter().partition(|(_, text)| *text == major);
                 let price = price.first().expect("a price").0;
                 let at = format!("{} {} {}", model.code, purpose.name(), shelf.name);
                 assert!(price >= PRICE_EM_MIN, "{at}");
-                let small = [shelf.price.currency.symbol().to_owned(), format!(".{}", shelf.price.digits().1)];
+                let small =
+                    [shelf.price.currency.symbol().to_owned(), format!(".{}", shelf.price.digits().1)];
                 for (em, text) in others.into_iter().filter(|(_, text)| !small.contains(text)) {
                     assert!((TEXT_EM_MIN..price).contains(&em), "{at}: {text} of {em} beside {price}");
                 }
@@ -194,7 +196,8 @@ fn the_price_is_the_largest_and_all_is_legible() {
 fn all_that_is_known_stands_there() {
     let shelf = Shelf { purpose: Purpose::Promotion, ..shelves()[1].clone() };
     let texts: Vec<String> = texts(display("40"), &shelf).into_iter().map(|(_, text)| text).collect();
-    for text in ["特价", "农夫山泉饮用天然水", "550ml/瓶", "¥3.64/L", "¥2.00", "¥", "1", ".50"] {
+    for text in ["特价", "农夫山泉饮用天然水", "550ml/瓶", "¥3.64/L", "¥2.00", "¥", "1", ".50"]
+    {
         assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
     }
     let texts_of = |purpose, number: usize| -> Vec<String> {
@@ -232,7 +235,9 @@ fn a_label_that_would_mislead_is_an_error() {
     let name = "特级初榨橄榄油礼盒装".repeat(6);
     let fault = &says(small, &Shelf { name: &name, purpose: Purpose::Promotion, ..plain() })[0];
     assert!(fault.starts_with("the name `特级初榨橄榄油"), "{fault}");
-    assert!(fault.ends_with("too long for label template 200x200.toml, also at its smallest size; shorten it"));
+    assert!(
+        fault.ends_with("too long for label template 200x200.toml, also at its smallest size; shorten it")
+    );
     let dear = Some((Money::new(storewarden_prices::PRICE_MINOR_MAX, Currency::Cny), Measure::Piece));
     let fault = draw(small, &Shelf { unit_price: dear, ..plain() }).expect_err("never cut");
     assert!(matches!(fault[..], [Fault::Text { field: Field::UnitPrice, .. }]), "{fault:?}");
@@ -266,7 +271,9 @@ fn the_dearest_price_a_batch_may_have_fits_every_label() {
 
 #[test]
 fn a_price_stands_out_and_differs_from_the_next() {
-    let of = |minor| draw(display("36"), &Shelf { price: Money::new(minor, Currency::Cny), ..plain() }).expect("fits");
+    let of = |minor| {
+        draw(display("36"), &Shelf { price: Money::new(minor, Currency::Cny), ..plain() }).expect("fits")
+    };
     assert_ne!(of(200), of(201));
     assert_ne!(of(200), of(2_000));
 }

@@ -189,12 +189,14 @@ fn one() -> usize {
 }
 
 impl Element {
-    /// Whether both can be on one label.
+    /// Whether both can be on one label. A field stands there only where the item has it.
     fn may_stand_with(&self, other: &Self) -> bool {
-        let excludes = |a: Option<Field>, b: Option<Field>| a.is_some() && a == b;
+        let excludes = |without: &Self, with: &Self| {
+            without.only_without.is_some_and(|field| [with.only_with, with.field].contains(&Some(field)))
+        };
         self.purposes.iter().any(|purpose| other.purposes.contains(purpose))
-            && !excludes(self.only_with, other.only_without)
-            && !excludes(self.only_without, other.only_with)
+            && !excludes(self, other)
+            && !excludes(other, self)
     }
 
     /// Smallest and largest size, pixels.
@@ -302,7 +304,9 @@ impl Template {
             Kind::Fill | Kind::Ean13 | Kind::Qr => 1,
         };
         if least < least_of_kind || least > most || most > 1_000 {
-            return Err(format!("size [{least}, {most}] must rise from {least_of_kind} or more, to 1000 at most"));
+            return Err(format!(
+                "size [{least}, {most}] must rise from {least_of_kind} or more, to 1000 at most"
+            ));
         }
         match element.kind {
             Kind::Text if element.field.is_some() == element.words.is_some() => {
@@ -314,11 +318,13 @@ impl Template {
             }
             Kind::Text => element.words.as_deref().map_or(Ok(()), shown),
             Kind::Ean13 if element.size.is_none() => Err("a bar code has a size of modules: [1, 2]".into()),
-            Kind::Ean13 if w < barcode::MODULES * least || h < 2 * barcode::digits_height(least) => Err(format!(
-                "a bar code with modules of {least} pixels needs {} × {} pixels with its quiet zones",
-                barcode::MODULES * least,
-                2 * barcode::digits_height(least)
-            )),
+            Kind::Ean13 if w < barcode::MODULES * least || h < 2 * barcode::digits_height(least) => {
+                Err(format!(
+                    "a bar code with modules of {least} pixels needs {} × {} pixels with its quiet zones",
+                    barcode::MODULES * least,
+                    2 * barcode::digits_height(least)
+                ))
+            }
             Kind::Qr if element.words.is_none() => Err("a QR code has words".into()),
             _ => Ok(()),
         }
@@ -334,7 +340,8 @@ impl Template {
         if prices().next().is_none() && purpose != Purpose::OutOfStock {
             return Err("nothing shows the price".into());
         }
-        let largest = elements().filter(|element| element.kind == Kind::Text).map(|text| text.sizes()[1]).max();
+        let largest =
+            elements().filter(|element| element.kind == Kind::Text).map(|text| text.sizes()[1]).max();
         match prices().map(|price| price.area.h).min() {
             Some(price) if largest.is_some_and(|largest| largest > price) => {
                 Err("a text may be larger than the price".into())
@@ -411,8 +418,7 @@ impl Templates {
     }
 
     fn add(&mut self, name: &str, text: &str) -> Result<(), TemplateFault> {
-        let template =
-            Template::parse(text).map_err(|what| TemplateFault { name: name.to_owned(), what })?;
+        let template = Template::parse(text).map_err(|what| TemplateFault { name: name.to_owned(), what })?;
         self.0.insert((template.width, template.height), (name.to_owned(), template));
         Ok(())
     }

@@ -34,7 +34,11 @@ fn every_fault_of_a_template_is_said() {
     for (from, to, says) in [
         ("\"name\"", "\"nom\"", "unknown variant `nom`"),
         ("size = [16, 16]", "size = [16, 16], wide = true", "unknown field `wide`"),
-        ("[0, 20, 100, 30]", "[0, 31, 100, 30]", "element 2: the box [0, 31, 100, 30] is not inside 100 × 60"),
+        (
+            "[0, 20, 100, 30]",
+            "[0, 31, 100, 30]",
+            "element 2: the box [0, 31, 100, 30] is not inside 100 × 60",
+        ),
         ("[0, 20, 100, 30]", "[0, 15, 100, 30]", "element 2: its box overlaps that of element 1"),
         ("[16, 16]", "[15, 16]", "size [15, 16] must rise from 16"),
         ("[16, 16]", "[18, 16]", "size [18, 16] must rise"),

@@ -255,12 +255,7 @@ pub fn judge(batch: Verified, book: &PriceBook, store: Option<Jurisdiction>) -> 
 
 impl Verified {
     fn refused(&self, why: Why) -> Refusal {
-        Refusal {
-            digest: self.digest,
-            key_id: self.source.key.to_string(),
-            number: self.source.number,
-            why,
-        }
+        Refusal { digest: self.digest, key_id: self.source.key.to_string(), number: self.source.number, why }
     }
 }
 
