@@ -191,8 +191,9 @@ struct Placing<'a> {
 }
 
 impl Placing<'_> {
-    /// The largest size at which the whole text stands without a broken word; else the smallest, words
-    /// broken; else, if the template allows it, cut with an ellipsis as long as half of it stands.
+    /// In one line, down to three quarters of the largest size; else the largest size at which the whole
+    /// text stands without a broken word; else the smallest, words broken; else, if the template allows it,
+    /// cut with an ellipsis as long as half of it stands.
     fn text(&mut self, element: &Element, colour: Colour) {
         let text = match (element.field, &element.words) {
             (Some(field), _) => self.shelf.text(field),
@@ -200,18 +201,21 @@ impl Placing<'_> {
         };
         let [least, most] = element.sizes();
         let area = element.area;
-        let broken = |em: i32| {
+        let broken = |em: i32, lines_max: usize| {
             let face = Face::new(em);
             let room = (area.h - em) / face.line_height() + 1;
-            let lines = element.lines.min(usize::try_from(room).unwrap_or(1));
+            let lines = lines_max.min(usize::try_from(room).unwrap_or(1));
             let weight = weight(element, em);
             (face, break_lines(face, &text, area.w - weight + 1, lines))
         };
-        let whole = (least..=most.min(area.h))
-            .rev()
-            .map(broken)
+        let largest = most.min(area.h);
+        let one_line = (least.max(largest * 3 / 4)..=largest).rev().map(|em| (em, 1));
+        let more_lines = (least..=largest).rev().map(|em| (em, element.lines));
+        let whole = one_line
+            .chain(more_lines)
+            .map(|(em, lines)| broken(em, lines))
             .find(|(_, lines)| !lines.breaks_word && lines.kept.0 == lines.kept.1);
-        let (face, lines) = whole.unwrap_or_else(|| broken(least));
+        let (face, lines) = whole.unwrap_or_else(|| broken(least, element.lines));
         let (kept, all) = lines.kept;
         if kept < all && !(element.shorten && 2 * kept >= all) {
             let template = self.name.to_owned();

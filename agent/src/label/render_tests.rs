@@ -1,6 +1,7 @@
 use super::*;
 use crate::label::canvas::Colour;
 use crate::label::template::{Field, PRICE_EM_MIN, Purpose, TEXT_EM_MIN};
+use crate::label::{can_show, words};
 use proptest::prelude::*;
 use rxing::{BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, Reader};
 use storewarden_drivers::esl::estation::model::{model_of, models};
@@ -147,6 +148,17 @@ fn the_same_input_gives_the_same_pixels_everywhere() {
     ];
     let found = golden.map(|(code, purpose, number, _)| digest(code, purpose, number));
     assert_eq!(found, golden.map(|(.., digest)| digest));
+}
+
+#[test]
+fn the_font_has_the_fixed_words() {
+    for currency in Currency::ALL {
+        let words = Purpose::ALL.map(|purpose| words::purpose(purpose, currency).to_owned());
+        let unit_prices = Measure::ALL.map(|measure| words::unit_price(Money::new(1, currency), measure));
+        for text in words.iter().chain(&unit_prices) {
+            assert_eq!(text.chars().find(|c| !can_show(*c)), None, "{text}");
+        }
+    }
 }
 
 #[test]

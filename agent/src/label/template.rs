@@ -301,9 +301,13 @@ impl Template {
         let least_of_kind = match element.kind {
             Kind::Text => TEXT_EM_MIN,
             Kind::Price => PRICE_EM_MIN,
-            Kind::Fill | Kind::Ean13 | Kind::Qr => 1,
+            Kind::Ean13 | Kind::Fill | Kind::Qr => 1,
         };
-        if least < least_of_kind || least > most || most > 1_000 {
+        let is_sized = !matches!(element.kind, Kind::Fill | Kind::Qr);
+        if !is_sized && element.size.is_some() {
+            return Err("only texts, prices and bar codes have a size".into());
+        }
+        if is_sized && (least < least_of_kind || least > most || most > 1_000) {
             return Err(format!(
                 "size [{least}, {most}] must rise from {least_of_kind} or more, to 1000 at most"
             ));

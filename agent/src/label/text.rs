@@ -216,7 +216,8 @@ mod tests {
 
     #[test]
     fn the_font_has_what_goods_are_called_and_says_what_it_lacks() {
-        for character in "农夫山泉ＡaZ09¥€$£ーカフェオレ々’…（）×℃½é ".chars() {
+        for character in "农夫山泉ＡaZ09¥€$£ーカフェオレ々’…（）×℃½é売値引鰹鯖 ".chars()
+        {
             assert!(can_show(character), "{character}");
         }
         for character in ['\n', '\u{0}', '😀', '한', '㗎'] {
