@@ -295,6 +295,32 @@ fn profiles_of_a_folder_are_known_and_their_faults_told() {
 }
 
 #[test]
+fn label_templates_of_a_folder_are_taken_and_their_faults_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("labels/296x128.toml");
+    let own = std::fs::read_to_string(shipped).unwrap();
+    let parse = |text: &str| Config::parse(&folder.path().join("store.toml"), text);
+    let text = good() + "[labels]\ntemplates = \"ours\"\n";
+    assert!(parse(&text).unwrap_err().to_string().contains("ours: it cannot be read"));
+    std::fs::create_dir(folder.path().join("ours")).unwrap();
+    let file = folder.path().join("ours/strip.toml");
+    std::fs::write(&file, own.replacen("height = 128", "height = 129", 1)).unwrap();
+    let display = storewarden::label::Display {
+        width: 296,
+        height: 129,
+        colours: storewarden_drivers::esl::estation::model::Colours::BlackWhite,
+        is_in_freezer: false,
+    };
+    assert!(parse(&text).unwrap().templates.of(display).is_some());
+    std::fs::write(&file, own.replacen("296", "200", 1)).unwrap();
+    let told = parse(&text).unwrap_err().to_string();
+    assert!(
+        told.contains("strip.toml: element 1: the box [0, 0, 296, 44] is not inside 200 × 128"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_password_in_an_address_is_neither_taken_nor_repeated_in_the_message() {
     let text = good().replace("mqtt://127.0.0.1:1883", "mqtt://user:hunter2@127.0.0.1:1883");
     let told = faults(&text);

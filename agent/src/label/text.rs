@@ -21,32 +21,37 @@ const GLYPHS_MAX: usize = 8_192;
 static PARSED: LazyLock<FontRef<'static>> =
     LazyLock::new(|| FontRef::try_from_slice(FONT).expect("the built-in font is whole; a test reads it"));
 
-/// Step from pen to pen in parts of the em, by code point; none for what the font lacks.
-static ADVANCES: LazyLock<Vec<Option<f32>>> = LazyLock::new(|| {
-    let font = &*PARSED;
-    let em_units = font.units_per_em().expect("the built-in font is scalable; a test reads it");
-    let mut advances = vec![None; 0x1_0000];
-    for (id, character) in font.codepoint_ids().filter(|(_, character)| !character.is_control()) {
+/// Units of the font in an em.
+static EM_UNITS: LazyLock<f32> =
+    LazyLock::new(|| PARSED.units_per_em().expect("the built-in font is scalable; a test reads it"));
+
+/// Step from pen to pen in units of the font, plus one, by code point; 0 for what the font lacks.
+static ADVANCES: LazyLock<Vec<u16>> = LazyLock::new(|| {
+    let mut advances = vec![0; 0x1_0000];
+    for (id, character) in PARSED.codepoint_ids().filter(|(_, character)| !character.is_control()) {
         if let Some(advance) = advances.get_mut(character as usize) {
-            *advance = Some(font.h_advance_unscaled(id) / em_units);
+            *advance = u16::try_from(whole(PARSED.h_advance_unscaled(id)) + 1).unwrap_or(0);
         }
     }
     advances
 });
 
-/// A glyph at one size: the runs of its pixels, right and down from where the pen stands on the base line.
-type Glyph = Arc<[Rect]>;
+/// A run of a glyph's pixels: right and down from where the pen stands on the base line, and its length.
+type Run = [i16; 3];
+
+/// A glyph at one size.
+type Glyph = Arc<[Run]>;
 
 /// What was drawn before: a label has few characters that no other has.
 static GLYPHS: LazyLock<Mutex<HashMap<(char, i32), Glyph>>> = LazyLock::new(Mutex::default);
 
 /// Whether the font has a glyph for `character`.
 pub fn can_show(character: char) -> bool {
-    advance(character).is_some()
+    advance(character) != 0
 }
 
-fn advance(character: char) -> Option<f32> {
-    ADVANCES.get(character as usize).copied().flatten()
+fn advance(character: char) -> u16 {
+    ADVANCES.get(character as usize).copied().unwrap_or(0)
 }
 
 /// The font at one size.
@@ -78,7 +83,7 @@ impl Face {
 
     /// Steps from pen to pen are whole pixels, so that equal characters look equal.
     fn advance(self, character: char) -> i32 {
-        whole(advance(character).unwrap_or(0.0) * pixels(self.em))
+        whole(f32::from(advance(character).saturating_sub(1)) * pixels(self.em) / *EM_UNITS)
     }
 
     /// Width of `text` in one line, pixels.
@@ -96,7 +101,8 @@ impl Face {
             }
             let glyph = glyphs.entry((character, self.em)).or_insert_with(|| self.glyph(character));
             for run in glyph.iter() {
-                image.fill(Rect { x: pen + run.x, y: base + run.y, ..*run }, colour);
+                let [x, y, w] = run.map(i32::from);
+                image.fill(Rect { x: pen + x, y: base + y, w, h: 1 }, colour);
             }
             pen += self.advance(character);
         }
@@ -104,21 +110,19 @@ impl Face {
 
     fn glyph(self, character: char) -> Glyph {
         let font = &*PARSED;
-        let em_units = font.units_per_em().expect("the built-in font is scalable; a test reads it");
-        let scale = PxScale::from(pixels(self.em) * font.height_unscaled() / em_units);
+        let scale = PxScale::from(pixels(self.em) * font.height_unscaled() / *EM_UNITS);
         let glyph = font.glyph_id(character).with_scale_and_position(scale, point(0.0, 0.0));
-        let mut runs: Vec<Rect> = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         if let Some(outline) = font.outline_glyph(glyph) {
             let bounds = outline.px_bounds();
             let (left, top) = (whole(bounds.min.x), whole(bounds.min.y));
             outline.draw(|dx, dy, coverage| {
-                if coverage < COVERED_MIN {
-                    return;
-                }
-                let (x, y) = (left.saturating_add_unsigned(dx), top.saturating_add_unsigned(dy));
+                let x = i16::try_from(left.saturating_add_unsigned(dx));
+                let y = i16::try_from(top.saturating_add_unsigned(dy));
+                let (Ok(x), Ok(y), true) = (x, y, coverage >= COVERED_MIN) else { return };
                 match runs.last_mut() {
-                    Some(last) if last.y == y && last.right() == x => last.w += 1,
-                    _ => runs.push(Rect { x, y, w: 1, h: 1 }),
+                    Some(last) if last[1] == y && last[0] + last[2] == x => last[2] += 1,
+                    _ => runs.push([x, y, 1]),
                 }
             });
         }
