@@ -207,15 +207,15 @@ fn the_price_is_the_largest_and_all_is_legible() {
 #[test]
 fn all_that_is_known_stands_there() {
     let shelf = Shelf { purpose: Purpose::Promotion, ..shelves()[1].clone() };
-    let texts: Vec<String> = texts(display("40"), &shelf).into_iter().map(|(_, text)| text).collect();
+    let texts_of = |shelf: &Shelf<'_>| -> Vec<String> {
+        texts(display("40"), shelf).into_iter().map(|(_, text)| text).collect()
+    };
+    let sale = texts_of(&shelf);
     for text in ["特价", "农夫山泉饮用天然水", "550ml/瓶", "¥3.64/L", "¥2.00", "¥", "1", ".50"]
     {
-        assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
+        assert!(sale.iter().any(|found| found == text), "{text}: {sale:?}");
     }
-    let texts_of = |purpose, number: usize| -> Vec<String> {
-        let shelf = Shelf { purpose, ..shelves()[number].clone() };
-        super::tests::texts(display("40"), &shelf).into_iter().map(|(_, text)| text).collect()
-    };
+    let texts_of = |purpose, number: usize| texts_of(&Shelf { purpose, ..shelves()[number].clone() });
     assert!(texts_of(Purpose::Markdown, 4).contains(&"値引".to_owned()));
     assert!(texts_of(Purpose::Promotion, 3).contains(&"OFFER".to_owned()));
     let gone = texts_of(Purpose::OutOfStock, 0);
