@@ -172,13 +172,21 @@ pub fn break_lines(face: Face, text: &str, width: i32, lines_max: usize) -> Line
             return broken;
         }
         let fits = fitting(face, rest, width);
-        let at = (1..=fits).rev().filter(|at| rest.is_char_boundary(*at)).find(|at| can_break(rest, *at));
+        let breaks = || (1..=fits).rev().filter(|at| rest.is_char_boundary(*at) && can_break(rest, *at));
+        // Where a reader would pause, if what follows fits the next line; else as late as may be.
+        let pause = breaks().find(|at| is_pause(rest, *at));
+        let at = pause.filter(|at| face.width(rest[*at..].trim_start()) <= width).or_else(|| breaks().next());
         broken.breaks_word |= at.is_none();
         let at = at.unwrap_or(fits);
         broken.lines.push(rest[..at].trim_end().to_owned());
         rest = rest[at..].trim_start();
     }
     broken
+}
+
+/// Whether byte `at` follows a space or stands before a bracket.
+fn is_pause(text: &str, at: usize) -> bool {
+    text[..at].ends_with(' ') || text[at..].starts_with(['(', '（', '《', '「', '『'])
 }
 
 /// Bytes of the longest beginning of `text` that is no wider than `width`; at least one character.
@@ -241,6 +249,9 @@ mod tests {
         assert_eq!(lines("农夫山泉饮用天然水矿泉水", 64), ["农夫山泉", "饮用天…"]);
         assert_eq!(lines("カフェオレ", 48), ["カフェ", "オレ"]);
         assert_eq!(lines("カフィーパ", 48), ["カフ", "ィーパ"]);
+        assert_eq!(lines("カフェ ノンシュガー", 96), ["カフェ", "ノンシュガー"]);
+        assert_eq!(lines("红烧牛肉面（大食桶）", 112), ["红烧牛肉面", "（大食桶）"]);
+        assert_eq!(lines("牛肉面 经典大食桶家庭装大", 128), ["牛肉面 经典大食", "桶家庭装大"]);
         let long = break_lines(face, "Supercalifragilistic", 60, 2);
         assert!(long.breaks_word && long.kept.0 < 15 && long.kept.1 == 20, "{long:?}");
         for line in long.lines {
