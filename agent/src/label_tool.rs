@@ -2,6 +2,7 @@
 
 use crate::cli::{ask, get, load};
 use crate::failure::Failure;
+use crate::label_preview::{self, Preview};
 use crate::texts::{Language, words};
 use serde::Deserialize;
 use std::io::{BufWriter, Write};
@@ -48,6 +49,8 @@ pub enum Command {
     },
     /// Let a label blink, so that it is found.
     Find(OnLabel),
+    /// Draw a label, or every model and purpose. Exit code 2 if an item does not fit.
+    Preview(Box<Preview>),
 }
 
 /// Which label, and who asks.
@@ -74,6 +77,7 @@ impl Command {
             }
             Self::Unbind(on) => on.ask("unbind", serde_json::json!({})),
             Self::Swap { on, with } => on.ask("swap", serde_json::json!({ "with": with })),
+            Self::Preview(preview) => label_preview::run(&preview),
             Self::Find(on) => on.ask("find", serde_json::json!({})),
         }
     }

@@ -21,6 +21,7 @@ pub mod hq_link;
 pub mod installer;
 pub mod journal;
 pub mod label;
+mod label_preview;
 mod label_tool;
 pub mod price;
 mod profile_tool;

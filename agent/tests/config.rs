@@ -167,7 +167,7 @@ fn each_fault_names_its_line_and_what_to_write() {
     let laboratory = "driver = \"openepaperlink\"";
     wrong("ap = \"0001\"", laboratory, "broker = \"mqtt", "leave `ap`, `broker`");
     wrong("d75a98", "d75a9", "public =", "64 hex digits");
-    wrong(KEY, "", "id = \"3D000001\"", "need a [[price_key]]");
+    wrong(KEY, "", "id = \"3D000001\"", "need a [[root_key]] or a [[price_key]]");
     wrong(
         "[[gateway]]",
         "[[light]]\nid = \"lamp\"\nswitch = \"relay/relay_1\" # again\n[[gateway]]",
@@ -191,7 +191,8 @@ fn a_gateway_of_the_laboratory_has_an_address_and_labels_with_sizes() {
     let config =
         Config::parse(Path::new("store.toml"), &laboratory("url = \"http://10.0.0.9\"", label)).unwrap();
     let LabelDriver::OpenEpaperLink { host, port } = &config.gateways[0].driver else { panic!("another") };
-    assert_eq!((host.as_str(), *port, config.labels[0].size), ("10.0.0.9", 80, (296, 152)));
+    let display = config.labels[0].display;
+    assert_eq!((host.as_str(), *port, display.width, display.height), ("10.0.0.9", 80, 296, 152));
     for (url, label, expected) in [
         ("url = \"http://10.0.0.9\"", "id = \"00000218cedd3b10\"", "write its `size` in pixels"),
         (
@@ -336,6 +337,32 @@ fn profiles_of_a_folder_are_known_and_their_faults_told() {
     assert!(told.contains("our-freezer.toml") && told.contains("s15"), "{told}");
     let told = parse(&text.replace("\"profiles\"", "\"nowhere\"")).unwrap_err().to_string();
     assert!(told.contains("nowhere"), "{told}");
+}
+
+#[test]
+fn label_templates_of_a_folder_are_taken_and_their_faults_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("labels/296x128.toml");
+    let own = std::fs::read_to_string(shipped).unwrap();
+    let parse = |text: &str| Config::parse(&folder.path().join("store.toml"), text);
+    let text = good() + "[labels]\ntemplates = \"ours\"\n";
+    assert!(parse(&text).unwrap_err().to_string().contains("ours: it cannot be read"));
+    std::fs::create_dir(folder.path().join("ours")).unwrap();
+    let file = folder.path().join("ours/strip.toml");
+    std::fs::write(&file, own.replacen("height = 128", "height = 129", 1)).unwrap();
+    let display = storewarden::label::Display {
+        width: 296,
+        height: 129,
+        colours: storewarden_drivers::esl::estation::model::Colours::BlackWhite,
+        is_in_freezer: false,
+    };
+    assert!(parse(&text).unwrap().templates.of(display).is_some());
+    std::fs::write(&file, own.replacen("296", "200", 1)).unwrap();
+    let told = parse(&text).unwrap_err().to_string();
+    assert!(
+        told.contains("strip.toml: element 1: the box [0, 0, 296, 44] is not inside 200 × 128"),
+        "{told}"
+    );
 }
 
 #[test]

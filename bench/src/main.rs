@@ -11,6 +11,7 @@ mod headquarters;
 mod journal;
 mod kills;
 mod lab;
+mod labels;
 mod latency;
 mod link;
 mod memory;
@@ -88,6 +89,8 @@ enum Figure {
     LinkIngest,
     /// 2,000 stores that come back within a second, each with a backlog, to SQLite and PostgreSQL (90 s)
     LinkReturn,
+    /// Images of labels drawn and packed per second on one core (20 s)
+    LabelsDraw,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
@@ -109,6 +112,7 @@ impl Figure {
             Self::LinkMemory => link::memory::measure().await,
             Self::LinkIngest => link::ingest::measure().await,
             Self::LinkReturn => link::returning::measure().await,
+            Self::LabelsDraw => labels::draw().await,
             Self::Rules => rules::measure().await,
         }
     }

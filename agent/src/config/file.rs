@@ -55,12 +55,6 @@ pub struct File {
     pub labels: Labels,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Labels {
-    pub deadline: Option<At<String>>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
@@ -293,6 +287,13 @@ pub struct Gateway {
     pub url: Option<At<String>>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    pub deadline: Option<At<String>>,
+    pub templates: Option<At<String>>,
 }
 
 #[derive(Deserialize)]

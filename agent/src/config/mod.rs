@@ -9,6 +9,7 @@ pub use check::bus::{SERIAL, is_host_port, key_of, parse_parity};
 pub use fault::Faults;
 
 use crate::journal::outbox::Budget;
+use crate::label::{Display, Templates};
 use crate::signed::PublicKey;
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
@@ -76,6 +77,8 @@ pub struct Config {
     pub labels: Vec<Label>,
     /// How long after its minute a label may show another price before it is an alarm.
     pub label_deadline: Millis,
+    /// What labels look like.
+    pub templates: Arc<Templates>,
 }
 
 /// Which store this is.
@@ -395,10 +398,8 @@ pub struct Label {
     pub gateway: usize,
     /// The item whose price it shows.
     pub item: String,
-    /// Width and height of its display, pixels.
-    pub size: (u16, u16),
-    /// Whether the model is made for freezers.
-    pub is_cold: bool,
+    /// What its model can show.
+    pub display: Display,
     /// Where it hangs, for people; may be empty.
     pub place: String,
 }

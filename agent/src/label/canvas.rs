@@ -1,26 +1,71 @@
-//! A 1-bit image, and its PNG.
+//! An image of at most four colours, and its PNG.
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use storewarden_drivers::esl::estation::model::Colours;
 
 /// SHA-256 of an image's PNG bytes: names the image.
 pub type Digest = [u8; 32];
 
-/// A black-and-white image. Bits are packed as in a 1-bit grey PNG: rows of whole bytes, leftmost
-/// pixel first, 1 is white.
+/// A colour of electronic paper. There is no grey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Colour {
+    /// What a display shows where nothing is drawn.
+    White,
+    /// Every display has it.
+    Black,
+    /// Of three colours and more.
+    Red,
+    /// Of four colours and more.
+    Yellow,
+}
+
+impl Colour {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::White, Self::Black, Self::Red, Self::Yellow];
+
+    /// Whether a display of these colours has it. Of six colours only these four are used.
+    pub fn is_of(self, colours: Colours) -> bool {
+        match self {
+            Self::White | Self::Black => true,
+            Self::Red => colours != Colours::BlackWhite,
+            Self::Yellow => matches!(colours, Colours::BlackWhiteRedYellow | Colours::Six),
+        }
+    }
+
+    /// As written in templates.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::White => "white",
+            Self::Black => "black",
+            Self::Red => "red",
+            Self::Yellow => "yellow",
+        }
+    }
+
+    fn rgb(self) -> [u8; 3] {
+        match self {
+            Self::White => [0xFF; 3],
+            Self::Black => [0; 3],
+            Self::Red => [0xFF, 0, 0],
+            Self::Yellow => [0xFF, 0xFF, 0],
+        }
+    }
+}
+
+/// An image, one colour a pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     width: u16,
     height: u16,
-    rows: Vec<u8>,
-}
-
-/// Bytes of a row.
-fn stride(width: u16) -> usize {
-    usize::from(width.div_ceil(8))
+    /// Row by row from the top, each from the left.
+    pixels: Vec<Colour>,
 }
 
 /// A rectangle of pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "[i32; 4]")]
 pub struct Rect {
     /// Left edge.
     pub x: i32,
@@ -32,21 +77,33 @@ pub struct Rect {
     pub h: i32,
 }
 
+impl From<[i32; 4]> for Rect {
+    fn from([x, y, w, h]: [i32; 4]) -> Self {
+        Self { x, y, w, h }
+    }
+}
+
 impl Rect {
     /// The column right of it.
     pub fn right(self) -> i32 {
         self.x + self.w
     }
+
     /// The row below it.
     pub fn bottom(self) -> i32 {
         self.y + self.h
+    }
+
+    /// Whether a pixel is in both.
+    pub fn meets(self, other: Self) -> bool {
+        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
     }
 }
 
 impl Image {
     /// A white image of `width` × `height` pixels.
     pub fn white(width: u16, height: u16) -> Self {
-        Self { width, height, rows: vec![0xFF; stride(width) * usize::from(height)] }
+        Self { width, height, pixels: vec![Colour::White; usize::from(width) * usize::from(height)] }
     }
 
     /// Width in pixels.
@@ -59,56 +116,78 @@ impl Image {
         self.height
     }
 
-    /// Byte and bit of a pixel, if it is inside.
-    fn place(&self, x: i32, y: i32) -> Option<(usize, u8)> {
-        let (x, y) = (u16::try_from(x).ok()?, u16::try_from(y).ok()?);
-        (x < self.width && y < self.height)
-            .then(|| (usize::from(y) * stride(self.width) + usize::from(x / 8), 0x80 >> (x % 8)))
+    /// The colour of a pixel. Outside all is white.
+    pub fn at(&self, x: i32, y: i32) -> Colour {
+        match (u16::try_from(x), u16::try_from(y)) {
+            (Ok(x), Ok(y)) if x < self.width && y < self.height => {
+                self.pixels[usize::from(y) * usize::from(self.width) + usize::from(x)]
+            }
+            _ => Colour::White,
+        }
     }
 
-    /// Whether a pixel is black. Outside all is white.
-    pub fn is_black(&self, x: i32, y: i32) -> bool {
-        self.place(x, y).is_some_and(|(byte, bit)| self.rows[byte] & bit == 0)
-    }
-
-    /// Paints a pixel; outside nothing happens.
-    pub fn set(&mut self, x: i32, y: i32, black: bool) {
-        if let Some((byte, bit)) = self.place(x, y) {
-            if black {
-                self.rows[byte] &= !bit;
-            } else {
-                self.rows[byte] |= bit;
+    /// Paints a rectangle; what is outside is left out.
+    pub fn fill(&mut self, area: Rect, colour: Colour) {
+        let inside = |value: i32, end: u16| usize::try_from(value.clamp(0, end.into())).unwrap_or(0);
+        let (left, right) = (inside(area.x, self.width), inside(area.right(), self.width));
+        for y in inside(area.y, self.height)..inside(area.bottom(), self.height) {
+            let row = y * usize::from(self.width);
+            if left < right {
+                self.pixels[row + left..row + right].fill(colour);
             }
         }
     }
 
-    /// Paints a rectangle.
-    pub fn fill(&mut self, area: Rect, black: bool) {
-        for y in area.y..area.bottom() {
-            for x in area.x..area.right() {
-                self.set(x, y, black);
+    /// Paints another image over this one, its upper left corner at `x`, `y`, with a black frame around it.
+    pub fn frame(&mut self, image: &Self, x: i32, y: i32) {
+        let (w, h) = (i32::from(image.width) + 2, i32::from(image.height) + 2);
+        self.fill(Rect { x: x - 1, y: y - 1, w, h }, Colour::Black);
+        for (row, colours) in (y..).zip(image.pixels.chunks(usize::from(image.width).max(1))) {
+            for (column, colour) in (x..).zip(colours) {
+                self.fill(Rect { x: column, y: row, w: 1, h: 1 }, *colour);
             }
         }
     }
 
-    /// A 1-bit grey PNG. One build of the agent gives the same bytes for the same image: compression
-    /// and filter are fixed, and nothing else is written. A build with another version of the
-    /// compressor may give others, and then refreshes every label once.
+    /// A PNG of 1 bit a pixel (grey) where only black and white are used, else of 2 bits (palette of white,
+    /// black, red, yellow). One build of the agent gives the same bytes for the same image: compression and
+    /// filter are fixed, and nothing else is written. A build with another version of the compressor may
+    /// give others, and then refreshes every label once.
     pub fn to_png(&self) -> Vec<u8> {
+        let is_coloured = self.pixels.iter().any(|colour| *colour > Colour::Black);
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width.into(), self.height.into());
-        encoder.set_color(png::ColorType::Grayscale);
-        encoder.set_depth(png::BitDepth::One);
+        let rows = if is_coloured {
+            encoder.set_color(png::ColorType::Indexed);
+            encoder.set_depth(png::BitDepth::Two);
+            encoder.set_palette(Colour::ALL.map(Colour::rgb).concat());
+            self.packed(2, |colour| colour as u8)
+        } else {
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::One);
+            self.packed(1, |colour| (colour == Colour::White).into())
+        };
         encoder.set_deflate_compression(png::DeflateCompression::Level(6));
         encoder.set_filter(png::Filter::NoFilter);
         encoder
             .write_header()
             .and_then(|mut writer| {
-                writer.write_image_data(&self.rows)?;
+                writer.write_image_data(&rows)?;
                 writer.finish()
             })
             .expect("writing to memory does not fail, and the rows are as long as width and depth ask");
         bytes
+    }
+
+    /// Rows of whole bytes, `bits` a pixel, the leftmost in the highest bits.
+    fn packed(&self, bits: usize, value: impl Fn(Colour) -> u8) -> Vec<u8> {
+        let per_byte = 8 / bits;
+        let pack = |pixels: &[Colour]| {
+            let missing = bits * (per_byte - pixels.len());
+            pixels.iter().fold(0, |byte, colour| byte << bits | value(*colour)) << missing
+        };
+        let rows = self.pixels.chunks(usize::from(self.width).max(1));
+        rows.flat_map(|row| row.chunks(per_byte).map(pack)).collect()
     }
 
     /// Names the image: SHA-256 of `png`, the bytes of [`Self::to_png`].
@@ -121,27 +200,50 @@ impl Image {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_png_holds_the_pixels() {
-        let mut image = Image::white(11, 3);
-        image.fill(Rect { x: 2, y: 1, w: 7, h: 1 }, true);
-        image.set(5, 1, false);
-        image.set(10, 2, true);
-        image.set(11, 2, true);
-        image.set(-1, 0, true);
-
+    /// The pixels as another decoder sees them, and the depth.
+    fn decoded(image: &Image) -> (Vec<String>, png::BitDepth) {
         let png = image.to_png();
         let mut decoder = png::Decoder::new(std::io::Cursor::new(png.as_slice()));
         decoder.set_transformations(png::Transformations::EXPAND);
         let mut reader = decoder.read_info().expect("a PNG");
-        assert_eq!((reader.info().width, reader.info().height), (11, 3));
-        assert_eq!(reader.info().bit_depth, png::BitDepth::One);
-        let mut grey = vec![0; reader.output_buffer_size().expect("small")];
-        reader.next_frame(&mut grey).expect("pixels");
-        let rows: Vec<String> = grey
-            .chunks(11)
-            .map(|row| row.iter().map(|v| if *v == 0 { '#' } else { '.' }).collect())
-            .collect();
-        assert_eq!(rows, ["...........", "..###.###..", "..........#"]);
+        let (width, depth) = (reader.info().width as usize, reader.info().bit_depth);
+        let samples = reader.output_color_type().0.samples();
+        let mut bytes = vec![0; reader.output_buffer_size().expect("small")];
+        reader.next_frame(&mut bytes).expect("pixels");
+        let letter = |pixel: &[u8]| match pixel {
+            [0] | [0, 0, 0] => '#',
+            [255] | [255, 255, 255] => '.',
+            [255, 0, 0] => 'r',
+            [255, 255, 0] => 'y',
+            _ => '?',
+        };
+        let rows = bytes.chunks(width * samples).map(|row| row.chunks(samples).map(letter).collect());
+        (rows.collect(), depth)
+    }
+
+    #[test]
+    fn the_png_holds_the_pixels() {
+        let dot = |x, y| Rect { x, y, w: 1, h: 1 };
+        let mut image = Image::white(11, 3);
+        image.fill(Rect { x: 2, y: 1, w: 7, h: 1 }, Colour::Black);
+        image.fill(dot(5, 1), Colour::White);
+        for outside in [dot(10, 2), dot(11, 2), dot(-1, 0), Rect { x: 3, y: -2, w: -5, h: 9 }] {
+            image.fill(outside, Colour::Black);
+        }
+        assert_eq!(
+            decoded(&image),
+            (["...........", "..###.###..", "..........#"].map(String::from).to_vec(), png::BitDepth::One)
+        );
+
+        image.fill(Rect { x: -1, y: 0, w: 3, h: 2 }, Colour::Red);
+        image.fill(dot(10, 2), Colour::Yellow);
+        assert_eq!(
+            (image.at(1, 1), image.at(2, 1), image.at(11, 2)),
+            (Colour::Red, Colour::Black, Colour::White)
+        );
+        assert_eq!(
+            decoded(&image),
+            (["rr.........", "rr###.###..", "..........y"].map(String::from).to_vec(), png::BitDepth::Two)
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use super::authority::{Authority, Denied};
 use super::numbers::{NumberFault, Numbers};
+use crate::label::{self, Display, Templates};
 use crate::signed::SignatureFault;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -118,7 +119,7 @@ pub struct EntryFault {
     pub fault: Fault,
 }
 
-/// What is wrong with an entry: in itself, or before the law.
+/// What is wrong with an entry: in itself, before the law, or on a label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// In itself.
@@ -139,6 +140,9 @@ pub enum Fault {
         /// How much may change.
         percent: u32,
     },
+    /// On a label of its item.
+    #[error(transparent)]
+    Label(#[from] label::Fault),
 }
 
 fn list(faults: &[EntryFault], more: usize) -> String {
@@ -277,16 +281,47 @@ pub fn judge(
     percent: Option<u32>,
 ) -> Result<Verified, Refusal> {
     let large = percent.filter(|_| !batch.is_approved).and_then(|percent| too_large(&batch, book, percent));
-    let why = why_not(&batch, book, store).or(large);
-    let refuse = |why| Refusal {
-        digest: batch.digest,
-        key_id: batch.source.key.to_string(),
-        number: batch.source.number,
-        why,
-    };
-    match why {
+    match why_not(&batch, book, store).or(large) {
         None => Ok(batch),
-        Some(why) => Err(refuse(why)),
+        Some(why) => Err(batch.refused(why)),
+    }
+}
+
+impl Verified {
+    fn refused(&self, why: Why) -> Refusal {
+        Refusal { digest: self.digest, key_id: self.source.key.to_string(), number: self.source.number, why }
+    }
+}
+
+/// Whether every entry of a batch can be shown by all labels that are bound to its item: `labels` gives the
+/// item and the display of each.
+///
+/// # Errors
+/// All that does not fit a label.
+pub fn fit<'a>(
+    batch: Verified,
+    labels: impl Iterator<Item = (&'a str, Display)>,
+    templates: &Templates,
+) -> Result<Verified, Refusal> {
+    let mut displays: HashMap<&str, Vec<Display>> = HashMap::new();
+    for (item, display) in labels {
+        let known = displays.entry(item).or_default();
+        if !known.contains(&display) {
+            known.push(display);
+        }
+    }
+    let mut faults = Faults::default();
+    for (index, entry) in batch.entries.iter().enumerate() {
+        for display in displays.get(entry.item.as_str()).into_iter().flatten() {
+            let fits = label::fits(templates, *display, &label::Shelf::of(entry, *display));
+            for fault in fits.err().into_iter().flatten() {
+                faults.add(index, &entry.item, fault.into());
+            }
+        }
+    }
+    match faults.into_why() {
+        None => Ok(batch),
+        Some(why) => Err(batch.refused(why)),
     }
 }
 

@@ -244,3 +244,32 @@ fn what_is_believed_must_fit_the_store() {
     let refused = fits(batch(too_high), None).expect_err("never charged");
     assert!(refused.contains("entry 1 (item a): the earlier price ¥2.01 is above ¥2.00"), "{refused}");
 }
+
+#[test]
+fn a_batch_that_a_label_cannot_show_is_refused_whole() {
+    let label = |id: &str, item: &'static str| {
+        let model = storewarden_drivers::esl::estation::model::model_of(id).expect("a model");
+        (item, Display::from(model))
+    };
+    let long = "特级初榨橄榄油礼盒装家庭分享".repeat(4);
+    let batch = |b: &mut PriceBatch| {
+        b.entries[0].name.clone_from(&long);
+        b.entries[1].unit_price_minor = 1_000_000_000;
+        b.entries[1].sold_by = v1::Measure::Kilogram.into();
+    };
+    let fits = |labels: &[(&str, Display)]| {
+        let batch = believe_changed(batch).expect("in itself good");
+        fit(batch, labels.iter().copied(), Templates::shipped())
+            .map(drop)
+            .map_err(|refusal| refusal.to_string())
+    };
+    let large = [label("46000001", "a"), label("46000002", "b")];
+    assert_eq!(fits(&large), Ok(()));
+    assert_eq!(fits(&[label("39000001", "c")]), Ok(()), "no label here shows its items");
+    let small = [label("39000001", "a"), label("39000002", "a"), large[0], label("39000003", "b")];
+    let refused = fits(&small).expect_err("too long");
+    let (a, b) = refused.split_once("; entry ").expect("each once");
+    assert!(a.starts_with("entry 0 (item a): the name `特级初榨"), "{a}");
+    assert!(a.contains("too long for label template 250x122.toml, also at its smallest size"), "{a}");
+    assert!(b.starts_with("1 (item b): the unit price `¥10000000.00/kg` is too long for"), "{b}");
+}

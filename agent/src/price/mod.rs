@@ -5,5 +5,5 @@ pub mod batch;
 pub mod numbers;
 
 pub use authority::{Authority, KeyList, ListFault};
-pub use batch::{Refusal, Verified, Why, judge, verify};
+pub use batch::{Refusal, Verified, Why, fit, judge, verify};
 pub use numbers::Numbers;

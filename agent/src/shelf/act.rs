@@ -7,6 +7,7 @@ use crate::config::Label;
 use crate::console::{LabelAct, LabelRequest, RequestError};
 use crate::journal::JournalError;
 use crate::journal::bindings::{self, Binding};
+use crate::label::Display;
 use crate::label::delivery::Input;
 use storewarden_drivers::esl::estation::model::model_of;
 
@@ -95,17 +96,17 @@ impl Shelf {
         let Binding { label, gateway, item, place } = binding;
         let known = self.places.get(&key(&label)).copied();
         let gateway = self.gateway_ids.iter().position(|id| *id == gateway);
-        let model = match known {
-            Some(index) => Some((self.labels[index].label.size, self.labels[index].label.is_cold)),
-            None => model_of(&label).map(|model| ((model.width, model.height), model.freezer_proof)),
+        let display = match known {
+            Some(index) => Some(self.labels[index].label.display),
+            None => model_of(&label).map(Display::from),
         };
-        let (Some(gateway), Some((size, is_cold))) = (gateway, model) else {
+        let (Some(gateway), Some(display)) = (gateway, display) else {
             tracing::error!(label, "a label was bound behind a gateway that is gone; bind it anew");
             return;
         };
         let id = label.clone();
         let item = item.unwrap_or_default();
-        let new = Showing::by_hand(Label { id, gateway, item, size, is_cold, place });
+        let new = Showing::by_hand(Label { id, gateway, item, display, place });
         let index = match known {
             Some(index) => {
                 let before = std::mem::replace(&mut self.labels[index], new).label;

@@ -12,16 +12,17 @@ use crate::clock_trust::ClockTrust;
 use crate::config::Config;
 use crate::console::LabelRequest;
 use crate::journal::{Journal, JournalError, bindings, prices};
-use crate::label::can_show;
 use crate::label::care::Job;
 use crate::label::delivery::{Delivery, HAND_MAX, Input, Output, State, Step};
 use crate::label::record::{Proof, Told};
-use crate::price::{Authority, Numbers, Refusal, Why, judge, verify};
+use crate::label::{Templates, can_show};
+use crate::price::{Authority, Numbers, Refusal, Why, fit, judge, verify};
 use crate::view::LabelView;
 use act::key;
 use sha2::{Digest, Sha256};
 use showing::Showing;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{Action, GatewayEvent, LabelTask, Trouble};
@@ -76,6 +77,7 @@ pub struct Shelf {
     jurisdiction: Option<Jurisdiction>,
     /// By the order of the configuration.
     labels: Vec<Showing>,
+    templates: Arc<Templates>,
     gateway_ids: Vec<String>,
     /// Index into `labels` by [`act::key`].
     places: HashMap<String, usize>,
@@ -140,6 +142,7 @@ impl Shelf {
             chain: config.store.chain.clone(),
             store: config.store.id.clone(),
             jurisdiction: config.store.jurisdiction,
+            templates: config.templates.clone(),
             gateway_ids: config.gateways.iter().map(|gateway| gateway.id.clone()).collect(),
             places: config.labels.iter().enumerate().map(|(at, label)| (key(&label.id), at)).collect(),
             labels: config.labels.iter().cloned().map(Showing::new).collect(),
@@ -229,7 +232,13 @@ impl Shelf {
         let percent = self.authority.large_change_percent();
         let verified =
             verify(&payload, &self.authority, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction, percent));
+        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction, percent)).and_then(
+            |batch| {
+                let labels =
+                    self.labels.iter().map(|Showing { label, .. }| (label.item.as_str(), label.display));
+                fit(batch, labels, &self.templates)
+            },
+        );
         match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
@@ -398,7 +407,7 @@ impl Shelf {
             if !std::mem::replace(&mut showing.is_in_line, false) {
                 continue;
             }
-            showing.update(&self.book, at);
+            showing.update(&self.book, &self.templates, at);
             let (id, gateway) = (&showing.label.id, showing.label.gateway);
             if let Some((image, price)) = showing.desired() {
                 let urgent = showing.is_urgent;
@@ -457,8 +466,12 @@ impl Shelf {
                 waiting.pop_front();
                 let showing = &self.labels[index];
                 let action = match step {
-                    Step::Show { page, image } => showing.png(image).map(|png| Action::Show { page, png }),
-                    Step::Store { page, image } => showing.png(image).map(|png| Action::Store { page, png }),
+                    Step::Show { page, image } => {
+                        showing.png(&self.templates, image).map(|png| Action::Show { page, png })
+                    }
+                    Step::Store { page, image } => {
+                        showing.png(&self.templates, image).map(|png| Action::Store { page, png })
+                    }
                     Step::Flip { page, .. } => Some(Action::Flip { page }),
                     Step::Blink => Some(Action::Blink { times: BLINKS }),
                 };
@@ -490,7 +503,7 @@ impl Shelf {
         };
         for (Showing { label, .. }, known) in self.labels.iter().zip(&mut self.jobs) {
             let care = self.deliveries[label.gateway].care(&label.id);
-            let job = care.and_then(|care| care.job(now, self.deadline, label.is_cold));
+            let job = care.and_then(|care| care.job(now, self.deadline, label.display.is_in_freezer));
             // Behind a gateway that is away no label can be reached: that is one alarm, the gateway's.
             let is_explained = !self.gateways[label.gateway].is_here;
             let job = job.filter(|job| !(is_explained && matches!(job, Job::Late | Job::Silent)));

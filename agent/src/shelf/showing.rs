@@ -1,8 +1,8 @@
 //! What one label shows now, and what it will show next, by the price book.
 
 use crate::config::Label;
-use crate::label::{Digest, Image, Price, Shelf as Drawn, render};
-use storewarden_prices::{Currency, Entry, Kind, Money, PriceBook};
+use crate::label::{Digest, Image, Price, Shelf as Drawn, Templates, render};
+use storewarden_prices::{Currency, Entry, Money, PriceBook};
 use storewarden_rules::{Millis, Utc};
 
 /// How long ahead of its minute a price is brought to its label. A leaflet comes the day before.
@@ -61,7 +61,7 @@ impl Showing {
     }
 
     fn blank(&self) -> Vec<u8> {
-        Image::white(self.label.size.0, self.label.size.1).to_png()
+        Image::white(self.label.display.width, self.label.display.height).to_png()
     }
 
     fn look_up<'a>(&self, book: &'a PriceBook, at: Utc) -> [Option<Found<'a>>; 2] {
@@ -83,7 +83,7 @@ impl Showing {
     }
 
     /// Looks its prices up at `at` and draws what was not drawn before.
-    pub(super) fn update(&mut self, book: &PriceBook, at: Utc) {
+    pub(super) fn update(&mut self, book: &PriceBook, templates: &Templates, at: Utc) {
         let [now, next] = self.look_up(book, at);
         let known = [self.now.take(), self.next.take()];
         let draw = |found: Option<Found<'_>>| {
@@ -91,7 +91,7 @@ impl Showing {
             if let Some(known) = known.iter().flatten().find(|known| known.is(found)) {
                 return Some(known.clone());
             }
-            let image = Image::digest(&draw(&self.label, found.0)?);
+            let image = Image::digest(&draw(templates, &self.label, found.0)?);
             Some(Content { entry: found.0.clone(), batch: found.1, image })
         };
         let [new, next] = [draw(now), draw(next)];
@@ -101,29 +101,24 @@ impl Showing {
     }
 
     /// The PNG of an image that it shows now or next; none if it is neither any more.
-    pub(super) fn png(&self, image: Digest) -> Option<Vec<u8>> {
+    pub(super) fn png(&self, templates: &Templates, image: Digest) -> Option<Vec<u8>> {
         let content = [&self.now, &self.next].into_iter().flatten().find(|content| content.image == image);
         match content {
-            Some(content) => draw(&self.label, &content.entry),
+            Some(content) => draw(templates, &self.label, &content.entry),
             None => self.is_by_hand.then(|| self.blank()).filter(|blank| Image::digest(blank) == image),
         }
     }
 }
 
-/// The image of a label. What cannot be drawn was refused with its batch, except for a size the layout
-/// does not know: then the log says so and the label keeps what it shows.
-fn draw(label: &Label, entry: &Entry) -> Option<Vec<u8>> {
-    let content = Drawn {
-        name: &entry.name,
-        unit: &entry.unit,
-        price: entry.price,
-        gtin: entry.gtin,
-        promotion: entry.kind == Kind::Promotion,
-    };
-    match render(label.size.0, label.size.1, &content) {
+/// The image of a label. What cannot be drawn was refused with its batch; what was accepted before the label
+/// was bound is said in the log, and the label keeps what it shows.
+fn draw(templates: &Templates, label: &Label, entry: &Entry) -> Option<Vec<u8>> {
+    match render(templates, label.display, &Drawn::of(entry, label.display)) {
         Ok(image) => Some(image.to_png()),
-        Err(error) => {
-            tracing::error!(label = %label.id, item = %entry.item, %error, "label cannot be drawn");
+        Err(faults) => {
+            for fault in faults {
+                tracing::error!(label = %label.id, item = %entry.item, %fault, "label cannot be drawn");
+            }
             None
         }
     }

@@ -3,6 +3,9 @@
 use super::Check;
 use crate::config::file;
 use crate::config::{Gateway, Label, LabelDriver};
+use crate::label::{Display, Templates};
+use std::sync::Arc;
+use storewarden_drivers::esl::estation::model::Colours;
 use storewarden_drivers::esl::estation::model::model_of;
 use storewarden_rules::Millis;
 
@@ -29,6 +32,19 @@ impl Check {
             Millis::from_mins(1),
             Millis::from_mins(24 * 60),
         )
+    }
+
+    /// The shipped label templates, and those of the store's folder.
+    pub(super) fn templates(&mut self, folder: Option<&file::At<String>>) -> Arc<Templates> {
+        let shipped = || Arc::new(Templates::shipped().clone());
+        let Some(folder) = folder else { return shipped() };
+        match Templates::with_folder(&self.base.join(folder.get_ref())) {
+            Ok(templates) => Arc::new(templates),
+            Err(fault) => {
+                self.fault(&folder.span(), format!("label template {fault}"));
+                shipped()
+            }
+        }
     }
 
     pub(super) fn gateways(&mut self, gateways: &[file::Gateway]) -> Vec<Gateway> {
@@ -116,9 +132,9 @@ impl Check {
                 let id = label.id.get_ref();
                 let gateway =
                     gateways.iter().position(|gateway| gateway.id.get_ref() == label.gateway.get_ref());
-                let size = match gateway.map(|index| driver(&gateways[index])) {
-                    Some(OPENEPAPERLINK) => self.own_size(label),
-                    _ => self.model_size(label),
+                let display = match gateway.map(|index| driver(&gateways[index])) {
+                    Some(OPENEPAPERLINK) => self.own_display(label),
+                    _ => self.model_display(label),
                 };
                 if label.item.get_ref().trim().is_empty() {
                     self.fault(
@@ -133,21 +149,19 @@ impl Check {
                     );
                     self.fault(&label.gateway.span(), message);
                 }
-                let is_model = gateway.is_some_and(|index| driver(&gateways[index]) == ESTATION);
                 Some(Label {
                     id: id.clone(),
                     gateway: gateway?,
                     item: label.item.get_ref().clone(),
-                    size: size?,
-                    is_cold: is_model && model_of(id).is_some_and(|model| model.freezer_proof),
+                    display: display?,
                     place: label.place.clone(),
                 })
             })
             .collect()
     }
 
-    /// The size of an eStation's label, which its id tells.
-    fn model_size(&mut self, label: &file::Label) -> Option<(u16, u16)> {
+    /// The display of an eStation's label, which its id tells.
+    fn model_display(&mut self, label: &file::Label) -> Option<Display> {
         let id = label.id.get_ref();
         if let Some(size) = &label.size {
             self.fault(&size.span(), format!("label `{id}`: its id tells its size; leave `size` out"));
@@ -160,11 +174,12 @@ impl Check {
             );
             self.fault(&label.id.span(), message);
         }
-        model.map(|model| (model.width, model.height))
+        model.map(Display::from)
     }
 
-    /// The size of an OpenEPaperLink label, which nothing but the file tells.
-    fn own_size(&mut self, label: &file::Label) -> Option<(u16, u16)> {
+    /// The display of an OpenEPaperLink label, whose size nothing but the file tells. Of colours nothing is told:
+    /// all of them have black.
+    fn own_display(&mut self, label: &file::Label) -> Option<Display> {
         let id = label.id.get_ref();
         if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
             let message = format!(
@@ -177,7 +192,7 @@ impl Check {
             Some(([width, height], _))
                 if (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height) =>
             {
-                Some((width, height))
+                Some(Display { width, height, colours: Colours::BlackWhite, is_in_freezer: false })
             }
             other => {
                 let message = format!(

@@ -59,6 +59,7 @@ pub(super) fn check(
     let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let label_deadline = check.label_deadline(&file.labels);
+    let templates = check.templates(file.labels.templates.as_ref());
     let labels =
         check.labels(&file.label, &file.gateway, !(file.price_key.is_empty() && file.root_key.is_empty()));
     // Whatever is missing below has its fault.
@@ -91,6 +92,7 @@ pub(super) fn check(
                 gateways,
                 labels,
                 label_deadline,
+                templates,
             };
             check.parents(&config, &file);
             check.loads(&config, &file);
