@@ -40,17 +40,18 @@ pub(crate) fn known_stores(database: &mut Database, chain: &str) -> Result<Vec<S
 const BATCH_STORES: Table =
     Table { name: "batch_store", columns: &[("digest", Type::Bytes), ("store", Type::Text)], conflict: "" };
 
-/// Queues `batch` for `stores`, in one transaction.
+/// Queues `batches` for `stores`, all or none.
 pub(crate) fn queue(
     database: &mut Database,
     chain: &str,
-    batch: &Batch,
+    batches: &[Batch],
     stores: &[String],
 ) -> Result<(), Error> {
-    let digest = batch.digest.as_slice();
-    let stores: Vec<_> = stores.iter().map(|store| values![digest, store].to_vec()).collect();
     database.transaction(|transaction| {
-        transaction.execute(
+        batches.iter().try_for_each(|batch| {
+            let digest = batch.digest.as_slice();
+            let stores: Vec<_> = stores.iter().map(|store| values![digest, store].to_vec()).collect();
+            transaction.execute(
             "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             &values![
@@ -64,7 +65,8 @@ pub(crate) fn queue(
                 &batch.payload
             ],
         )?;
-        transaction.insert(&BATCH_STORES, &stores)
+            transaction.insert(&BATCH_STORES, &stores)
+        })
     })
 }
 
@@ -146,8 +148,8 @@ mod tests {
     fn a_batch_is_sent_again_until_the_store_has_answered() {
         for empty in Empty::each() {
             let database = &mut empty.open();
-            queue(database, "kaixin", &batch(1), &["a".into(), "b".into()]).unwrap();
-            queue(database, "kaixin", &batch(2), &["a".into()]).unwrap();
+            queue(database, "kaixin", &[batch(1)], &["a".into(), "b".into()]).unwrap();
+            queue(database, "kaixin", &[batch(2)], &["a".into()]).unwrap();
             assert_eq!(last_number(database, "kaixin", "hq-1").unwrap(), 2);
             assert_eq!(last_number(database, "kaixin", "hq-2").unwrap(), 0);
 
@@ -166,7 +168,7 @@ mod tests {
     fn of_several_workers_one_sends_each_batch() {
         for empty in Empty::each() {
             let stores: Vec<_> = (0..40).map(|n| format!("s{n:02}")).collect();
-            queue(&mut empty.open(), "kaixin", &batch(1), &stores).unwrap();
+            queue(&mut empty.open(), "kaixin", &[batch(1)], &stores).unwrap();
             let mut all: Vec<_> = std::thread::scope(|scope| {
                 let workers: Vec<_> = (0..4)
                     .map(|_| {
@@ -190,7 +192,7 @@ mod tests {
             let topic = StoreTopics::new("kaixin", "a").status();
             let payload = offline.encode_to_vec();
             Ledger::new(empty.open(), "kaixin").commit([(topic.as_str(), payload.as_slice())], 1).unwrap();
-            queue(database, "kaixin", &batch(1), &["a".into()]).unwrap();
+            queue(database, "kaixin", &[batch(1)], &["a".into()]).unwrap();
             assert_eq!(known_stores(database, "kaixin").unwrap(), ["a"]);
             assert_eq!(sent(database, 10), []);
             let online = "UPDATE store SET online = 1";

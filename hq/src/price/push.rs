@@ -10,6 +10,7 @@ use crate::keys;
 use ed25519_dalek::{Signer as _, SigningKey};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -23,7 +24,8 @@ const ACCEPT_EARLY_MS: i64 = 10 * 60 * 1000;
 /// Arguments of `price push`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-COLUMNS of the CSV file (UTF-8 or GB18030; the first line names them, in any order):
+COLUMNS of the CSV file (UTF-8 or GB18030; the first line names them, in any order), or the names in the
+objects of a JSON array:
   item         the item's number in the stores' systems
   gtin         EAN-13, 13 digits with a right check digit
   name         as it stands on the label
@@ -39,6 +41,9 @@ and if wanted
   content      what is in the pack: 550 ml, 1.5 kg, 6 piece
   unit_price   price of a kg, l, m or m2; what follows from price and content where empty
   was          the price that a reduction is compared with
+
+A table that is larger than one message may be becomes several batches with numbers in a row; the rows of an
+item stay together, and all are queued or none.
 
 EXIT STATUS: 0 queued (with --wait: accepted everywhere), 1 a store refused or did not answer in time,
 2 the file, the key or an argument is wrong; nothing was queued")]
@@ -93,10 +98,8 @@ enum PushError {
     NoStores(String),
     #[error("number {number} is not above {last}, the last one of this key; leave --number out")]
     Number { number: i64, last: i64 },
-    #[error(
-        "the batch is of {bytes} bytes, more than the {PAYLOAD_BYTES_MAX} a message may have: split the file"
-    )]
-    TooLarge { bytes: usize },
+    #[error("item {0} has more prices than one message may hold ({PAYLOAD_BYTES_MAX} bytes): leave some out")]
+    TooLarge(String),
 }
 
 /// Runs `price push`; whether the outcome is good.
@@ -120,42 +123,83 @@ pub(crate) fn run(database: &mut Database, args: &PushArgs) -> Result<bool, Fail
     if number <= last {
         return Err(PushError::Number { number, last }.into());
     }
-    let message = v1::PriceBatch {
-        chain: args.chain.clone(),
-        stores: args.stores.clone(),
-        number: number.cast_unsigned(),
-        issued_ms: now,
-        accept_from_ms: now - ACCEPT_EARLY_MS,
-        accept_until_ms: now + args.accept_hours * 3_600_000,
-        entries,
-        jurisdiction: args.jurisdiction.clone().unwrap_or_default(),
-    };
-    let batch = sign(&message, &args.key_id, &key);
-    if batch.payload.len() > PAYLOAD_BYTES_MAX {
-        return Err(PushError::TooLarge { bytes: batch.payload.len() }.into());
+    let prices = entries.len();
+    let mut batches = Vec::new();
+    for (number, entries) in (number..).zip(split(entries)?) {
+        let message = v1::PriceBatch {
+            chain: args.chain.clone(),
+            stores: args.stores.clone(),
+            number: number.cast_unsigned(),
+            issued_ms: now,
+            accept_from_ms: now - ACCEPT_EARLY_MS,
+            accept_until_ms: now + args.accept_hours * 3_600_000,
+            entries,
+            jurisdiction: args.jurisdiction.clone().unwrap_or_default(),
+        };
+        batches.push(sign(&message, &args.key_id, &key));
     }
-    let digest = keys::hex(&batch.digest);
-    let what = format!(
-        "batch {number} of key {}: {} prices for {} stores, digest {digest}",
-        args.key_id,
-        batch.entries,
-        targets.len()
-    );
+    let numbers = match batches.as_slice() {
+        [one] => format!("batch {} of key {}", one.number, args.key_id),
+        [first, .., last] => {
+            format!("{} batches ({} to {}) of key {}", batches.len(), first.number, last.number, args.key_id)
+        }
+        [] => String::new(),
+    };
+    let what = format!("{numbers}: {prices} prices for {} stores", targets.len());
+    let digests = || batches.iter().map(|batch| format!("  {} {}", batch.number, keys::hex(&batch.digest)));
     if args.dry_run {
         say(&format!("would queue {what}"));
         return Ok(true);
     }
     if let Some(file) = &args.hold {
-        sign::hold(file, &[&batch.payload])?;
+        sign::hold(file, &batches.iter().map(|batch| batch.payload.as_slice()).collect::<Vec<_>>())?;
         say(&format!("put aside in {}: {what}", file.display()));
         return Ok(true);
     }
-    outgoing::queue(database, &args.chain, &batch, &targets)?;
-    say(&format!("queued {what}"));
+    outgoing::queue(database, &args.chain, &batches, &targets)?;
+    say(&format!("queued {what}; number and digest:"));
+    digests().for_each(|line| say(&line));
     match args.wait {
-        Some(seconds) => wait(database, &batch.digest, Duration::from_secs(seconds)),
+        Some(seconds) => {
+            let digests: Vec<_> = batches.iter().map(|batch| batch.digest).collect();
+            wait(database, &digests, Duration::from_secs(seconds))
+        }
         None => Ok(true),
     }
+}
+
+/// Bytes of a batch beside its entries, with room: addresses, numbers, two signatures, and the stores.
+const BESIDE: usize = 16 * 1024;
+
+/// Entries of the same item together, as many to a batch as a message holds, in their order.
+fn split(entries: Vec<v1::PriceEntry>) -> Result<Vec<Vec<v1::PriceEntry>>, PushError> {
+    let mut order: Vec<Vec<v1::PriceEntry>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for entry in entries {
+        let place = *places.entry(entry.item.clone()).or_insert_with(|| {
+            order.push(Vec::new());
+            order.len() - 1
+        });
+        order[place].push(entry);
+    }
+    let mut batches: Vec<Vec<v1::PriceEntry>> = Vec::new();
+    let mut room = 0;
+    for item in order {
+        // Each entry stands in the message with its tag and its length.
+        let bytes: usize = item.iter().map(|entry| entry.encoded_len() + 4).sum();
+        if bytes > PAYLOAD_BYTES_MAX - BESIDE {
+            return Err(PushError::TooLarge(item[0].item.clone()));
+        }
+        match batches.last_mut() {
+            Some(batch) if bytes <= room => batch.extend(item),
+            _ => {
+                room = PAYLOAD_BYTES_MAX - BESIDE;
+                batches.push(item);
+            }
+        }
+        room -= bytes;
+    }
+    Ok(batches)
 }
 
 fn targets(database: &mut Database, args: &PushArgs) -> Result<Vec<String>, Failure> {
@@ -201,16 +245,19 @@ fn say(line: &str) {
 }
 
 /// Prints what each store says as it comes; good if all accept in time.
-fn wait(database: &mut Database, digest: &[u8; 32], longest: Duration) -> Result<bool, Failure> {
+fn wait(database: &mut Database, digests: &[[u8; 32]], longest: Duration) -> Result<bool, Failure> {
     let end = Instant::now() + longest;
     let mut told = std::collections::BTreeSet::new();
     let mut all_accept = true;
     loop {
-        let outcomes = status::outcomes(database, digest)?;
-        let open = outcomes.iter().filter(|outcome| outcome.accepted.is_none()).count();
-        for outcome in &outcomes {
+        let mut outcomes = Vec::new();
+        for digest in digests {
+            outcomes.extend(status::outcomes(database, digest)?.into_iter().map(|outcome| (digest, outcome)));
+        }
+        let open = outcomes.iter().filter(|(_, outcome)| outcome.accepted.is_none()).count();
+        for (digest, outcome) in &outcomes {
             let Some(accepted) = outcome.accepted else { continue };
-            if told.insert(outcome.store.clone()) {
+            if told.insert((*digest, outcome.store.clone())) {
                 all_accept &= accepted;
                 say(&outcome.line());
             }
@@ -219,7 +266,7 @@ fn wait(database: &mut Database, digest: &[u8; 32], longest: Duration) -> Result
             return Ok(all_accept);
         }
         if Instant::now() >= end {
-            for outcome in outcomes.iter().filter(|outcome| outcome.accepted.is_none()) {
+            for (_, outcome) in outcomes.iter().filter(|(_, outcome)| outcome.accepted.is_none()) {
                 say(&format!(
                     "{}: no answer within {} s; serve goes on trying",
                     outcome.store,
@@ -236,6 +283,42 @@ fn wait(database: &mut Database, digest: &[u8; 32], longest: Duration) -> Result
 mod tests {
     use super::*;
     use ed25519_dalek::Signature;
+
+    #[test]
+    fn a_large_table_becomes_batches_that_keep_each_item_together() {
+        let entry = |item: usize, kind: i32| v1::PriceEntry {
+            item: format!("{item:05}"),
+            gtin: "6921168509256".into(),
+            name: "农夫山泉饮用天然水".repeat(2),
+            kind,
+            ..Default::default()
+        };
+        // A leaflet of 5,000 items: all regular prices, then all promotions.
+        let table: Vec<_> = (1..=2)
+            .flat_map(|kind| (0..5000).map(move |item| (item, kind)))
+            .map(|(i, k)| entry(i, k))
+            .collect();
+        let batches = split(table.clone()).unwrap();
+        assert!((3..8).contains(&batches.len()), "{}", batches.len());
+        let mut seen = HashMap::new();
+        for (number, batch) in batches.iter().enumerate() {
+            let message = v1::PriceBatch { entries: batch.clone(), ..Default::default() };
+            let key = SigningKey::from_bytes(&[7; 32]);
+            assert!(sign(&message, "hq-1", &key).payload.len() <= PAYLOAD_BYTES_MAX);
+            for entry in batch {
+                assert_eq!(
+                    *seen.entry(entry.item.clone()).or_insert(number),
+                    number,
+                    "an item is torn apart"
+                );
+            }
+        }
+        let mut all: Vec<_> = batches.into_iter().flatten().map(|entry| (entry.kind, entry.item)).collect();
+        all.sort();
+        assert_eq!(all, table.iter().map(|entry| (entry.kind, entry.item.clone())).collect::<Vec<_>>());
+        let long = v1::PriceEntry { name: "x".repeat(PAYLOAD_BYTES_MAX), ..entry(7, 1) };
+        assert!(split(vec![long]).unwrap_err().to_string().contains("item 00007"));
+    }
 
     #[test]
     fn the_signature_covers_the_bytes_that_travel() {

@@ -127,7 +127,7 @@ pub(crate) fn send_keys(database: &mut Database, args: &KeysArgs) -> Result<(), 
         .map_err(|why| SignError::List { path: args.file.clone(), why })?;
     let stores = targets(database, &args.chain, &args.stores)?;
     let batch = sign_list(&list, &args.key_id, &root);
-    outgoing::queue(database, &args.chain, &batch, &stores)?;
+    outgoing::queue(database, &args.chain, &[batch], &stores)?;
     say(&format!(
         "queued version {version} of the list of keys: {} keys for {} stores",
         list.keys.len(),
@@ -278,7 +278,7 @@ pub(crate) fn run(open: impl FnOnce() -> Result<Database, Failure>, args: &SignA
                 payload,
             };
             let stores = targets(&mut database, &message.chain, &message.stores)?;
-            outgoing::queue(&mut database, &message.chain, &batch, &stores)?;
+            outgoing::queue(&mut database, &message.chain, &[batch], &stores)?;
             say(&format!("queued batch {} of key {first} for {} stores", message.number, stores.len()));
         }
     }

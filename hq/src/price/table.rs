@@ -1,4 +1,4 @@
-//! The price team's table (CSV) to price entries; every error with its line and column.
+//! The price team's table (CSV or JSON) to price entries; every error with its place and column.
 
 use chrono::DateTime;
 use encoding_rs::GB18030;
@@ -20,18 +20,35 @@ const FAULTS_MAX: usize = 20;
 /// One thing wrong with a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// From 1, the header's line.
-    line: u64,
+    place: Place,
     /// The column's name, or empty if the line as a whole is meant.
     column: &'static str,
     what: String,
 }
 
+/// Where something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In CSV, from 1, the header's line.
+    Line(u64),
+    /// In JSON, from 1.
+    Object(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Object(number) => write!(f, "object {number}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.column {
-            "" => write!(f, "line {}: {}", self.line, self.what),
-            column => write!(f, "line {}, column {column}: {}", self.line, self.what),
+            "" => write!(f, "{}: {}", self.place, self.what),
+            column => write!(f, "{}, column {column}: {}", self.place, self.what),
         }
     }
 }
@@ -45,25 +62,75 @@ pub(crate) fn text(csv: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The entries of `csv`; an empty `valid_from` becomes `now_ms`. Whole or not at all: up to
-/// [`FAULTS_MAX`] things that are wrong, in the order of the lines.
-pub(crate) fn entries(csv: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv.as_bytes());
+/// The entries of a table, CSV or a JSON array of objects with the columns' names; an empty `valid_from`
+/// becomes `now_ms`. Whole or not at all: up to [`FAULTS_MAX`] things that are wrong, in their order.
+pub(crate) fn entries(table: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
+    if table.trim_start().starts_with('[') {
+        return entries_of(objects(table)?.into_iter(), now_ms);
+    }
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(table.as_bytes());
     let positions = columns(&mut reader).map_err(|fault| vec![fault])?;
+    let rows = reader.into_records().map(|record| {
+        let record = record.map_err(|error| unreadable(&error))?;
+        let place = Place::Line(record.position().map_or(0, csv::Position::line));
+        let field = |(column, at): (&&'static str, &usize)| Some((*column, record.get(*at)?.to_owned()));
+        Ok(Row { fields: positions.iter().filter_map(field).collect(), place })
+    });
+    entries_of(rows, now_ms)
+}
+
+/// The objects of a JSON array. Numbers are taken as they are written: 12.50 is no binary fraction.
+fn objects(json: &str) -> Result<Vec<Result<Row, Fault>>, Vec<Fault>> {
+    let array: Vec<HashMap<String, Box<serde_json::value::RawValue>>> =
+        serde_json::from_str(json).map_err(|error| {
+            let place = Place::Line(u64::try_from(error.line()).unwrap_or(0));
+            vec![Fault { place, column: "", what: format!("not an array of objects: {error}") }]
+        })?;
+    Ok((1..).zip(array).map(|(number, object)| row_of(Place::Object(number), &object)).collect())
+}
+
+fn row_of(place: Place, object: &HashMap<String, Box<serde_json::value::RawValue>>) -> Result<Row, Fault> {
+    let mut fields = HashMap::new();
+    for (name, value) in object {
+        let known = COLUMNS.iter().chain(&MORE_COLUMNS).find(|known| *known == name);
+        let Some(column) = known else {
+            let (expected, more) = (COLUMNS.join(", "), MORE_COLUMNS.join(", "));
+            let what = format!("unknown name {name:?}; the names are {expected}, and if wanted {more}");
+            return Err(Fault { place, column: "", what });
+        };
+        let value = value.get();
+        let text = match value.as_bytes().first() {
+            Some(b'"') => serde_json::from_str::<String>(value).unwrap_or_default().trim().to_owned(),
+            Some(b'-' | b'0'..=b'9') => value.to_owned(),
+            _ if value == "null" => continue,
+            _ => {
+                let what = format!("{value} is neither text nor a number");
+                return Err(Fault { place, column, what });
+            }
+        };
+        fields.insert(*column, text);
+    }
+    Ok(Row { fields, place })
+}
+
+fn entries_of(
+    rows: impl Iterator<Item = Result<Row, Fault>>,
+    now_ms: i64,
+) -> Result<Vec<PriceEntry>, Vec<Fault>> {
     let mut entries = Vec::new();
     let mut faults = Vec::new();
-    let mut first_lines = HashMap::new();
-    for record in reader.records() {
-        let result = record.map_err(|error| vec![unreadable(&error)]).and_then(|record| {
-            let line = record.position().map_or(0, csv::Position::line);
-            let entry = entry(&Row { record: &record, positions: &positions, line }, now_ms)?;
+    let mut first_places = HashMap::new();
+    for row in rows {
+        let result = row.map_err(|fault| vec![fault]).and_then(|row| {
+            let place = row.place;
+            let entry = entry(&row, now_ms)?;
             let from = (entry.valid_from_ms, entry.valid_from_local.clone());
-            match first_lines.insert((entry.item.clone(), entry.kind, from), line) {
+            match first_places.insert((entry.item.clone(), entry.kind, from), place) {
                 Some(before) => Err(vec![Fault {
-                    line,
+                    place,
                     column: "item",
                     what: format!(
-                        "{} has a {} price from the same moment on line {before}",
+                        "{} has a {} price from the same moment on {before}",
                         entry.item,
                         kind_name(entry.kind)
                     ),
@@ -84,7 +151,8 @@ pub(crate) fn entries(csv: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fau
         return Err(faults);
     }
     if entries.is_empty() {
-        return Err(vec![Fault { line: 1, column: "", what: "there is no price after the header".into() }]);
+        let what = "there is no price in the table".into();
+        return Err(vec![Fault { place: Place::Line(1), column: "", what }]);
     }
     Ok(entries)
 }
@@ -102,7 +170,7 @@ fn unreadable(error: &csv::Error) -> Fault {
         }
         _ => error.to_string(),
     };
-    Fault { line, column: "", what }
+    Fault { place: Place::Line(line), column: "", what }
 }
 
 /// Where each column is.
@@ -110,7 +178,7 @@ type Positions = HashMap<&'static str, usize>;
 
 fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Positions, Fault> {
     let header = reader.headers().map_err(|error| unreadable(&error))?;
-    let fault = |what| Fault { line: 1, column: "", what };
+    let fault = |what| Fault { place: Place::Line(1), column: "", what };
     let (expected, more) = (COLUMNS.join(","), MORE_COLUMNS.join(","));
     let mut positions = Positions::new();
     for (at, name) in header.iter().enumerate() {
@@ -129,24 +197,23 @@ fn columns(reader: &mut csv::Reader<&[u8]>) -> Result<Positions, Fault> {
     }
 }
 
-struct Row<'a> {
-    record: &'a csv::StringRecord,
-    positions: &'a Positions,
-    line: u64,
+struct Row {
+    fields: HashMap<&'static str, String>,
+    place: Place,
 }
 
-impl Row<'_> {
+impl Row {
     /// Empty where the table has no such column.
     fn get(&self, column: &str) -> &str {
-        self.positions.get(column).and_then(|at| self.record.get(*at)).unwrap_or("")
+        self.fields.get(column).map_or("", String::as_str)
     }
 
     fn fault(&self, column: &'static str, what: impl Into<String>) -> Fault {
-        Fault { line: self.line, column, what: what.into() }
+        Fault { place: self.place, column, what: what.into() }
     }
 }
 
-fn entry(row: &Row<'_>, now_ms: i64) -> Result<PriceEntry, Vec<Fault>> {
+fn entry(row: &Row, now_ms: i64) -> Result<PriceEntry, Vec<Fault>> {
     let mut faults = Vec::new();
     for column in ["item", "name"] {
         if row.get(column).is_empty() {
@@ -334,6 +401,26 @@ mod tests {
     }
 
     #[test]
+    fn an_array_of_objects_is_the_same_table() {
+        let csv = format!("{HEADER}1001,6901028075763,农夫山泉,550 ml,CNY,2.10,regular,,\n");
+        let json = r#" [{"item": "1001", "gtin": "6901028075763", "name": "农夫山泉", "unit": "550 ml",
+            "currency": "CNY", "price": 2.10, "kind": "regular", "valid_until": null}]"#;
+        assert_eq!(entries(json, NOW), entries(&csv, NOW));
+        let faults = |json: &str| -> Vec<String> {
+            entries(json, NOW).unwrap_err().iter().map(ToString::to_string).collect()
+        };
+        let twice = json.replace("}]", "}, {\"item\": \"x\", \"gtin\": 1, \"prise\": 2}, {\"name\": [1]}]");
+        let said = faults(&twice);
+        assert!(said[0].starts_with("object 2: unknown name \"prise\""), "{said:?}");
+        assert_eq!(said[1], "object 3, column name: [1] is neither text nor a number");
+        assert!(faults("[{]")[0].contains("not an array of objects"));
+        assert_eq!(faults("[]"), ["line 1: there is no price in the table"]);
+        // A binary fraction of 0.1 + 0.2 would be 0.30000000000000004: numbers are read as they are written.
+        let exact = json.replace("2.10", "0.30");
+        assert_eq!(entries(&exact, NOW).unwrap()[0].price_minor, 30);
+    }
+
+    #[test]
     fn columns_may_stand_in_another_order() {
         let csv = "price,item,gtin,name,unit,currency,kind,valid_until,valid_from\n3,1,4006381333931,a,,JPY,regular,,\n";
         assert_eq!(entries(csv, NOW).unwrap()[0].price_minor, 3);
@@ -370,7 +457,7 @@ mod tests {
     #[test]
     fn a_wrong_form_is_said() {
         assert_eq!(faults("1,2\n"), ["line 2: 2 columns where the header has 9"]);
-        assert_eq!(faults(""), ["line 1: there is no price after the header"]);
+        assert_eq!(faults(""), ["line 1: there is no price in the table"]);
         let twice = "1,4006381333931,a,,CNY,1,regular,,\n1,4006381333931,a,,CNY,2,regular,,\n";
         assert_eq!(
             faults(twice),
