@@ -20,6 +20,7 @@ mod postgres;
 mod process;
 mod report;
 mod rules;
+mod shelf;
 mod waves;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -91,6 +92,10 @@ enum Figure {
     LinkReturn,
     /// Images of labels drawn and packed per second on one core (20 s)
     LabelsDraw,
+    /// A leaflet for 5,000 labels ahead of its minute, single prices, and the agent's memory (250 s)
+    LabelsFlip,
+    /// How busy a slow access point is kept (30 s)
+    LabelsSlow,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
 }
@@ -113,6 +118,8 @@ impl Figure {
             Self::LinkIngest => link::ingest::measure().await,
             Self::LinkReturn => link::returning::measure().await,
             Self::LabelsDraw => labels::draw().await,
+            Self::LabelsFlip => shelf::flip().await,
+            Self::LabelsSlow => shelf::slow().await,
             Self::Rules => rules::measure().await,
         }
     }

@@ -21,6 +21,8 @@ use tokio::sync::mpsc;
 
 /// How often price batches and old telemetry are looked for.
 const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for prices and commands to be sent: somebody stands at a shelf and waits.
+const SEND_EVERY: Duration = Duration::from_millis(200);
 
 /// Committed groups that may wait to be confirmed; the writer waits for room.
 const COMMITTED_MAX: usize = 4;
@@ -78,10 +80,10 @@ fn write(
     deliveries: &Receiver<Delivery>,
     commit: &mpsc::Sender<Committed>,
 ) {
-    let mut next_round = Instant::now();
+    let (mut next_round, mut next_send) = (Instant::now(), Instant::now());
     let mut waiting = Waiting::new();
     loop {
-        let round = next_round.saturating_duration_since(Instant::now());
+        let round = next_round.min(next_send).saturating_duration_since(Instant::now());
         let wait = if waiting.is_empty() { round } else { Duration::ZERO };
         match deliveries.recv_timeout(wait) {
             Ok(first) => {
@@ -105,6 +107,9 @@ fn write(
             if let Err(error) = retention::forget(ledger.database(), keep_days, now_ms()) {
                 tracing::error!(%error, "cannot delete old telemetry; tried again in the next round");
             }
+        }
+        if next_send <= Instant::now() {
+            next_send = Instant::now() + SEND_EVERY;
             let publishes = due(&mut ledger, chain);
             if !publishes.is_empty()
                 && commit.blocking_send(Committed { deliveries: Vec::new(), publishes }).is_err()
