@@ -312,7 +312,7 @@ proptest! {
                         Fault::Text { field, text, .. } => (*field, text),
                         _ => return false,
                     };
-                    matches!(field, Field::Name | Field::Unit) && text.chars().count() > 10
+                    matches!(field, Field::Name | Field::Unit) && text.chars().count() > 8
                 };
                 prop_assert!(name.trim().is_empty() || faults.iter().all(is_long), "{:?}", faults);
             }
