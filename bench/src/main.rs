@@ -89,7 +89,7 @@ enum Figure {
     LinkIngest,
     /// 2,000 stores that come back within a second, each with a backlog, to SQLite and PostgreSQL (90 s)
     LinkReturn,
-    /// Images of labels drawn and packed per second on one core (20 s)
+    /// Images of labels drawn and packed per second on one core (15 s)
     LabelsDraw,
     /// Readings judged per second and core, state of a cabinet, a week of a store replayed (20 s)
     Rules,
