@@ -216,3 +216,114 @@ fn write(path: &Path, image: &Image) -> Result<(), Failure> {
     std::fs::write(path, image.to_png())
         .map_err(|error| Failure::Outcome(format!("{}: {error}", path.display())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Identity, Journal};
+    use crate::price::Verified;
+    use storewarden_prices::Source;
+    use storewarden_proto::prost::Message as _;
+    use storewarden_proto::v1;
+
+    fn preview() -> Preview {
+        Preview { config: None, label: None, out: None, all: None, purpose: None, item: None }
+    }
+
+    fn faults(preview: Preview) -> String {
+        match run(&preview) {
+            Err(Failure::Input(text)) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn size(png: &Path) -> (u32, u32) {
+        let png = std::fs::read(png).expect("written");
+        let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
+        (reader.info().width, reader.info().height)
+    }
+
+    #[test]
+    fn every_model_and_purpose_is_drawn() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let all = Preview { all: Some(folder.path().join("new")), ..preview() };
+        run(&(all)).expect("drawn");
+        let drawn = folder.path().join("new");
+        assert_eq!(std::fs::read_dir(&drawn).expect("there").count(), 23 * 5 + 1);
+        assert_eq!(size(&drawn.join("91-out_of_stock.png")), (522, 152));
+        assert_eq!(size(&drawn.join("contact-sheet.png")).0, u32::from(SHEET_WIDTH));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let out = |label: &str, item: &str| Preview {
+            label: Some(label.into()),
+            out: Some("/nonexistent/x.png".into()),
+            item: Some(item.into()),
+            ..preview()
+        };
+        assert!(faults(out("FF000000", SAMPLE)).contains("name no known model"));
+        assert!(faults(out("33000000", "{}")).contains("missing field `gtin`"));
+        assert!(faults(out("33000000", &SAMPLE.replace("CNY", "RMB"))).contains("currency `RMB`"));
+        assert!(faults(out("33000000", &SAMPLE.replace("550 ml\"}", "5 oz\"}"))).contains("content `5 oz`"));
+        let korean = faults(out("33000000", &SAMPLE.replace("农夫", "김치")));
+        assert!(korean.starts_with("model 33 (promotion): the name has `김`"), "{korean}");
+        let written = run(&(out("33000000", SAMPLE)));
+        assert!(matches!(written, Err(Failure::Outcome(_))), "{written:?}");
+    }
+
+    #[tokio::test]
+    async fn a_label_of_the_store_shows_what_its_journal_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.sqlite");
+        let identity = Identity { chain: "k".into(), store: "1".into(), boot: 1, journal: 1, reports: false };
+        let journal = Journal::open(&path, identity.clone(), Utc(0)).expect("opened");
+        let entry = v1::PriceEntry {
+            item: "10001".into(),
+            gtin: "6921168509256".into(),
+            name: "农夫山泉".into(),
+            currency: "CNY".into(),
+            price_minor: 200,
+            kind: v1::PriceKind::Regular.into(),
+            ..v1::PriceEntry::default()
+        };
+        let batch = v1::PriceBatch { entries: vec![entry], ..v1::PriceBatch::default() };
+        let signed = v1::SignedBatch { batch: batch.encode_to_vec(), ..v1::SignedBatch::default() };
+        let verified = Verified {
+            is_approved: false,
+            source: Source { issued: Utc(0), key: "team".into(), number: 1 },
+            digest: [0; 32],
+            signed: signed.encode_to_vec(),
+            jurisdiction: None,
+            entries: Vec::new(),
+        };
+        journal.run(move |db| journal::prices::accept(db, &identity, Utc(0), &verified)).await.expect("kept");
+
+        let store = folder.path().join("store.toml");
+        let text = include_str!("../../docs/store.toml");
+        let start = text.find("[[gateway]]").expect("there");
+        let key = "[[price_key]]\nid = \"team\"\n\
+            public = \"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"\n";
+        let text = format!(
+            "[store]\nchain = \"k\"\nid = \"1\"\ntimezone = \"Asia/Shanghai\"\n[journal]\npath = {path:?}\n{key}{}",
+            &text[start..]
+        );
+        std::fs::write(&store, text).expect("written");
+        let out = folder.path().join("label.png");
+        let show = |label: &str, purpose| Preview {
+            config: Some(store.clone()),
+            label: Some(label.into()),
+            out: Some(out.clone()),
+            purpose,
+            ..preview()
+        };
+        run(&(show("3D0001A7", None))).expect("drawn");
+        let regular = std::fs::read(&out).expect("written");
+        assert_eq!(size(&out), (296, 128));
+        run(&(show("3d0001a7", Some(Purpose::Markdown)))).expect("drawn");
+        assert_ne!(std::fs::read(&out).expect("written"), regular);
+        let none = run(&(show("360002C4", None)));
+        assert!(matches!(none, Err(Failure::Outcome(text)) if text.contains("item `10002` has no price")));
+        assert!(faults(show("3D000000", None)).contains("there is no [[label]] `3D000000`"));
+    }
+}

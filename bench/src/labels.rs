@@ -1,4 +1,4 @@
-//! `labels`: images of labels, drawn and packed on one core.
+//! `labels-draw`: images of labels, drawn and packed on one core.
 //!
 //! Of 296 × 128 pixels, the size most labels have. Items have names of two to five words in Chinese, English
 //! or Japanese and prices of their own, so that no two images are alike.

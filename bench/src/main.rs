@@ -90,7 +90,7 @@ enum Figure {
     LinkIngest,
     /// 2,000 stores that come back within a second, each with a backlog, to SQLite and PostgreSQL (90 s)
     LinkReturn,
-    /// Images of labels drawn and packed per second on one core (20 s)
+    /// Images of labels drawn and packed per second on one core (15 s)
     LabelsDraw,
     /// A leaflet for 5,000 labels ahead of its minute, single prices, and the agent's memory (250 s)
     LabelsFlip,

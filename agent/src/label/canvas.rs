@@ -1,7 +1,9 @@
 //! An image of at most four colours, and its PNG.
 
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use std::cell::RefCell;
 use storewarden_drivers::esl::estation::model::Colours;
 
 /// SHA-256 of an image's PNG bytes: names the image.
@@ -155,45 +157,71 @@ impl Image {
     /// give others, and then refreshes every label once.
     pub fn to_png(&self) -> Vec<u8> {
         let is_coloured = self.pixels.iter().any(|colour| *colour > Colour::Black);
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, self.width.into(), self.height.into());
+        let (bits, colour_type) = if is_coloured { (2, 3) } else { (1, 0) };
+        let [width, height] = [self.width, self.height].map(|side| u32::from(side).to_be_bytes());
+        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+        // Deflate, the one set of filters there is, not interlaced.
+        chunk(&mut png, b"IHDR", &[&width[..], &height, &[bits, colour_type, 0, 0, 0]].concat());
         let rows = if is_coloured {
-            encoder.set_color(png::ColorType::Indexed);
-            encoder.set_depth(png::BitDepth::Two);
-            encoder.set_palette(Colour::ALL.map(Colour::rgb).concat());
+            chunk(&mut png, b"PLTE", &Colour::ALL.map(Colour::rgb).concat());
             self.packed(2, |colour| colour as u8)
         } else {
-            encoder.set_color(png::ColorType::Grayscale);
-            encoder.set_depth(png::BitDepth::One);
             self.packed(1, |colour| (colour == Colour::White).into())
         };
-        encoder.set_deflate_compression(png::DeflateCompression::Level(6));
-        encoder.set_filter(png::Filter::NoFilter);
-        encoder
-            .write_header()
-            .and_then(|mut writer| {
-                writer.write_image_data(&rows)?;
-                writer.finish()
-            })
-            .expect("writing to memory does not fail, and the rows are as long as width and depth ask");
-        bytes
+        chunk(&mut png, b"IDAT", &deflated(&rows));
+        chunk(&mut png, b"IEND", &[]);
+        png
     }
 
-    /// Rows of whole bytes, `bits` a pixel, the leftmost in the highest bits.
+    /// Rows of whole bytes, `bits` a pixel, the leftmost in the highest bits; before each the 0 that says it
+    /// is not filtered.
     fn packed(&self, bits: usize, value: impl Fn(Colour) -> u8) -> Vec<u8> {
         let per_byte = 8 / bits;
-        let pack = |pixels: &[Colour]| {
-            let missing = bits * (per_byte - pixels.len());
-            pixels.iter().fold(0, |byte, colour| byte << bits | value(*colour)) << missing
-        };
-        let rows = self.pixels.chunks(usize::from(self.width).max(1));
-        rows.flat_map(|row| row.chunks(per_byte).map(pack)).collect()
+        let width = usize::from(self.width).max(1);
+        let mut rows = Vec::with_capacity((width.div_ceil(per_byte) + 1) * usize::from(self.height));
+        for row in self.pixels.chunks(width) {
+            rows.push(0);
+            rows.extend(row.chunks(per_byte).map(|pixels| {
+                let missing = bits * (per_byte - pixels.len());
+                pixels.iter().fold(0, |byte, colour| byte << bits | value(*colour)) << missing
+            }));
+        }
+        rows
     }
 
     /// Names the image: SHA-256 of `png`, the bytes of [`Self::to_png`].
     pub fn digest(png: &[u8]) -> Digest {
         Sha256::digest(png).into()
     }
+}
+
+thread_local! {
+    /// Its tables take 300 KB, and to make them anew for each image takes longer than to draw and pack it.
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(6), true));
+}
+
+/// A zlib stream.
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        // More than what cannot be compressed grows to.
+        let mut stream = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 128);
+        let end = compressor.compress_vec(bytes, &mut stream, FlushCompress::Finish);
+        assert!(matches!(end, Ok(Status::StreamEnd)), "there is room for the whole stream: {end:?}");
+        stream
+    })
+}
+
+/// Appends one chunk of a PNG: length, kind, data, CRC of kind and data.
+fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+    let length = u32::try_from(data.len()).expect("an image has less than 4 GB");
+    let mut crc = Crc::new();
+    crc.update(kind);
+    crc.update(data);
+    png.extend_from_slice(&length.to_be_bytes());
+    png.extend_from_slice(kind);
+    png.extend_from_slice(data);
+    png.extend_from_slice(&crc.sum().to_be_bytes());
 }
 
 #[cfg(test)]
@@ -219,6 +247,22 @@ mod tests {
         };
         let rows = bytes.chunks(width * samples).map(|row| row.chunks(samples).map(letter).collect());
         (rows.collect(), depth)
+    }
+
+    #[test]
+    fn noise_is_packed_too() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut image = Image::white(800, 480);
+        for (x, y) in (0..480).flat_map(|y| (0..800).map(move |x| (x, y))) {
+            image.fill(Rect { x, y, w: 1, h: 1 }, Colour::ALL[random.usize(..4)]);
+        }
+        let letters = |y| (0..800).map(move |x| (x, y));
+        let (rows, _) = decoded(&image);
+        for (row, y) in rows.iter().zip(0..) {
+            let expected: String =
+                letters(y).map(|(x, y)| ['.', '#', 'r', 'y'][image.at(x, y) as usize]).collect();
+            assert_eq!(*row, expected);
+        }
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub enum Fault {
 /// Narrowest module of a QR code that a telephone reads from a shelf, pixels.
 const QR_MODULE_MIN: i32 = 2;
 
+/// Below this size the strokes of bold Chinese merge, pixels.
+const BOLD_EM_MIN: i32 = 20;
+
 impl<'a> Shelf<'a> {
     /// What a price looks like on a display.
     pub fn of(entry: &'a Entry, display: Display) -> Self {
@@ -294,9 +297,9 @@ impl Placing<'_> {
 }
 
 /// How often text of size `em` is drawn: the font has one weight, and what is bold is drawn again a pixel
-/// further right.
+/// further right; not below [`BOLD_EM_MIN`].
 fn weight(element: &Element, em: i32) -> i32 {
-    if element.bold { 2 + em / 40 } else { 1 }
+    if element.bold && em >= BOLD_EM_MIN { 2 + em / 40 } else { 1 }
 }
 
 fn aligned(align: Align, area: Rect, width: i32) -> i32 {

@@ -251,7 +251,7 @@ fn a_batch_that_a_label_cannot_show_is_refused_whole() {
         let model = storewarden_drivers::esl::estation::model::model_of(id).expect("a model");
         (item, Display::from(model))
     };
-    let long = "特级初榨橄榄油礼盒装家庭分享".repeat(4);
+    let long = "特级初榨橄榄油礼盒装家庭分享装".repeat(4);
     let batch = |b: &mut PriceBatch| {
         b.entries[0].name.clone_from(&long);
         b.entries[1].unit_price_minor = 1_000_000_000;
