@@ -226,7 +226,7 @@ async fn a_label_that_is_unknown_and_one_that_is_silent_are_told_apart() {
     }
     // A silent label may wake in an hour: whoever wants it sooner has a deadline of his own.
     shop.send(&mac(0), 2, png(2)).await;
-    assert!(timeout(Duration::from_secs(4), shop.events.recv()).await.is_err(), "nothing is over");
+    assert!(timeout(Duration::from_secs(4), shop.next()).await.is_err(), "nothing is over");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,8 @@ pub struct Order {
     pub task: u64,
     /// What is wanted.
     pub wish: Wish,
+    /// Whether it goes ahead of those that wait.
+    pub urgent: bool,
 }
 
 /// What is asked of the access point.
@@ -155,8 +157,8 @@ pub enum Output {
     Reset(String),
     /// Tell that a label shows an image that is not ours.
     Unasked(String),
-    /// Tell how much space is left, bytes.
-    Disk(i64),
+    /// Tell whether there is space for images; without, nothing is uploaded.
+    Space(bool),
 }
 
 #[derive(Debug)]
@@ -227,7 +229,7 @@ pub struct Gateway {
     hold_until: Mono,
     /// When it started, as far as it says.
     started: Option<Mono>,
-    free_bytes: Option<i64>,
+    has_space: bool,
 }
 
 #[derive(Debug)]
@@ -253,7 +255,7 @@ impl Gateway {
             is_busy: false,
             hold_until: Mono(i64::MIN),
             started: None,
-            free_bytes: None,
+            has_space: true,
         }
     }
 
@@ -337,7 +339,7 @@ impl Gateway {
             return Some((Request::Table, 0));
         }
         let waiting = self.labels.values().filter(|work| matches!(work.stage, Stage::Sent { .. })).count();
-        if waiting >= WAITING_MAX || self.free_bytes.is_some_and(|free| free < FREE_MIN) {
+        if waiting >= WAITING_MAX || !self.has_space {
             return None;
         }
         let due = |work: &Work| match work.stage {
@@ -348,7 +350,7 @@ impl Gateway {
             .labels
             .iter()
             .filter_map(|(label, work)| Some((label, work, due(work)?)))
-            .min_by_key(|(_, work, at)| (*at, work.order.task))?;
+            .min_by_key(|(_, work, at)| (!work.order.urgent, *at, work.order.task))?;
         Some((Request::Look(label.clone()), work.order.task))
     }
 
@@ -547,9 +549,10 @@ impl Gateway {
             self.restarted(now, out);
         }
         self.started = started.or(self.started);
-        if let Some(free) = free_bytes.filter(|free| self.free_bytes != Some(*free)) {
-            self.free_bytes = Some(free);
-            out.push(Output::Disk(free));
+        if let Some(has_space) = free_bytes.map(|free| free >= FREE_MIN)
+            && std::mem::replace(&mut self.has_space, has_space) != has_space
+        {
+            out.push(Output::Space(has_space));
         }
     }
 

@@ -162,8 +162,12 @@ impl Shell {
                 );
                 GatewayEvent::Restarted
             }
-            Output::Disk(free_bytes) => {
-                debug!(gateway = name, free_bytes, "space left at the access point");
+            Output::Space(true) => return,
+            Output::Space(false) => {
+                warn!(
+                    gateway = name,
+                    "the access point's disk is full, no image is sent; delete files on its page"
+                );
                 return;
             }
         };
@@ -183,7 +187,7 @@ async fn answered(asked: &mut Option<JoinHandle<Input>>) -> Input {
 }
 
 fn order(task: LabelTask) -> Order {
-    Order { label: task.label, task: task.task, wish: Wish::Show(task.png) }
+    Order { label: task.label, task: task.task, wish: Wish::Show(task.png), urgent: false }
 }
 
 /// Hears what the access point says, for as long as somebody wants to know.
