@@ -14,7 +14,8 @@ use storewarden_drivers::{
     esl::{
         estation::task::{GatewayEvent, LabelTask, Proof},
         openepaperlink::{
-            gateway::{Answer, Limits, Request},
+            exchange::{Answer, Request},
+            gateway::Limits,
             http::Http,
             task::{OpenEpaperLinkConfig, run},
         },

@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
-use crate::esl::openepaperlink::gateway::{Gateway, Input, Limits, Order, Output, Wish};
+use crate::esl::openepaperlink::exchange::{Answer, Input, Order, Output, Wish};
+use crate::esl::openepaperlink::gateway::{Gateway, Limits};
 use crate::esl::openepaperlink::http::Http;
 use crate::esl::openepaperlink::record::{self, Said};
 use crate::keep::{Beat, Inlet, Tie};
@@ -177,7 +178,6 @@ impl Shell {
 
 /// The answer of the one request under way.
 async fn answered(asked: &mut Option<JoinHandle<Input>>) -> Input {
-    use crate::esl::openepaperlink::gateway::Answer;
     match asked {
         Some(request) => {
             request.await.unwrap_or_else(|error| Input::Answer(Answer::Broken(error.to_string())))
