@@ -296,6 +296,36 @@ async fn what_is_called_delivered_is_shown_though_everything_goes_wrong() {
     assert!(shown >= 20, "{shown} shown, {failed} failed");
 }
 
+#[test]
+fn an_access_point_that_never_answers_does_not_hold_up_the_end() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    let (held, hold) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (_tasks, task_receiver) = mpsc::channel(1);
+            let (event_sender, _events) = mpsc::channel(1);
+            let (name, host, limits) = ("laboratory".into(), "127.0.0.1".into(), Limits::default());
+            let config = OpenEpaperLinkConfig { name, host, port, limits };
+            let stop = CancellationToken::new();
+            let driver = tokio::spawn(run(config, task_receiver, event_sender, Clock::start(), stop.clone()));
+            // The request and the WebSocket: both are let in, and neither is answered.
+            let two = move || [listener.accept(), listener.accept()];
+            let accepted = tokio::task::spawn_blocking(two).await.expect("no panic");
+            held.send(accepted).expect("the test waits");
+            stop.cancel();
+            driver.await.expect("no panic");
+        });
+        drop(runtime);
+        ended.send(()).expect("the test waits");
+    });
+    let _unanswered = hold.recv().expect("they come");
+    // A request may take 20 s.
+    has_ended.recv_timeout(Duration::from_secs(10)).expect("it has ended");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_answer_is_taken_for_what_it_is() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
