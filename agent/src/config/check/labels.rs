@@ -3,7 +3,7 @@
 use super::Check;
 use crate::config::file;
 use crate::config::{Gateway, Label, LabelDriver};
-use storewarden_drivers::esl::estation::model::{Colours, Model, model_of};
+use storewarden_drivers::esl::estation::model::model_of;
 
 /// Pixels that the longer side of the largest label has.
 const MAX_SIDE: u16 = 1200;
@@ -102,9 +102,9 @@ impl Check {
                 let id = label.id.get_ref();
                 let gateway =
                     gateways.iter().position(|gateway| gateway.id.get_ref() == label.gateway.get_ref());
-                let model = match gateway.map(|index| driver(&gateways[index])) {
-                    Some(OPENEPAPERLINK) => self.own_model(label),
-                    _ => self.known_model(label),
+                let size = match gateway.map(|index| driver(&gateways[index])) {
+                    Some(OPENEPAPERLINK) => self.own_size(label),
+                    _ => self.model_size(label),
                 };
                 if label.item.get_ref().trim().is_empty() {
                     self.fault(
@@ -119,19 +119,18 @@ impl Check {
                     );
                     self.fault(&label.gateway.span(), message);
                 }
-                let model = model?;
                 Some(Label {
                     id: id.clone(),
                     gateway: gateway?,
                     item: label.item.get_ref().clone(),
-                    size: (model.width, model.height),
+                    size: size?,
                 })
             })
             .collect()
     }
 
-    /// The model of an eStation's label, which its id tells.
-    fn known_model(&mut self, label: &file::Label) -> Option<Model> {
+    /// The size of an eStation's label, which its id tells.
+    fn model_size(&mut self, label: &file::Label) -> Option<(u16, u16)> {
         let id = label.id.get_ref();
         if let Some(size) = &label.size {
             self.fault(&size.span(), format!("label `{id}`: its id tells its size; leave `size` out"));
@@ -144,11 +143,11 @@ impl Check {
             );
             self.fault(&label.id.span(), message);
         }
-        model.cloned()
+        model.map(|model| (model.width, model.height))
     }
 
-    /// What is known of an OpenEPaperLink label: its size, which nothing but the file tells.
-    fn own_model(&mut self, label: &file::Label) -> Option<Model> {
+    /// The size of an OpenEPaperLink label, which nothing but the file tells.
+    fn own_size(&mut self, label: &file::Label) -> Option<(u16, u16)> {
         let id = label.id.get_ref();
         if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
             let message = format!(
@@ -161,8 +160,7 @@ impl Check {
             Some(([width, height], _))
                 if (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height) =>
             {
-                let (code, inch, colours) = (String::new(), 0.0, Colours::BlackWhite);
-                Some(Model { code, inch, colours, width, height, freezer_proof: false })
+                Some((width, height))
             }
             other => {
                 let message = format!(
