@@ -12,9 +12,10 @@ use storesim::{
 use storewarden_drivers::{
     clock::Clock,
     esl::{
-        estation::task::{Action, GatewayEvent, LabelTask, Proof},
+        estation::task::{Action, GatewayEvent, LabelTask, Proof, Trouble},
         openepaperlink::{
-            gateway::{Answer, Limits, Request},
+            exchange::{Answer, Request},
+            gateway::Limits,
             http::Http,
             task::{OpenEpaperLinkConfig, run},
         },
@@ -234,7 +235,32 @@ async fn a_label_that_is_unknown_and_one_that_is_silent_are_told_apart() {
     }
     // A silent label may wake in an hour: whoever wants it sooner has a deadline of his own.
     shop.send(&mac(0), 2, png(2)).await;
-    assert!(timeout(Duration::from_secs(4), shop.events.recv()).await.is_err(), "nothing is over");
+    assert!(timeout(Duration::from_secs(4), shop.next()).await.is_err(), "nothing is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_blinks_and_what_needs_pages_is_refused() {
+    let mut shop = shop(1, quick(), Vec::new()).await;
+    let act = async |task, action| {
+        let task = LabelTask { label: mac(0), task, action, urgent: false };
+        shop.tasks.send(task).await.expect("the driver listens");
+    };
+    act(1, Action::Blink { times: 5 }).await;
+    act(2, Action::Flip { page: 1 }).await;
+    let mut over = [shop.next().await, shop.next().await];
+    over.sort_by_key(|event| !matches!(event, GatewayEvent::Done { .. }));
+    assert!(matches!(over[0], GatewayEvent::Done { task: 1, proof: Proof::Queued, .. }), "{over:?}");
+    assert!(matches!(over[1], GatewayEvent::Failed { task: 2, trouble: Trouble::Invalid, .. }), "{over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_starts_anew_and_a_stranger_are_told() {
+    let incidents = vec![(4_000, Incident::Reset(mac(0))), (7_000, Incident::Stranger(mac(0)))];
+    let mut shop = shop(1, quick(), incidents).await;
+    shop.send(&mac(0), 1, png(1)).await;
+    shop.shown(1).await;
+    assert_eq!(shop.next().await, GatewayEvent::Reset { label: mac(0) });
+    assert_eq!(shop.next().await, GatewayEvent::Unasked { label: mac(0) });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,6 +327,36 @@ async fn what_is_called_delivered_is_shown_though_everything_goes_wrong() {
         }
     }
     assert!(shown >= 20, "{shown} shown, {failed} failed");
+}
+
+#[test]
+fn an_access_point_that_never_answers_does_not_hold_up_the_end() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    let (held, hold) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (_tasks, task_receiver) = mpsc::channel(1);
+            let (event_sender, _events) = mpsc::channel(1);
+            let (name, host, limits) = ("laboratory".into(), "127.0.0.1".into(), Limits::default());
+            let config = OpenEpaperLinkConfig { name, host, port, limits };
+            let stop = CancellationToken::new();
+            let driver = tokio::spawn(run(config, task_receiver, event_sender, Clock::start(), stop.clone()));
+            // The request and the WebSocket: both are let in, and neither is answered.
+            let two = move || [listener.accept(), listener.accept()];
+            let accepted = tokio::task::spawn_blocking(two).await.expect("no panic");
+            held.send(accepted).expect("the test waits");
+            stop.cancel();
+            driver.await.expect("no panic");
+        });
+        drop(runtime);
+        ended.send(()).expect("the test waits");
+    });
+    let _unanswered = hold.recv().expect("they come");
+    // A request may take 20 s.
+    has_ended.recv_timeout(Duration::from_secs(10)).expect("it has ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,15 +44,12 @@ const LOOK_AHEAD_EVERY: Millis = Millis::from_mins(60);
 const BLINKS: u16 = 60;
 /// What is wrong with labels is told from then on: before, nobody has asked them yet.
 const KNOWN_AFTER: Millis = Millis::from_mins(5);
-/// MB: a gateway with less space loses images without a word. A choice of this project: a thousandth of
-/// what gateways bring along would do for a shop's images, and this is some hundred shops'.
-const SPACE_MIN_MB: i64 = 50;
 
 /// What a gateway told of itself.
 #[derive(Clone, Copy, Debug, Default)]
 struct GatewayState {
     is_here: bool,
-    free_mb: Option<i64>,
+    is_short_of_space: bool,
 }
 
 /// What prices and labels tell others, and hear of the clock.
@@ -320,8 +317,8 @@ impl Shelf {
                     self.gateways[gateway].is_here = false;
                     continue;
                 }
-                GatewayEvent::Disk { free_mb } => {
-                    self.gateways[gateway].free_mb = Some(free_mb);
+                GatewayEvent::Space { is_short } => {
+                    self.gateways[gateway].is_short_of_space = is_short;
                     continue;
                 }
             };
@@ -518,7 +515,7 @@ impl Shelf {
             if is_used && !state.is_here {
                 count(Condition::GatewayOffline);
             }
-            if state.free_mb.is_some_and(|free| free < SPACE_MIN_MB) {
+            if state.is_short_of_space {
                 count(Condition::GatewayDisk);
             }
         }

@@ -193,10 +193,13 @@ impl AccessPoint {
             Incident::Reset(tag) => {
                 let Some(label) = self.labels.get_mut(tag) else { return };
                 label.reset(now_ms);
-                let record = label.answers().then(|| label.record(now_ms, 0, status::RESET));
+                let record = label.record(now_ms, 0, status::RESET);
+                let is_heard = label.answers();
                 let ap = self.config.ap.clone();
                 out.push(Output::Fact(Fact::Blank { ap, label: tag.clone() }));
-                self.tell(record.into_iter().collect(), out);
+                if is_heard {
+                    self.tell(record, out);
+                }
                 return;
             }
             Incident::Stranger(tag) => {
@@ -205,7 +208,7 @@ impl AccessPoint {
                 label.intrude(now_ms, image);
                 let record = label.record(now_ms, token, status::GOOD);
                 out.push(self.shown(tag, image));
-                self.tell(vec![record], out);
+                self.tell(record, out);
                 return;
             }
             Incident::Silent(tag) => (tag, true),
@@ -227,7 +230,7 @@ impl AccessPoint {
             let Sending { task, .. } = self.sending.swap_remove(index);
             let record = self.radio(&task, done_ms, out);
             if !self.chance(|nature| nature.lost_results) {
-                self.tell(vec![record], out);
+                self.tell(record, out);
             }
         }
         if self.heartbeat_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
@@ -247,8 +250,9 @@ impl AccessPoint {
             let Some(index) = self.waiting.iter().position(is_free) else { return };
             let Some(task) = self.waiting.remove(index) else { return };
             let Nature { wake_ms, byte_us, .. } = self.config.nature;
+            let own_ms = self.labels.get(&task.tag).and_then(|label| label.nature.wake_ms);
             let airtime_ms = self.config.airtime_ms + task.sent_bytes * byte_us / 1000;
-            let done_ms = wakes_ms(&task.tag, now_ms, wake_ms) + airtime_ms;
+            let done_ms = wakes_ms(&task.tag, now_ms, own_ms.unwrap_or(wake_ms)) + airtime_ms;
             self.sending.push(Sending { task, done_ms });
         }
     }
@@ -281,11 +285,12 @@ impl AccessPoint {
         record
     }
 
-    fn tell(&mut self, records: Vec<TagRecord>, out: &mut Vec<Output>) {
-        let payload = message::result(self.waiting.len(), self.sending.len(), &records);
+    fn tell(&mut self, record: TagRecord, out: &mut Vec<Output>) {
+        let records = std::slice::from_ref(&record);
+        let payload = message::result(self.waiting.len(), self.sending.len(), records);
         out.push(Output::Publish { topic: "result", payload, exactly_once: true });
         if self.heartbeat_at_ms.is_some() {
-            self.heard.extend(records);
+            self.heard.push(record);
         }
     }
 

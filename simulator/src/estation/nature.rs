@@ -90,6 +90,9 @@ pub struct LabelNature {
     /// Its key, 22 hex digits; empty if it has none.
     #[serde(default)]
     pub key: String,
+    /// How often it listens, ms, if not as the others.
+    #[serde(default)]
+    pub wake_ms: Option<u64>,
 }
 
 impl LabelNature {
@@ -101,6 +104,7 @@ impl LabelNature {
             battery_mv: Self::battery_mv(),
             temperature_c: Self::temperature_c(),
             key: String::new(),
+            wake_ms: None,
         }
     }
 

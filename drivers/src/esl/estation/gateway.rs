@@ -27,6 +27,9 @@ const BUSY_PAUSE: Millis = Millis::from_secs(5);
 const MODULE_BUSY: i64 = 6;
 const LIMIT_REACHED: i64 = 7;
 const INVALID_TASK: i64 = 8;
+/// MB: a gateway with less space left is short of it. A choice of this project: images of a shop take some
+/// tens of MB.
+const SPACE_MIN_MB: i64 = 50;
 /// Bytes of images in one payload at most.
 const PAYLOAD_MAX: usize = 64 << 10;
 
@@ -148,7 +151,9 @@ impl Gateway {
                 self.hear(now.mono, &mut out);
                 self.send_again();
                 out.push(Output::Event(GatewayEvent::Restarted));
-                out.extend(free_mb.map(|free_mb| Output::Event(GatewayEvent::Disk { free_mb })));
+                out.extend(
+                    free_mb.map(|free| Output::Event(GatewayEvent::Space { is_short: free < SPACE_MIN_MB })),
+                );
             }
             Input::Message(code) => {
                 self.hear(now.mono, &mut out);

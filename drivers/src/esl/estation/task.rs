@@ -163,9 +163,9 @@ pub enum GatewayEvent {
         /// Tag id.
         label: String,
     },
-    /// What the gateway has left for images.
-    Disk {
-        /// MB.
-        free_mb: i64,
+    /// Whether the gateway has hardly any space left for images: then it loses them without a word.
+    Space {
+        /// Whether it is short.
+        is_short: bool,
     },
 }

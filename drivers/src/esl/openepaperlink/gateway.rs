@@ -10,6 +10,7 @@
 //! One request is under way at a time: concurrent uploads break the access point.
 
 use crate::esl::estation::task::{GatewayEvent, Proof};
+use crate::esl::openepaperlink::exchange::{Answer, Fault, Input, Order, Output, Request, Wish};
 use crate::esl::openepaperlink::record::{Hash, Record};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use storewarden_rules::{Millis, Mono, Now};
@@ -55,109 +56,6 @@ const BLINKS_MAX: usize = 64;
 /// With less space than this, bytes, nothing is uploaded: the access point drops what does not fit without
 /// a word. The JPEG file and the image made of it, of the largest label, with as much again to spare.
 const FREE_MIN: i64 = 256 * 1024;
-
-/// What is wanted of a label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Show this PNG file.
-    Show(Vec<u8>),
-    /// Blink so often.
-    Blink(u16),
-}
-
-/// One wish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Tag id, 16 hex digits.
-    pub label: String,
-    /// Numbers it; told back with what became of it.
-    pub task: u64,
-    /// What is wanted.
-    pub wish: Wish,
-}
-
-/// What is asked of the access point.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// All of its table.
-    Table,
-    /// The record of one label.
-    Look(String),
-    /// To forget what waits for a label.
-    Clear(String),
-    /// To forget which image a label shows, so that the same can be sent again.
-    Forget(String),
-    /// To bring a PNG file onto a label.
-    Upload(String, Vec<u8>),
-    /// What it has made of the file.
-    Prepared(String),
-    /// To let a label blink so often.
-    Blink(String, u16),
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// All labels it has.
-    Table(Vec<Record>),
-    /// The label's record, if it has one.
-    Look(Option<Record>),
-    /// It is done, or will be.
-    Done,
-    /// The hash of what was made of the file; none if nothing was yet.
-    Prepared(Option<Hash>),
-    /// It says no, and why.
-    Refused(String),
-    /// It says to come back later.
-    Later,
-    /// It did not answer, or what it said makes no sense. It may have done what it was asked.
-    Broken(String),
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// This is wanted.
-    Order(Order),
-    /// The one request under way is answered.
-    Answer(Answer),
-    /// The access point said this of labels, unasked.
-    Records(Vec<Record>),
-    /// The access point said this of itself: since when it runs, s, and the space it has left, bytes.
-    System(Option<i64>, Option<i64>),
-    /// Time passed; to be given about once a second.
-    Tick,
-}
-
-/// Why a label could not be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The access point does not know it.
-    Unknown,
-    /// The access point refuses the file.
-    Refused,
-    /// The access point took the file and did nothing with it.
-    Ignored,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Ask this, and tell the answer.
-    Ask(Request),
-    /// Tell this.
-    Event(GatewayEvent),
-    /// Tell that an order is over and done; with what the label says of itself, if it has a record.
-    Done(Order, Proof, Option<Record>),
-    /// Tell that an order is over and not done.
-    Failed(Order, Fault, String),
-    /// Tell that a label has started anew: what it showed may be gone.
-    Reset(String),
-    /// Tell that a label shows an image that is not ours.
-    Unasked(String),
-    /// Tell how much space is left, bytes.
-    Disk(i64),
-}
 
 #[derive(Debug)]
 enum Stage {
@@ -227,7 +125,7 @@ pub struct Gateway {
     hold_until: Mono,
     /// When it started, as far as it says.
     started: Option<Mono>,
-    free_bytes: Option<i64>,
+    has_space: bool,
 }
 
 #[derive(Debug)]
@@ -253,7 +151,7 @@ impl Gateway {
             is_busy: false,
             hold_until: Mono(i64::MIN),
             started: None,
-            free_bytes: None,
+            has_space: true,
         }
     }
 
@@ -337,7 +235,7 @@ impl Gateway {
             return Some((Request::Table, 0));
         }
         let waiting = self.labels.values().filter(|work| matches!(work.stage, Stage::Sent { .. })).count();
-        if waiting >= WAITING_MAX || self.free_bytes.is_some_and(|free| free < FREE_MIN) {
+        if waiting >= WAITING_MAX || !self.has_space {
             return None;
         }
         let due = |work: &Work| match work.stage {
@@ -348,7 +246,7 @@ impl Gateway {
             .labels
             .iter()
             .filter_map(|(label, work)| Some((label, work, due(work)?)))
-            .min_by_key(|(_, work, at)| (*at, work.order.task))?;
+            .min_by_key(|(_, work, at)| (!work.order.urgent, *at, work.order.task))?;
         Some((Request::Look(label.clone()), work.order.task))
     }
 
@@ -547,9 +445,10 @@ impl Gateway {
             self.restarted(now, out);
         }
         self.started = started.or(self.started);
-        if let Some(free) = free_bytes.filter(|free| self.free_bytes != Some(*free)) {
-            self.free_bytes = Some(free);
-            out.push(Output::Disk(free));
+        if let Some(has_space) = free_bytes.map(|free| free >= FREE_MIN)
+            && std::mem::replace(&mut self.has_space, has_space) != has_space
+        {
+            out.push(Output::Space(has_space));
         }
     }
 

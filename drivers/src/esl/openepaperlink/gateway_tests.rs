@@ -10,7 +10,7 @@ fn at(seconds: i64) -> Now {
 }
 
 fn order(task: u64) -> Order {
-    Order { label: LABEL.into(), task, wish: Wish::Show(vec![u8::try_from(task).unwrap()]) }
+    Order { label: LABEL.into(), task, wish: Wish::Show(vec![u8::try_from(task).unwrap()]), urgent: false }
 }
 
 fn record(pending: u32, updated: i64, hash: u8) -> Record {
@@ -203,10 +203,7 @@ fn a_lost_table_and_a_restart_are_told_and_what_waited_is_sent_again() {
         let mut gateway = uploaded(2);
         heard(&mut gateway, 2, record(1, 100, 1));
         gateway.step(at(2), Input::Answer(Answer::Prepared(Some([9; 8]))));
-        assert_eq!(
-            gateway.step(at(3), Input::System(Some(9000), Some(5_000_000))),
-            [Output::Disk(5_000_000)]
-        );
+        assert_eq!(gateway.step(at(3), Input::System(Some(9000), Some(5_000_000))), []);
         let late = Record { pending: 7, ..record(0, 99, 3) };
         assert_eq!(heard(&mut gateway, 3, late), [], "it was said before what is known already");
         let told = if loss == "table" {
@@ -249,14 +246,26 @@ fn a_label_the_access_point_does_not_know_fails_after_the_pauses() {
 }
 
 #[test]
+fn what_is_urgent_goes_ahead() {
+    let mut gateway = online(3600);
+    let of = |label: &str, task, urgent| Order { label: label.into(), urgent, ..order(task) };
+    gateway.step(at(0), Input::Order(of("00000218CEDD0001", 1, false)));
+    gateway.step(at(0), Input::Order(of("00000218CEDD0002", 2, false)));
+    gateway.step(at(0), Input::Order(of("00000218CEDD0003", 3, true)));
+    let next = gateway.step(at(1), Input::Answer(Answer::Look(None)));
+    assert_eq!(next, [Output::Ask(Request::Look("00000218CEDD0003".into()))]);
+}
+
+#[test]
 fn a_lamp_does_not_wait_for_images_and_a_full_disk_keeps_images_back() {
     let mut gateway = online(3600);
-    gateway.step(at(0), Input::System(None, Some(FREE_MIN - 1)));
+    assert_eq!(gateway.step(at(0), Input::System(None, Some(FREE_MIN - 1))), [Output::Space(false)]);
+    assert_eq!(gateway.step(at(0), Input::System(None, Some(0))), [], "once");
     assert_eq!(gateway.step(at(0), Input::Order(order(2))), [], "it would be dropped without a word");
     let blink = Order { wish: Wish::Blink(5), ..order(3) };
     let asked = gateway.step(at(0), Input::Order(blink.clone()));
     assert_eq!(asked, [Output::Ask(Request::Blink(LABEL.into(), 5))]);
     let told = gateway.step(at(0), Input::Answer(Answer::Done));
     assert_eq!(told, [Output::Done(blink, Proof::Queued, None)]);
-    assert_eq!(gateway.step(at(1), Input::System(None, Some(FREE_MIN))), [Output::Disk(FREE_MIN), look()]);
+    assert_eq!(gateway.step(at(1), Input::System(None, Some(FREE_MIN))), [Output::Space(true), look()]);
 }

@@ -1,6 +1,6 @@
 //! One request to the access point, and what its answer means.
 
-use crate::esl::openepaperlink::gateway::{Answer, Request};
+use crate::esl::openepaperlink::exchange::{Answer, Request};
 use crate::esl::openepaperlink::image;
 use crate::esl::openepaperlink::record::{self, Hash, Record};
 use md5::{Digest, Md5};

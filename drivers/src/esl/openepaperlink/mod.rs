@@ -3,6 +3,7 @@
 //!
 //! [`gateway::Gateway`] decides what is asked when, [`task::run`] is the task around it.
 
+pub mod exchange;
 pub mod gateway;
 pub mod http;
 pub mod image;

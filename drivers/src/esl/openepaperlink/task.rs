@@ -2,7 +2,8 @@
 
 use crate::clock::Clock;
 use crate::esl::estation::task::{Action, GatewayEvent, LabelTask, Trouble};
-use crate::esl::openepaperlink::gateway::{Fault, Gateway, Input, Limits, Order, Output, Wish};
+use crate::esl::openepaperlink::exchange::{Answer, Fault, Input, Order, Output, Request, Wish};
+use crate::esl::openepaperlink::gateway::{Gateway, Limits};
 use crate::esl::openepaperlink::http::Http;
 use crate::esl::openepaperlink::record::{self, Said};
 use crate::keep::{Beat, Inlet, Tie};
@@ -10,14 +11,10 @@ use futures_util::StreamExt;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tracing::{debug, info, warn};
-
-/// Bytes: some thirty images of a label. Below, the access point begins to lose them.
-const SPACE_MIN: i64 = 100_000;
 
 /// The longest message of the WebSocket that is read, bytes: the record of a label is some 600.
 const MESSAGE_MAX: usize = 64 << 10;
@@ -57,10 +54,16 @@ pub async fn run(
          radio is not encrypted, so that anybody near can change a price; use an eStation in a store"
     );
     let (said_sender, said) = mpsc::channel(SAID_MAX);
+    let (requests, answers) = match asking(Http::new(&config.host, config.port)) {
+        Ok(channels) => channels,
+        Err(error) => {
+            warn!(gateway = config.name, %error, "no thread for the access point; trying again");
+            return;
+        }
+    };
     let mut shell = Shell {
         gateway: Gateway::new(config.limits),
-        http: Http::new(&config.host, config.port),
-        asked: None,
+        requests,
         name: config.name.clone(),
         waiting: VecDeque::new(),
         tasks: tasks.into().take().await,
@@ -70,7 +73,7 @@ pub async fn run(
         second: interval(Duration::from_secs(1)),
     };
     tokio::select! {
-        () = shell.drive(said) => {}
+        () = shell.drive(said, answers) => {}
         () = listen(&config, said_sender) => {}
         () = events.closed() => {}
         () = tie.stop.cancelled() => {}
@@ -79,9 +82,8 @@ pub async fn run(
 
 struct Shell {
     gateway: Gateway,
-    http: Http,
-    /// The one request under way.
-    asked: Option<JoinHandle<Input>>,
+    /// To the thread that asks.
+    requests: mpsc::Sender<Request>,
     name: String,
     /// Events nobody took yet.
     waiting: VecDeque<GatewayEvent>,
@@ -93,16 +95,16 @@ struct Shell {
 }
 
 impl Shell {
-    async fn drive(&mut self, mut said: mpsc::Receiver<Said>) {
+    async fn drive(&mut self, mut said: mpsc::Receiver<Said>, mut answers: mpsc::Receiver<Answer>) {
         let events = self.events.clone();
         loop {
             self.beat.give().await;
-            let is_asked = self.asked.is_some();
             let input = tokio::select! {
-                answer = answered(&mut self.asked), if is_asked => {
-                    self.asked = None;
-                    answer
-                }
+                answer = answers.recv() => match answer {
+                    Some(answer) => Input::Answer(answer),
+                    // The thread has come to grief.
+                    None => return,
+                },
                 Ok(place) = events.reserve(), if !self.waiting.is_empty() => {
                     if let Some(event) = self.waiting.pop_front() {
                         place.send(event);
@@ -140,11 +142,10 @@ impl Shell {
     }
 
     fn act(&mut self, output: Output) {
-        let name = self.name.as_str();
         let event = match output {
             Output::Ask(request) => {
-                let http = self.http.clone();
-                self.asked = Some(tokio::task::spawn_blocking(move || Input::Answer(http.ask(&request))));
+                // There is room for the one that is under way.
+                let _ = self.requests.try_send(request);
                 return;
             }
             Output::Event(event) => event,
@@ -161,27 +162,27 @@ impl Shell {
             }
             Output::Reset(label) => GatewayEvent::Reset { label },
             Output::Unasked(label) => GatewayEvent::Unasked { label },
-            // An access point's few MB are no measure of those of a shop's gateway.
-            Output::Disk(free_bytes) => {
-                if free_bytes < SPACE_MIN {
-                    warn!(gateway = name, free_bytes, "the access point has hardly any space left");
-                }
-                return;
-            }
+            // An access point's few MB are no measure of those of a shop's gateway: it is told whether it is
+            // enough.
+            Output::Space(has_space) => GatewayEvent::Space { is_short: !has_space },
         };
         self.waiting.push_back(event);
     }
 }
 
-/// The answer of the one request under way.
-async fn answered(asked: &mut Option<JoinHandle<Input>>) -> Input {
-    use crate::esl::openepaperlink::gateway::Answer;
-    match asked {
-        Some(request) => {
-            request.await.unwrap_or_else(|error| Input::Answer(Answer::Broken(error.to_string())))
+/// A thread that asks one thing after the other. It is nobody's to wait for: an access point that does not
+/// answer must not hold up the end of the program.
+fn asking(http: Http) -> std::io::Result<(mpsc::Sender<Request>, mpsc::Receiver<Answer>)> {
+    let (requests, mut asked) = mpsc::channel::<Request>(1);
+    let (answer, answers) = mpsc::channel(1);
+    std::thread::Builder::new().name("openepaperlink".into()).spawn(move || {
+        while let Some(request) = asked.blocking_recv() {
+            if answer.blocking_send(http.ask(&request)).is_err() {
+                return;
+            }
         }
-        None => std::future::pending().await,
-    }
+    })?;
+    Ok((requests, answers))
 }
 
 fn trouble(fault: Fault) -> Trouble {
@@ -193,10 +194,10 @@ fn trouble(fault: Fault) -> Trouble {
 }
 
 /// What is to be done, or that it cannot: these labels keep no pages ([`super::gateway::STAGES`]).
-fn order(LabelTask { label, task, action, .. }: LabelTask) -> Result<Order, GatewayEvent> {
+fn order(LabelTask { label, task, action, urgent }: LabelTask) -> Result<Order, GatewayEvent> {
     match action {
-        Action::Show { png, .. } => Ok(Order { label, task, wish: Wish::Show(png) }),
-        Action::Blink { times } => Ok(Order { label, task, wish: Wish::Blink(times) }),
+        Action::Show { png, .. } => Ok(Order { label, task, wish: Wish::Show(png), urgent }),
+        Action::Blink { times } => Ok(Order { label, task, wish: Wish::Blink(times), urgent }),
         Action::Store { .. } | Action::Flip { .. } => {
             let reason = "OpenEPaperLink labels keep no pages".to_owned();
             Err(GatewayEvent::Failed { label, task, trouble: Trouble::Invalid, reason })

@@ -1,6 +1,7 @@
 //! What an access point does with what it is told. Tasks are packed here by hand, as arrays.
 
 use super::*;
+use proptest::prelude::*;
 use rmpv::Value;
 
 const T0: u64 = 1_790_000_000_000;
@@ -252,6 +253,10 @@ fn airtime_channels_and_waking_make_the_radio_slow() {
     let waking = ends(Nature { wake_ms: 5_000, ..Nature::default() });
     assert_eq!((waking - 300) % 5_000, (wakes_ms(OTHER, T0, 5_000) - T0) % 5_000);
     assert!(waking > 600, "{waking}");
+    let odd = LabelNature { wake_ms: Some(60_000), ..LabelNature::plain(OTHER) };
+    let mut ap = with(Nature::default(), 10, vec![odd]);
+    ap.step(T0, Input::Tasks(&payload(vec![task(OTHER, 0, 1, &image)])));
+    assert_eq!(ap.next_ms(), Some((wakes_ms(OTHER, T0, 60_000) + 300).min(T0 + 15_000)));
 }
 
 #[test]
@@ -350,4 +355,74 @@ fn a_strangers_image_is_told_as_any_other() {
     assert_eq!(sent(&mut ap, T0 + 20_000, task(TAG, 0, 2, &image))[0].1, -256);
     ap.step(T0 + 30_000, Input::Incident(&Incident::Audible(TAG.into())));
     assert_eq!(sent(&mut ap, T0 + 40_000, task(TAG, 0, 3, &image))[0].1, -58);
+}
+
+/// One thing that happens: a task (label, pattern, page, image), an incident, or the passing of time, ms.
+#[derive(Clone, Debug)]
+enum Happening {
+    Task(usize, u8, u8, usize),
+    Incident(Incident),
+    Time(u64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let tags = [TAG, OTHER];
+    let task = (0..3_usize, 0..4_u8, 0..8_u8, 0..3_usize);
+    prop_oneof![
+        6 => task.prop_map(|(label, pattern, page, image)| Happening::Task(label, pattern, page, image)),
+        3 => (0..2_000_u64).prop_map(Happening::Time),
+        1 => (0..4_usize, 0..2_usize).prop_map(move |(kind, label)| {
+            let label = tags[label].to_owned();
+            Happening::Incident(match kind {
+                0 => Incident::Restart,
+                1 => Incident::Reset(label),
+                2 => Incident::Silent(label),
+                _ => Incident::Audible(label),
+            })
+        }),
+    ]
+}
+
+proptest! {
+    /// Whatever goes wrong: a label shows nothing, or an image that was sent to it; each token is told of at
+    /// most once; and all is the same for the same seed.
+    #[test]
+    fn the_truth_is_of_what_was_sent(happenings in prop::collection::vec(happening(), 1..80)) {
+        let images = [png(296, 152), [png(296, 152), vec![1]].concat(), png(296, 128)];
+        let nature = Nature { lost_results: 0.1, unheard: 0.1, resets: 0.1, channels: 2, ..Nature::default() };
+        let run = || {
+            let (mut ap, mut now_ms, mut out) = (with(nature.clone(), 3, Vec::new()), T0, Vec::new());
+            let mut sent: BTreeMap<&str, Vec<[u8; 32]>> = BTreeMap::new();
+            for (token, happening) in (1..).zip(&happenings) {
+                match happening {
+                    Happening::Task(label, pattern, page, image) => {
+                        let (tag, image) = ([TAG, OTHER, "3A00FFFF"][*label], &images[*image]);
+                        sent.entry(tag).or_default().extend(digest(image));
+                        let entry = task_of_page(tag, *pattern, *page, token, image);
+                        out.extend(ap.step(now_ms, Input::Tasks(&payload(vec![entry]))));
+                    }
+                    Happening::Incident(incident) => out.extend(ap.step(now_ms, Input::Incident(incident))),
+                    Happening::Time(span_ms) => {
+                        now_ms += span_ms;
+                        out.extend(ap.step(now_ms, Input::Tick));
+                    }
+                }
+                for (tag, truth) in ap.truth() {
+                    let of_page = truth.page.and_then(|page| truth.pages.get(&page).copied());
+                    let ours = sent.get(tag).into_iter().flatten();
+                    assert!(truth.shown.is_none_or(|shown| ours.clone().any(|sent| *sent == shown)), "{tag}");
+                    // A page may have been written anew since it was shown.
+                    assert!(truth.shown.is_none() || of_page.is_some(), "{tag}");
+                }
+            }
+            out
+        };
+        let out = run();
+        let mut tokens: Vec<u64> = results(&out).iter().map(|result| result.3).filter(|token| *token > 0).collect();
+        let told = tokens.len();
+        tokens.sort_unstable();
+        tokens.dedup();
+        prop_assert_eq!(tokens.len(), told);
+        prop_assert_eq!(run(), out);
+    }
 }
