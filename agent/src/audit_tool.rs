@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::journal::{self, audit, prices};
 use crate::price::Authority;
 use chrono::{DateTime, SecondsFormat, Utc};
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use storewarden_proto::prost::Message as _;
@@ -89,6 +90,17 @@ fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
     }
     let list = prices::key_list(&db).map_err(Failure::outcome)?;
     let authority = crate::shelf::authority(config, list.as_deref());
+    if list.is_some() && !config.root_keys.is_empty() && !authority.has_list() {
+        faults += 1;
+        say("the list of keys is not signed by a [[root_key]] of the configuration".into())?;
+    }
+    let (lost, strange) = differences(&db).map_err(Failure::outcome)?;
+    for (digests, what) in [(lost, "was accepted and is gone"), (strange, "was never accepted")] {
+        for digest in digests {
+            faults += 1;
+            say(format!("batch with sha256 {digest}: {what}"))?;
+        }
+    }
     let mut batches = db
         .prepare("SELECT key_id, number, digest, signed FROM price_batch ORDER BY 1, 2")
         .map_err(Failure::outcome)?;
@@ -116,6 +128,17 @@ fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
     }
     out.flush().map_err(Failure::output)?;
     if faults > 0 { Err(Failure::Outcome(format!("{faults} faults"))) } else { Ok(()) }
+}
+
+/// Batches of which the trail says that they were accepted and that are not there, and those that are there
+/// and of which it says nothing; by their digests.
+fn differences(db: &rusqlite::Connection) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
+    let digests = |sql: &str| -> rusqlite::Result<BTreeSet<String>> {
+        db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let said = digests("SELECT substr(detail, -64) FROM audit WHERE what = 'price-batch-accepted'")?;
+    let held = digests("SELECT lower(hex(digest)) FROM price_batch")?;
+    Ok((said.difference(&held).cloned().collect(), held.difference(&said).cloned().collect()))
 }
 
 /// Whether a batch is proven; false if there is nothing to prove it by.

@@ -291,6 +291,7 @@ mod tests {
         let signed = v1::SignedBatch { batch: batch.encode_to_vec(), ..v1::SignedBatch::default() };
         let verified = Verified {
             is_approved: false,
+            signers: Vec::new(),
             source: Source { issued: Utc(0), key: "team".into(), number: 1 },
             digest: [0; 32],
             signed: signed.encode_to_vec(),

@@ -47,7 +47,7 @@ fn simulator(place: &Place, labels: usize, nature: &str) -> String {
     let ids: Vec<_> = (0..labels).map(|n| format!("\"{}\"", label(n))).collect();
     format!(
         "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\nheartbeat = \"2s\"\n{nature}\nlabels = [{}]\n\
-         [[bus]]\nlisten = \"127.0.0.1:0\"\n",
+         [[bus]]\nlisten = \"127.0.0.1:0\"\nunit = []\n",
         place.lan,
         ids.join(", ")
     )

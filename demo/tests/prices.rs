@@ -493,18 +493,23 @@ fn with_a_root_key_roles_limits_and_revocation_decide_and_the_trail_proves_it() 
     let trail = parties::printed(&audit("show"));
     assert!(trail.contains("root key-list-accepted: version 2"), "{trail}");
     assert!(trail.contains("price-batch-refused"), "{trail}");
+    assert!(trail.contains(&format!("signed by {KEY}, zhao")), "{trail}");
     let (status, _) = agent.terminate();
     assert!(status.success(), "{status}");
     let db = rusqlite::Connection::open(shelf.scene.path("journal.sqlite")).unwrap();
     db.execute("UPDATE price_batch SET signed = unhex(replace(hex(signed), '3130303031', '3130303039'))", [])
         .unwrap();
     db.execute("UPDATE audit SET by = 'nobody' WHERE id = 2", []).unwrap();
+    let inserted = "INSERT INTO price_batch (digest, key_id, number, at_ms, signed) SELECT x'00', key_id, 99, at_ms, signed
+                    FROM price_batch WHERE number = 2";
+    db.execute(inserted, []).unwrap();
     drop(db);
     let broken = audit("verify");
     assert_eq!(broken.status.code(), Some(1));
     let said = String::from_utf8(broken.stdout).unwrap();
     assert!(said.contains("row 2 does not follow"), "{said}");
-    assert_eq!(said.matches("is not what was accepted").count(), 2, "{said}");
+    assert_eq!(said.matches("is not what was accepted").count(), 3, "{said}");
+    assert_eq!(said.matches("sha256 00: was never accepted").count(), 1, "{said}");
 }
 
 /// Each label was refreshed, and not more often than a death in the middle makes necessary.

@@ -25,8 +25,9 @@ pub fn accept(
             "INSERT INTO price_batch (digest, key_id, number, at_ms, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![batch.digest, key, number.cast_signed(), now.0, batch.signed])?;
-    let detail =
-        format!("batch {number} with {} entries, sha256 {}", batch.entries.len(), hex(&batch.digest));
+    let signers = batch.signers.join(", ");
+    let (entries, digest) = (batch.entries.len(), hex(&batch.digest));
+    let detail = format!("batch {number} with {entries} entries, signed by {signers}, sha256 {digest}");
     audit::append(connection, now, key, "price-batch-accepted", &detail)?;
     answer(connection, identity, now, outcome(now, batch.digest, key, *number, None))
 }

@@ -51,6 +51,8 @@ pub struct KeyList {
     pub version: u64,
     /// The root key that signed it.
     pub root: String,
+    /// When it was: no clock of a store is believed to be before that.
+    issued: Utc,
     keys: Vec<PublicKey>,
     /// Of each key, by the same place.
     listed: Vec<Listed>,
@@ -181,12 +183,18 @@ impl Authority {
             keys.push(PublicKey { id: key.id, key: public });
         }
         let large_change_percent = (list.large_change_percent > 0).then_some(list.large_change_percent);
-        Ok(KeyList { version: list.version, root, keys, listed, large_change_percent })
+        let issued = Utc(list.issued_ms);
+        Ok(KeyList { version: list.version, root, issued, keys, listed, large_change_percent })
     }
 
     /// From now on `list` holds.
     pub fn adopt(&mut self, list: KeyList) {
         self.list = Some(list);
+    }
+
+    /// Whether a list is in force.
+    pub fn has_list(&self) -> bool {
+        self.list.is_some()
     }
 
     fn keys(&self) -> &[PublicKey] {
@@ -219,6 +227,7 @@ impl Authority {
         let Some(list) = self.list.as_ref().filter(|_| !self.roots.is_empty()) else {
             return Ok(Signed { key: first(), is_approved: false });
         };
+        let now = now.max(list.issued);
         let mut signed = Signed { key: String::new(), is_approved: false };
         for id in signers {
             let place = list.keys.iter().position(|key| key.id == *id);

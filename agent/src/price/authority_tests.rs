@@ -62,6 +62,16 @@ fn push(authority: &Authority, minor: i64, signers: &[(&str, u8)]) -> Result<(),
 }
 
 fn push_at(authority: &Authority, minor: i64, signers: &[(&str, u8)], now: Utc) -> Result<(), String> {
+    push_changed(authority, minor, signers, now, &|_| {})
+}
+
+fn push_changed(
+    authority: &Authority,
+    minor: i64,
+    signers: &[(&str, u8)],
+    now: Utc,
+    change: &dyn Fn(&mut PriceBatch),
+) -> Result<(), String> {
     let entry = |minor| PriceEntry {
         item: "water".into(),
         gtin: "6921168509256".into(),
@@ -74,8 +84,16 @@ fn push_at(authority: &Authority, minor: i64, signers: &[(&str, u8)], now: Utc) 
     };
     let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
     let before = storewarden_prices::Entry::check(&entry(200), &|_| true).unwrap();
-    book.insert(&Source { issued: Utc(1), key: "li".into(), number: 1 }, [before]);
-    let batch = PriceBatch {
+    // From the next day on for a week it costs half as much: that was approved.
+    let promotion = PriceEntry {
+        kind: PriceKind::Promotion.into(),
+        valid_from_ms: NOW.0 + DAY,
+        valid_until_ms: NOW.0 + 8 * DAY,
+        ..entry(100)
+    };
+    let promotion = storewarden_prices::Entry::check(&promotion, &|_| true).unwrap();
+    book.insert(&Source { issued: Utc(2), key: "li".into(), number: 1 }, [before, promotion]);
+    let mut batch = PriceBatch {
         chain: "kaixin".into(),
         number: 7,
         issued_ms: now.0,
@@ -83,13 +101,15 @@ fn push_at(authority: &Authority, minor: i64, signers: &[(&str, u8)], now: Utc) 
         accept_until_ms: now.0 + DAY,
         entries: vec![entry(minor)],
         ..PriceBatch::default()
-    }
-    .encode_to_vec();
+    };
+    change(&mut batch);
+    let batch = batch.encode_to_vec();
     let bytes = price_batch_signed_bytes(&batch);
     let signatures = signers.iter().map(|(id, seed)| sign(&bytes, id, *seed)).collect();
     let payload = SignedBatch { batch, signatures, ..SignedBatch::default() }.encode_to_vec();
     let verified = verify(&payload, authority, &Numbers::default(), "kaixin", "0042", now, &|_| true);
-    let judged = verified.and_then(|batch| judge(batch, &book, None, authority.large_change_percent()));
+    let judged =
+        verified.and_then(|batch| judge(batch, &book, None, (authority.large_change_percent(), now)));
     judged.map(drop).map_err(|refusal| match refusal.why {
         Why::Entries { faults, .. } => faults[0].fault.to_string(),
         why => why.to_string(),
@@ -119,6 +139,53 @@ fn a_large_change_needs_an_approver_and_twice_the_price_team_is_none() {
     assert_eq!(push(&authority, 20, &[("li", 1), ("zhao", 3)]), Ok(()));
     assert_eq!(push(&authority, 20, &[("zhao", 3), ("li", 1)]), Ok(()), "in any order");
     assert!(push(&authority, 20, &[("li", 1), ("zhao", 1)]).unwrap_err().contains("does not match"));
+}
+
+#[test]
+fn no_date_that_the_signer_writes_gets_round_the_limit() {
+    let authority = with(people());
+    let push = |minor, change: &dyn Fn(&mut PriceBatch)| {
+        push_changed(&authority, minor, &[("li", 1)], NOW, change).map_err(|why| {
+            assert!(why.contains("more than 30 %"), "{why}");
+        })
+    };
+    let promotion = |batch: &mut PriceBatch, from: i64, until: i64| {
+        batch.entries[0].kind = PriceKind::Promotion.into();
+        (batch.entries[0].valid_from_ms, batch.entries[0].valid_until_ms) = (from, until);
+    };
+    // Signed and begun when the item had no price.
+    assert!(
+        push(20, &|batch| {
+            batch.issued_ms = 1;
+            promotion(batch, 1, NOW.0 + DAY)
+        })
+        .is_err()
+    );
+    assert!(
+        push(150, &|batch| {
+            batch.issued_ms = 1;
+            promotion(batch, 1, NOW.0 + DAY)
+        })
+        .is_ok()
+    );
+    // Begun during the promotion, against which it is no large change; it holds after that, too.
+    let in_promotion = |batch: &mut PriceBatch| batch.entries[0].valid_from_ms = NOW.0 + 2 * DAY;
+    assert!(push(90, &in_promotion).is_err());
+    assert!(push(190, &in_promotion).is_ok(), "and a usual price is not held against the promotion");
+    // Beside the promotion, which costs 1.00: 0.80 is a fifth less, 0.60 is not.
+    assert!(push(80, &|batch| promotion(batch, NOW.0 + 2 * DAY, NOW.0 + 7 * DAY)).is_ok());
+    assert!(push(60, &|batch| promotion(batch, NOW.0 + 2 * DAY, NOW.0 + 7 * DAY)).is_err());
+}
+
+#[test]
+fn a_clock_that_is_behind_brings_no_revoked_key_back() {
+    let mut keys = people();
+    keys[0].revoked_ms = NOW.0 - 10;
+    let mut authority = empty();
+    let list = Wire { issued_ms: NOW.0 - 5, ..list(1, keys) };
+    authority.adopt(read(&authority, &list, 100).unwrap());
+    let why = push_at(&authority, 210, &[("li", 1)], Utc(NOW.0 - 2 * DAY)).unwrap_err();
+    assert!(why.contains("revoked"), "{why}");
 }
 
 #[test]

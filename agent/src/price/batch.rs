@@ -24,7 +24,9 @@ pub struct Verified {
     pub digest: [u8; 32],
     /// The message as it came: the signed bytes and their signatures.
     pub signed: Vec<u8>,
-    /// Whether an approver has signed it too.
+    /// All known keys that signed it.
+    pub signers: Vec<String>,
+    /// Whether an approver is among them.
     pub is_approved: bool,
     /// By whose rules its entries are to be judged, if it says so.
     pub jurisdiction: Option<Jurisdiction>,
@@ -133,7 +135,7 @@ pub enum Fault {
         "{from} to {to} is more than {percent} %: an approver must sign it too (`storewarden-hq price sign`)"
     )]
     LargeChange {
-        /// The price in force when it begins.
+        /// What it would be without.
         from: Money,
         /// The new one.
         to: Money,
@@ -216,7 +218,8 @@ pub fn verify(
             let source =
                 Source { issued: Utc(batch.issued_ms), key: refusal.key_id.into(), number: refusal.number };
             let (digest, signed) = (refusal.digest, payload.to_vec());
-            Ok(Verified { source, digest, signed, is_approved, jurisdiction, entries })
+            let signers = signers.iter().map(|id| (*id).to_owned()).collect();
+            Ok(Verified { source, digest, signed, signers, is_approved, jurisdiction, entries })
         }
         Err(why) => refuse(refusal, why),
     }
@@ -269,8 +272,8 @@ fn check_entries(wire: &[v1::PriceEntry], can_show: &dyn Fn(char) -> bool) -> Re
 }
 
 /// Whether a believed batch fits the store: its prices leave no item without one, are such as the law of the
-/// store's place allows, and change by no more than `percent` unless an approver has signed. `book` holds
-/// what was accepted before; `store` is where the store says it is.
+/// store's place allows, and from `now` on change by no more than `percent` unless an approver has signed.
+/// `book` holds what was accepted before; `store` is where the store says it is.
 ///
 /// # Errors
 /// The first thing that is wrong; of the law, and of large changes, all.
@@ -278,9 +281,10 @@ pub fn judge(
     batch: Verified,
     book: &PriceBook,
     store: Option<Jurisdiction>,
-    percent: Option<u32>,
+    (percent, now): (Option<u32>, Utc),
 ) -> Result<Verified, Refusal> {
-    let large = percent.filter(|_| !batch.is_approved).and_then(|percent| too_large(&batch, book, percent));
+    let large =
+        percent.filter(|_| !batch.is_approved).and_then(|percent| too_large(&batch, book, percent, now));
     match why_not(&batch, book, store).or(large) {
         None => Ok(batch),
         Some(why) => Err(batch.refused(why)),
@@ -347,17 +351,32 @@ fn why_not(batch: &Verified, book: &PriceBook, store: Option<Jurisdiction>) -> O
     faults.into_why()
 }
 
-/// Entries that change the price which holds when they begin by more than `percent`. What has had no price
-/// has nothing to change from.
-fn too_large(batch: &Verified, book: &PriceBook, percent: u32) -> Option<Why> {
+/// Entries by which, at `now` or at any moment to come, an item costs more than `percent` more or less than
+/// it would without the batch. What then has no price has nothing to change from. The time of the store
+/// counts, and not when the batch says that it was signed or begins: those are the signer's choice.
+fn too_large(batch: &Verified, book: &PriceBook, percent: u32, now: Utc) -> Option<Why> {
+    let mut whole = book.clone();
+    whole.insert(&batch.source, batch.entries.iter().cloned());
     let mut faults = Faults::default();
     for (index, entry) in batch.entries.iter().enumerate() {
-        let begin = book.begin(entry).max(batch.source.issued);
-        let Some(before) = book.price_at(&entry.item, begin).map(|shown| shown.entry.price) else { continue };
-        let (from, to) = (i128::from(before.minor), i128::from(entry.price.minor));
-        if before.currency != entry.price.currency || (to - from).abs() * 100 > from * i128::from(percent) {
-            let fault = Fault::LargeChange { from: before, to: entry.price, percent };
-            faults.add(index, &entry.item, fault);
+        let mut moment = Some(now);
+        while let Some(at) = moment {
+            moment = whole.next_change_of(&entry.item, at);
+            let (Some(old), Some(new)) = (book.price_at(&entry.item, at), whole.price_at(&entry.item, at))
+            else {
+                continue;
+            };
+            if new.entry != entry || new.batch != batch.source.number {
+                continue;
+            }
+            let (from, to) = (i128::from(old.entry.price.minor), i128::from(entry.price.minor));
+            if old.entry.price.currency != entry.price.currency
+                || (to - from).abs() * 100 > from * i128::from(percent)
+            {
+                let fault = Fault::LargeChange { from: old.entry.price, to: entry.price, percent };
+                faults.add(index, &entry.item, fault);
+                break;
+            }
         }
     }
     faults.into_why()

@@ -198,7 +198,7 @@ fn what_is_believed_must_fit_the_store() {
     let zone = chrono_tz::Asia::Shanghai;
     let book = PriceBook::new(zone);
     let fits = |batch: Verified, store| {
-        judge(batch, &book, store, None).map(drop).map_err(|refusal| refusal.to_string())
+        judge(batch, &book, store, (None, NOW)).map(drop).map_err(|refusal| refusal.to_string())
     };
     let batch = |change: fn(&mut PriceBatch)| believe_changed(change).expect("believed");
     assert_eq!(fits(batch(|_| {}), None), Ok(()), "judged by no law");

@@ -16,6 +16,7 @@ use crate::label::care::Job;
 use crate::label::delivery::{Delivery, HAND_MAX, Input, Output, State, Step};
 use crate::label::record::{Proof, Told};
 use crate::label::{Templates, can_show};
+use crate::price::authority::Denied;
 use crate::price::{Authority, Numbers, Refusal, Why, fit, judge, verify};
 use crate::view::LabelView;
 use act::key;
@@ -229,13 +230,13 @@ impl Shelf {
         let percent = self.authority.large_change_percent();
         let verified =
             verify(&payload, &self.authority, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified.and_then(|batch| judge(batch, &self.book, self.jurisdiction, percent)).and_then(
-            |batch| {
+        let fits = verified
+            .and_then(|batch| judge(batch, &self.book, self.jurisdiction, (percent, now.utc)))
+            .and_then(|batch| {
                 let labels =
                     self.labels.iter().map(|Showing { label, .. }| (label.item.as_str(), label.display));
                 fit(batch, labels, &self.templates)
-            },
-        );
+            });
         match fits {
             Ok(batch) => {
                 tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
@@ -247,9 +248,11 @@ impl Shelf {
             }
             // Said by a clock that may be behind: not answered, so that headquarters repeats it. So is what is
             // too late by a clock that cannot be trusted.
-            Err(Refusal { why: why @ (Why::NotYet(_) | Why::NoLonger(_)), number, .. })
-                if matches!(why, Why::NotYet(_)) || !self.look_at_clock(now) =>
-            {
+            Err(Refusal {
+                why: why @ (Why::NotYet(_) | Why::NoLonger(_) | Why::Denied(Denied::NotValid(_))),
+                number,
+                ..
+            }) if matches!(why, Why::NotYet(_)) || !self.look_at_clock(now) => {
                 tracing::warn!(number, %why, "price batch does not fit this box's clock; headquarters will repeat it");
                 Ok(())
             }

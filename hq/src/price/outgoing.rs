@@ -31,6 +31,12 @@ pub(crate) fn last_number(database: &mut Database, chain: &str, key_id: &str) ->
     rows.first().map_or(Ok(0), |row| row.get(0))
 }
 
+/// The last version of a list of keys in `chain`, whichever root key signed it; 0 if none was.
+pub(crate) fn last_list(database: &mut Database, chain: &str) -> Result<i64, Error> {
+    let sql = "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND entries = 0";
+    database.query(sql, &values![chain])?.first().map_or(Ok(0), |row| row.get(0))
+}
+
 /// All stores of `chain` that ever sent a status.
 pub(crate) fn known_stores(database: &mut Database, chain: &str) -> Result<Vec<String>, Error> {
     let rows = database.query("SELECT store FROM store WHERE chain = ?1 ORDER BY store", &values![chain])?;

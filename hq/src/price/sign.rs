@@ -48,6 +48,9 @@ pub(crate) struct KeysArgs {
     /// The chain the list is for
     #[arg(long, value_name = "ID")]
     chain: String,
+    /// The list's version, above that of every store; without it the next that this database knows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    list_version: Option<i64>,
     /// A store the list is sent to, repeatable; without it every store that headquarters knows
     #[arg(long = "store", value_name = "ID")]
     stores: Vec<String>,
@@ -122,7 +125,10 @@ pub(crate) fn send_keys(database: &mut Database, args: &KeysArgs) -> Result<(), 
     let root = keys::load(&args.key)?;
     let text =
         std::fs::read_to_string(&args.file).map_err(|error| SignError::Read(args.file.clone(), error))?;
-    let version = outgoing::last_number(database, &args.chain, &args.key_id)? + 1;
+    let version = match args.list_version {
+        Some(version) => version,
+        None => outgoing::last_list(database, &args.chain)? + 1,
+    };
     let list = list(&text, &args.chain, version.cast_unsigned(), now_ms())
         .map_err(|why| SignError::List { path: args.file.clone(), why })?;
     let stores = targets(database, &args.chain, &args.stores)?;
