@@ -21,7 +21,7 @@ const RSS_MB: f64 = 64.0;
 /// From the push to the label of an access point that needs no time, ms.
 const URGENT_MS: f64 = 500.0;
 /// Single prices pushed.
-const URGENT: usize = 100;
+const URGENT: usize = 40;
 /// Share of the time in which a slow access point is busy, %.
 const BUSY: f64 = 98.0;
 /// Labels of the slow one, and the radio time of each, ms.
@@ -134,13 +134,13 @@ pub async fn flip() -> io::Result<Vec<Row>> {
     if shown(&lab)?.len() != before + LABELS {
         return Err(io::Error::other("a label was refreshed twice"));
     }
-    confirmed(&mut lab, "batch > 4", LABELS).await?;
+    confirmed(&mut lab, "batch > 2", LABELS).await?;
 
     let mut urgent = Vec::new();
     for n in 0..URGENT {
         let before = shown(&lab)?.len();
         let pushed = chrono::Utc::now().timestamp_millis();
-        lab.push_prices(&(HEADER.to_owned() + &row(n * 7, 250 + n, ""))).await?;
+        lab.push_prices(&(HEADER.to_owned() + &row(n * 7, 900 + n, ""))).await?;
         until(&mut lab, "the price is on its label", LIMIT, |lab| Ok(shown(lab)?.len() > before)).await?;
         urgent.push((shown(&lab)?.into_iter().max().unwrap_or_default() - pushed) as f64);
     }
@@ -170,12 +170,12 @@ pub async fn flip() -> io::Result<Vec<Row>> {
         ),
         Row::bounded(
             "labels-flip",
-            "one price, from the start of `price push` to its label, p99 of 100",
-            percentile(&urgent, 0.99),
+            "one price, from the start of `price push` to its label, slowest of 40",
+            percentile(&urgent, 1.0),
             "ms",
             URGENT_MS,
         ),
-        Row::compared("labels-flip", "the same, median", &[percentile(&urgent, 0.5)], "ms", "p99"),
+        Row::compared("labels-flip", "the same, median", &[percentile(&urgent, 0.5)], "ms", "the slowest"),
         Row::bounded(
             "labels-flip",
             "agent with 5,000 labels, highest resident in all that",
