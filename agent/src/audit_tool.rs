@@ -1,6 +1,7 @@
 //! `storewarden audit`: whether the trail of who did what is whole, and whether what is on the shelf was
 //! signed by who may sign.
 
+use crate::ask::load;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::journal::{self, audit, prices};
@@ -36,8 +37,8 @@ impl Command {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let mut out = BufWriter::new(std::io::stdout().lock());
         match self {
-            Self::Verify { config } => verify(&crate::cli::load(&config)?, &mut out),
-            Self::Show { config } => show(&crate::cli::load(&config)?, &mut out),
+            Self::Verify { config } => verify(&load(&config)?, &mut out),
+            Self::Show { config } => show(&load(&config)?, &mut out),
         }
     }
 }

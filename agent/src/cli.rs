@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 it did not work, 2 the input was wrong and nothing was started.
 
-use crate::assemble::assemble;
+use crate::ask::{ask, load};
 use crate::audit_tool;
 use crate::command::config_push::Trial;
 use crate::config::{Config, LabelDriver};
@@ -243,14 +243,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
-    let config = Config::load(path).map_err(|faults| Failure::config(&faults))?;
-    // Too many of something shows only when the rules are put together.
-    assemble(&config, |device, pace| Some(device.interval(pace)))
-        .map_err(|full| Failure::Input(format!("{}: {full}; nothing was started.\n", path.display())))?;
-    Ok(config)
-}
-
 fn print_summary(config: &Config) {
     for profile in &config.own_profiles {
         println!("note: profile {profile} of the store's folder stands in for the shipped one");
@@ -370,39 +362,4 @@ impl OnDevice {
 fn body(by: &str, span: Option<Duration>, remark: &str) -> serde_json::Value {
     let minutes = span.map_or(0, |span| span.as_secs().div_ceil(60));
     serde_json::json!({ "by": by, "minutes": u32::try_from(minutes).unwrap_or(u32::MAX), "remark": remark })
-}
-
-/// Asks the running agent to do something: only it may change alarms and labels.
-pub(crate) fn ask(config: &Config, path: &str, body: &serde_json::Value) -> Result<(), Failure> {
-    let (url, agent) = agent(config, path);
-    let response = agent.post(&url).header("content-type", "application/json").send(&body.to_string());
-    answer(config, response).map(drop)
-}
-
-/// Asks the running agent how things are.
-pub(crate) fn get(config: &Config, path: &str) -> Result<String, Failure> {
-    let (url, agent) = agent(config, path);
-    answer(config, agent.get(&url).call())
-}
-
-fn agent(config: &Config, path: &str) -> (String, ureq::Agent) {
-    let settings = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(10)))
-        .http_status_as_error(false);
-    (format!("http://{}/api/{path}", config.console.listen), settings.build().into())
-}
-
-fn answer(
-    config: &Config,
-    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-) -> Result<String, Failure> {
-    let response = response.map_err(|error| {
-        Failure::Outcome(format!(
-            "the agent does not answer at {}: {error}; is it running? start it with `storewarden run`",
-            config.console.listen
-        ))
-    })?;
-    let (status, mut answer) = (response.status(), response.into_body());
-    let text = answer.read_to_string().unwrap_or_default();
-    if status.is_success() { Ok(text) } else { Err(Failure::Outcome(format!("not done: {}", text.trim()))) }
 }

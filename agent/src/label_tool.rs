@@ -1,6 +1,6 @@
 //! `storewarden label`: what the labels show and what is to be done about them, asked of the running agent.
 
-use crate::cli::{ask, get, load};
+use crate::ask::{ask, get, load};
 use crate::failure::Failure;
 use crate::label_preview::{self, Preview};
 use crate::texts::{Language, words};

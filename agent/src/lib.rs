@@ -7,6 +7,7 @@
 //! Start reading at `run.rs`, which shows the whole machine.
 #![forbid(unsafe_code)]
 
+mod ask;
 pub mod assemble;
 mod audit_tool;
 mod backoff;

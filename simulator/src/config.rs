@@ -75,6 +75,7 @@
 
 mod file;
 mod labels;
+mod span;
 
 use crate::{
     estation::nature::{Incident, LabelNature, Nature},

@@ -3,12 +3,13 @@
 use super::{
     Port,
     labels::{GatewayFile, OpenEpaperLinkFile},
+    span::{millis, span},
 };
 use crate::{
     fault::{Fault, Kind, Place},
     world::World,
 };
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer};
 use std::{path::PathBuf, time::Duration};
 use storewarden_drivers::modbus::serial::{Parity, Serial};
 
@@ -248,17 +249,6 @@ impl FaultFile {
             share,
         })
     }
-}
-
-pub(super) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|error| {
-        D::Error::custom(format!("`{text}` is no time span ({error}); write \"40s\" or \"6h\""))
-    })
 }
 
 fn span_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

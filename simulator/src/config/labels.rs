@@ -2,7 +2,7 @@
 
 use super::{
     Gateway,
-    file::{millis, span},
+    span::{millis, span},
 };
 use crate::{
     estation::nature::{Incident, LabelNature, Nature},
