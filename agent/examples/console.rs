@@ -49,7 +49,7 @@ async fn main() -> std::io::Result<()> {
     let state = ConsoleState {
         view,
         requests,
-        label_requests: mpsc::channel(1).0,
+        shelf_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::Zh,
         allowed_hosts: Arc::from(Vec::new()),

@@ -3,6 +3,7 @@
 use crate::assemble::assemble;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::journal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,10 +16,26 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// The store's journal, to read it, also beside a running agent.
+pub(crate) fn journal_of(config: &Config) -> Result<rusqlite::Connection, Failure> {
+    let path = &config.journal.path;
+    if !path.exists() {
+        return Err(Failure::Outcome(format!("{}: no journal yet; has the agent run?", path.display())));
+    }
+    journal::open_read_only(path).map_err(Failure::outcome)
+}
+
 /// Asks the running agent to do something: only it may change alarms and labels.
 pub(crate) fn ask(config: &Config, path: &str, body: &serde_json::Value) -> Result<(), Failure> {
     let (url, agent) = agent(config, path);
     let response = agent.post(&url).header("content-type", "application/json").send(&body.to_string());
+    answer(config, response).map(drop)
+}
+
+/// Hands the running agent what was signed for it.
+pub(crate) fn send(config: &Config, path: &str, signed: &[u8]) -> Result<(), Failure> {
+    let (url, agent) = agent(config, path);
+    let response = agent.post(&url).header("content-type", "application/octet-stream").send(signed);
     answer(config, response).map(drop)
 }
 

@@ -1,15 +1,16 @@
 //! `storewarden audit`: whether the trail of who did what is whole, and whether what is on the shelf was
 //! signed by who may sign.
 
-use crate::ask::load;
+use crate::ask::{journal_of, load};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::journal::{self, audit, prices};
+use crate::journal::{audit, prices};
 use crate::price::Authority;
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use storewarden_prices::LOOKS_BACK;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::SignedBatch;
 
@@ -43,16 +44,8 @@ impl Command {
     }
 }
 
-fn open(config: &Config) -> Result<rusqlite::Connection, Failure> {
-    let path = &config.journal.path;
-    if !path.exists() {
-        return Err(Failure::Outcome(format!("{}: no journal yet; has the agent run?", path.display())));
-    }
-    journal::open_read_only(path).map_err(Failure::outcome)
-}
-
 fn show(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
-    let db = open(config)?;
+    let db = journal_of(config)?;
     let sql = "SELECT id, at_ms, by, what, detail FROM audit ORDER BY id";
     let mut statement = db.prepare(sql).map_err(Failure::outcome)?;
     let mut rows = statement.query([]).map_err(Failure::outcome)?;
@@ -72,7 +65,7 @@ fn show(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
 }
 
 fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
-    let db = open(config)?;
+    let db = journal_of(config)?;
     let mut faults = 0;
     let mut say = |line: String| writeln!(out, "{line}").map_err(Failure::output);
     match audit::first_break(&db).map_err(Failure::outcome)? {
@@ -103,15 +96,24 @@ fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
         }
     }
     let mut batches = db
-        .prepare("SELECT key_id, number, digest, signed FROM price_batch ORDER BY 1, 2")
+        .prepare("SELECT key_id, number, digest, signed, at_ms FROM price_batch ORDER BY 1, 2")
         .map_err(Failure::outcome)?;
     let mut rows = batches.query([]).map_err(Failure::outcome)?;
-    let (mut proven, mut unsigned) = (0, 0);
+    let (mut proven, mut unsigned, mut over) = (0, 0, 0);
+    let lately = Utc::now().timestamp_millis() - LOOKS_BACK.0;
     while let Some(row) = rows.next().map_err(Failure::outcome)? {
         let read = || -> rusqlite::Result<(String, i64, Vec<u8>, Vec<u8>)> {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         };
         let (key, number, digest, signed) = read().map_err(Failure::outcome)?;
+        if signed.is_empty() {
+            over += 1;
+            if row.get::<_, i64>(4).map_err(Failure::outcome)? >= lately {
+                faults += 1;
+                say(format!("batch {number} of key {key}: its prices were removed before they were over"))?;
+            }
+            continue;
+        }
         match judge(&authority, &key, &digest, &signed) {
             Ok(true) => proven += 1,
             Ok(false) => unsigned += 1,
@@ -122,6 +124,9 @@ fn verify(config: &Config, out: &mut impl Write) -> Result<(), Failure> {
         }
     }
     say(format!("prices: {proven} batches proven by their signatures"))?;
+    if over > 0 {
+        say(format!("prices: {over} batches that are over: only that they were accepted is kept"))?;
+    }
     if unsigned > 0 {
         say(format!(
             "prices: {unsigned} batches of an older journal, which did not keep signatures: nothing to prove"

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::installer;
 use crate::journal;
 use crate::label_tool;
+use crate::price_tool;
 use crate::profile_tool::{self, ProfileCommand};
 use crate::replay;
 use crate::rules_tool;
@@ -114,6 +115,9 @@ enum Command {
     /// Labels on the shelf: what each shows and what is to be done; bind, unbind, swap, find.
     #[command(subcommand)]
     Label(label_tool::Command),
+    /// What items cost here; the store manager's markdowns.
+    #[command(subcommand)]
+    Price(price_tool::Command),
     /// Record that the refrigeration was checked by hand.
     Inspected {
         /// The store's configuration.
@@ -216,6 +220,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::OutOfService { on, end: false } => on.ask("out-of-service", None),
         Command::Audit(command) => command.run(),
         Command::Label(command) => command.run(),
+        Command::Price(command) => command.run(),
         Command::Inspected { config, by, note } => load(&config)
             .and_then(|config| ask(&config, "inspected", &body(&by, None, &note)))
             .map(|()| println!("the check is recorded, by {by}")),

@@ -77,7 +77,7 @@ pub(crate) fn run(preview: &Preview) -> Result<(), Failure> {
                 (Some(item), _) => draw(templates, model, &item.shelf(model, purpose))?,
                 (None, Some(config)) => {
                     let entry = in_store(config, label)?;
-                    let of_price = Shelf::of(&entry, model.into());
+                    let of_price = Shelf::of(&entry, model.into(), templates.language());
                     let purpose = purpose.unwrap_or(of_price.purpose);
                     draw(templates, model, &Shelf { purpose, ..of_price })?
                 }
@@ -221,8 +221,7 @@ fn write(path: &Path, image: &Image) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use crate::journal::{Identity, Journal};
-    use crate::price::Verified;
-    use storewarden_prices::Source;
+    use crate::price::{Right, Verified};
     use storewarden_proto::prost::Message as _;
     use storewarden_proto::v1;
 
@@ -287,16 +286,15 @@ mod tests {
             kind: v1::PriceKind::Regular.into(),
             ..v1::PriceEntry::default()
         };
-        let batch = v1::PriceBatch { entries: vec![entry], ..v1::PriceBatch::default() };
+        let batch = v1::PriceBatch { number: 1, entries: vec![entry], ..v1::PriceBatch::default() };
         let signed = v1::SignedBatch { batch: batch.encode_to_vec(), ..v1::SignedBatch::default() };
         let verified = Verified {
-            is_approved: false,
-            signers: Vec::new(),
-            source: Source { issued: Utc(0), key: "team".into(), number: 1 },
+            batch: storewarden_prices::Batch::read(&batch, "team", &|_| true).expect("good"),
             digest: [0; 32],
             signed: signed.encode_to_vec(),
-            jurisdiction: None,
-            entries: Vec::new(),
+            signers: Vec::new(),
+            right: Right::PriceTeam,
+            by: String::new(),
         };
         journal.run(move |db| journal::prices::accept(db, &identity, Utc(0), &verified)).await.expect("kept");
 

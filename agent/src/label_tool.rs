@@ -47,6 +47,10 @@ pub enum Command {
         #[arg(long)]
         with: String,
     },
+    /// Let the labels of an item say that it is out of stock, also after a restart, until `in-stock`.
+    OutOfStock(OfItem),
+    /// Let them show its price again.
+    InStock(OfItem),
     /// Let a label blink, so that it is found.
     Find(OnLabel),
     /// Draw a label, or every model and purpose. Exit code 2 if an item does not fit.
@@ -67,6 +71,30 @@ pub struct OnLabel {
     by: String,
 }
 
+/// Which item, and who says so.
+#[derive(clap::Args)]
+pub struct OfItem {
+    /// The item's code, as in the price table.
+    #[arg(long)]
+    item: String,
+    /// The store's configuration.
+    #[arg(long, default_value = "store.toml")]
+    config: PathBuf,
+    /// Who says so.
+    #[arg(long)]
+    by: String,
+}
+
+impl OfItem {
+    fn ask(&self, act: &str) -> Result<(), Failure> {
+        let body = serde_json::json!({ "item": self.item, "by": self.by });
+        ask(&load(&self.config)?, &format!("stock/{act}"), &body)?;
+        let says = if act == "out" { "out of stock" } else { "in stock" };
+        println!("item {}: {says}, by {}", self.item, self.by);
+        Ok(())
+    }
+}
+
 impl Command {
     /// Asks the agent.
     pub(crate) fn run(self) -> Result<(), Failure> {
@@ -79,6 +107,8 @@ impl Command {
             Self::Swap { on, with } => on.ask("swap", serde_json::json!({ "with": with })),
             Self::Preview(preview) => label_preview::run(&preview),
             Self::Find(on) => on.ask("find", serde_json::json!({})),
+            Self::OutOfStock(of) => of.ask("out"),
+            Self::InStock(of) => of.ask("in"),
         }
     }
 }
@@ -119,6 +149,8 @@ fn list(view: &str, work: bool, json: bool) -> Result<(), Failure> {
             "" => words::label_state(&state, Language::En),
             job => words::label_job(job, Language::En),
         };
+        let what =
+            if label["is_out_of_stock"] == true { format!("{what}; out of stock") } else { what.to_owned() };
         let ready = if label["is_ready"] == true { "; has the next price" } else { "" };
         let (id, item, price) = (text("label"), text("item"), text("price"));
         writeln!(out, "{place}: label {id}: {item} {price}: {what}{ready}").map_err(Failure::output)?;

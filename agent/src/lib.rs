@@ -25,6 +25,7 @@ pub mod label;
 mod label_preview;
 mod label_tool;
 pub mod price;
+mod price_tool;
 mod profile_tool;
 pub mod replay;
 pub mod report;

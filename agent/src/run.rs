@@ -111,7 +111,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
 
     let (readings, readings_in) = mpsc::channel(READING_BLOCKS_MAX);
     let (requests, requests_in) = mpsc::channel(REQUESTS_MAX);
-    let (label_requests, label_requests_in) = mpsc::channel(REQUESTS_MAX);
+    let (shelf_requests, shelf_requests_in) = mpsc::channel(REQUESTS_MAX);
     let (reloads, reloads_in) = mpsc::channel(1);
     let (orders, orders_in) = mpsc::channel(REQUESTS_MAX);
     let (payloads, payloads_in) = mpsc::channel(COMMANDS_MAX);
@@ -150,7 +150,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let shelf_beat = Beat::of("labels");
     let tie = Tie { stop: stop_intake.clone(), beat: shelf_beat.clone() };
     let shelf =
-        tasks.start(rest, "labels", shelf.run(prices_in, label_requests_in, label_tasks, label_events, tie));
+        tasks.start(rest, "labels", shelf.run(prices_in, shelf_requests_in, label_tasks, label_events, tie));
     let site = SiteTask {
         assembled,
         journal: journal.clone(),
@@ -211,7 +211,7 @@ async fn store(config: Config, path: &Path, trial: Option<Trial>, intake: &Handl
     let state = ConsoleState {
         view: shown,
         requests,
-        label_requests,
+        shelf_requests,
         clock: clock.clone(),
         default_language: config.console.language,
         allowed_hosts: config.console.allowed_hosts.clone().into(),
@@ -368,12 +368,8 @@ enum Driver {
 fn label_driver(config: &Config, gateway: &Gateway) -> Driver {
     match &gateway.driver {
         LabelDriver::Estation { ap, broker } => Driver::Estation(estation::mqtt::EstationConfig {
-            host: broker.host.clone(),
-            port: broker.port,
-            username: broker.login.as_ref().map(|(user, _)| user.clone()),
-            password: broker.login.as_ref().map(|(_, password)| password.clone()),
+            broker: broker.on_lan(format!("storewarden-{}-{}", config.store.id, gateway.id)),
             ap: ap.clone(),
-            client_id: format!("storewarden-{}-{}", config.store.id, gateway.id),
             limits: estation::gateway::Limits::default(),
         }),
         LabelDriver::OpenEpaperLink { host, port } => {
@@ -415,7 +411,7 @@ fn link(config: &Config, hq: &Hq, journal: &Journal, takers: Takers, clock: &Clo
         endpoint: Endpoint {
             host: hq.broker.host.clone(),
             port: hq.broker.port,
-            tls: hq.tls.clone(),
+            tls: hq.broker.tls.clone(),
             login: hq.broker.login.clone(),
             client_id: format!("storewarden-{}-{}", config.store.chain, config.store.id),
             last_will: (String::new(), Vec::new()),
@@ -429,6 +425,8 @@ fn link(config: &Config, hq: &Hq, journal: &Journal, takers: Takers, clock: &Clo
             journal: identity.journal,
             version: env!("CARGO_PKG_VERSION").into(),
             config_digest: config.digest.to_vec(),
+            timezone: config.store.timezone.name().to_owned(),
+            jurisdiction: config.store.jurisdiction.map_or_else(String::new, |law| law.code().to_owned()),
             ..Status::default()
         },
         journal: journal.clone(),

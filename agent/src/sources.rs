@@ -107,17 +107,10 @@ impl Sources<'_> {
             if devices.is_empty() {
                 continue;
             }
-            let login = broker.broker.login.as_ref();
-            let broker = BrokerConfig {
-                name: broker.id.clone(),
-                host: broker.broker.host.clone(),
-                port: broker.broker.port,
-                username: login.map(|(user, _)| user.clone()),
-                password: login.map(|(_, password)| password.clone()),
-                // Ids hold no slash: no label gateway's connection has this name.
-                client_id: format!("storewarden-{}/{}", config.store.id, broker.id),
-                devices,
-            };
+            // Ids hold no slash: no label gateway's connection has this name.
+            let client_id = format!("storewarden-{}/{}", config.store.id, broker.id);
+            let broker =
+                BrokerConfig { name: broker.id.clone(), broker: broker.broker.on_lan(client_id), devices };
             let beat = Beat::of(&format!("broker {}", broker.name));
             buses.beats.push(beat.clone());
             let (readings, clock, commands) = (readings.clone(), clock.clone(), Inlet::from(receiver));

@@ -130,6 +130,8 @@ pub struct LabelView {
     pub job: Option<&'static str>,
     /// Whether it keeps the price that comes next.
     pub is_ready: bool,
+    /// Whether its item is out of stock, as somebody said.
+    pub is_out_of_stock: bool,
     /// Its battery as it last told, mV.
     pub battery_mv: Option<i32>,
 }

@@ -151,7 +151,7 @@ fn each_fault_names_its_line_and_what_to_write() {
         "# again",
         "is already `plug`",
     );
-    wrong("url = \"mqtt:", "url = \"mqtts:", "url = ", "equipment is spoken to as mqtt://");
+    wrong("url = \"mqtt:", "url = \"mqtts:", "url = ", "broker `lan`: TLS needs ca_file");
     wrong("latitude = 31.23", "", "id = \"sign\"", "write store.latitude");
     wrong("ap = \"0001\"", "ap = \"00001\"", "00001\"", "four letters or digits");
     wrong("id = \"3D000001\"", "id = \"ZZ000001\"", "ZZ000001", "known label model");

@@ -175,12 +175,13 @@ async fn a_journal_of_any_older_version_is_brought_to_this_one_and_goes_on() {
         assert_eq!(columns(&path), columns(&fresh));
         let held = "SELECT bytes - (SELECT sum(length(payload)) FROM outbox) FROM stream";
         assert_eq!(count(&path, held), 0, "bytes are counted from the first");
-        assert_eq!(count(&path, "SELECT version FROM identity"), 6);
+        assert_eq!(count(&path, "SELECT version FROM identity"), 7);
         let (book, numbers) = journal
             .run(|db| Ok((prices::load_book(db, chrono_tz::Asia::Shanghai)?, prices::numbers(db)?)))
             .await
             .unwrap();
-        let price = book.price_at("water", Utc(2000)).map(|shown| (shown.entry.price.minor, shown.batch));
+        let price =
+            book.price_at("water", Utc(2000)).map(|shown| (shown.entry.price.minor, shown.source.number));
         assert_eq!(price, Some((200, 7)), "what is on the shelf stays there");
         assert!(numbers.check("price-team", 7).is_err() && numbers.check("price-team", 8).is_ok());
     }

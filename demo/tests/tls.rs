@@ -4,7 +4,7 @@
 
 mod parties;
 
-use parties::{CHAIN, Party, STORE, Scene, eventually, free_port, until};
+use parties::{CHAIN, Party, STORE, Scene, eventually, free_port, program, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::net::TcpStream;
 use std::process::Command;
@@ -30,7 +30,12 @@ impl Authority {
 }
 
 fn authority() -> Authority {
+    authority_named("the store's authority")
+}
+
+fn authority_named(name: &str) -> Authority {
     let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -95,7 +100,8 @@ fn a_broker_of_another_authority_is_refused() {
         let log = std::fs::read_to_string(scene.path("storewarden.log")).unwrap_or_default();
         log.lines().find(|line| line.contains("no connection to headquarters")).map(str::to_owned)
     });
-    assert!(said.to_lowercase().contains("certificate"), "{said}");
+    // Of the same name, with another key.
+    assert!(said.contains("ca_file must be of the authority"), "{said}");
     assert!(!std::fs::read_to_string(scene.path("storewarden.log")).unwrap().contains("connected to head"));
 }
 
@@ -126,4 +132,89 @@ fn a_store_shows_its_own_certificate_and_takes_a_renewed_one_without_a_restart()
     eventually("the right certificate is taken", || heard("u'store-0042-first'"));
     authority.certify(&scene, "store-0042-renewed");
     eventually("the renewed one is taken while connected", || heard("u'store-0042-renewed'"));
+}
+
+/// The access point and the agent both reach the broker of the store's LAN over TLS. A label gets its image, blank
+/// since it is bound to nothing; an agent that trusts another authority says so and reaches nobody.
+#[test]
+fn labels_are_reached_over_tls_and_through_no_other_broker() {
+    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    let _broker = broker(&scene, tls_port, &authority, "");
+    std::fs::write(scene.path("lan.pem"), &authority.pem).unwrap();
+    std::fs::write(scene.path("other.pem"), self::authority().pem).unwrap();
+    let simulated = format!(
+        "[[gateway]]\nap = \"0001\"\nbroker = \"mqtts://localhost:{tls_port}\"\nca_file = {:?}\nheartbeat = \"1s\"\n\
+         labels = [\"3D000001\"]\n",
+        scene.path("lan.pem")
+    );
+    std::fs::write(scene.path("sim.toml"), simulated).unwrap();
+    let mut command = program("storesim");
+    command.arg("run").arg(scene.path("sim.toml")).arg("--labels-dir").arg(scene.path("labels"));
+    let _simulator = Party::start(scene.dir(), "storesim", &mut command);
+    let configure = |ca: &str| {
+        let text = format!(
+            "[store]\nchain = \"{CHAIN}\"\nid = \"{STORE}\"\ntimezone = \"Asia/Shanghai\"\n\
+             [console]\nlisten = \"127.0.0.1:{}\"\n\
+             [[price_key]]\nid = \"team\"\npublic = \"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"\n\
+             [[gateway]]\nid = \"shelf\"\nap = \"0001\"\nbroker = \"mqtts://localhost:{tls_port}\"\nca_file = \"{ca}\"\n\
+             [[label]]\nid = \"3D000001\"\ngateway = \"shelf\"\nitem = \"10001\"\n",
+            scene.console
+        );
+        std::fs::write(scene.path("store.toml"), text).unwrap();
+    };
+    configure("other.pem");
+    let agent = scene.agent();
+    let said = eventually("the agent says why", || {
+        let log = std::fs::read_to_string(scene.path("storewarden.log")).unwrap_or_default();
+        log.lines().find(|line| line.contains("no connection to the store's broker")).map(str::to_owned)
+    });
+    assert!(said.to_lowercase().contains("certificate"), "{said}");
+    agent.terminate();
+    configure("lan.pem");
+    let agent = scene.agent();
+    until("the agent answers", || scene.view().is_some());
+    let mut unbind = program("storewarden");
+    unbind.args(["label", "unbind", "--label", "3D000001", "--by", "Li", "--config"]);
+    parties::printed(&unbind.arg(scene.path("store.toml")).output().unwrap());
+    until("the label shows nothing", || scene.path("labels").join("3D000001.png").exists());
+    agent.terminate();
+}
+
+/// What the log says of a broker that asks for a certificate: what to look at, and when it is right.
+#[test]
+fn a_broker_that_asks_for_a_certificate_gets_one_or_the_log_says_what_to_look_at() {
+    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    std::fs::write(scene.path("clients.pem"), &authority.pem).unwrap();
+    let more = format!("cafile {}\nrequire_certificate true\n", scene.path("clients.pem").display());
+    let _broker = broker(&scene, tls_port, &authority, &more);
+    authority.certify(&scene, "store-0042");
+    std::fs::write(scene.path("ca.pem"), authority_named("another").pem).unwrap();
+    let text = format!(
+        "[store]\nchain = \"{CHAIN}\"\nid = \"{STORE}\"\ntimezone = \"Asia/Shanghai\"\n\
+         [console]\nlisten = \"127.0.0.1:{}\"\n\
+         [[gateway]]\nid = \"shelf\"\nap = \"0001\"\nbroker = \"mqtts://localhost:{tls_port}\"\n\
+         ca_file = \"ca.pem\"\ncert_file = \"store.pem\"\nkey_file = \"store.key\"\n",
+        scene.console
+    );
+    std::fs::write(scene.path("store.toml"), text).unwrap();
+    let _agent = scene.agent();
+    let log = || std::fs::read_to_string(scene.path("storewarden.log")).unwrap_or_default();
+    let warns = |advice: &str| {
+        until(advice, || {
+            log()
+                .lines()
+                .any(|line| line.contains("no connection to the store's broker") && line.contains(advice))
+        });
+    };
+    warns("ca_file must be of the authority that signed the broker's certificate");
+    // Now the broker is trusted, and it does not trust our certificate.
+    self::authority().certify(&scene, "store-0042");
+    std::fs::write(scene.path("ca.pem"), &authority.pem).unwrap();
+    warns("it may ask for cert_file and key_file that its own authority signed");
+    assert!(!log().contains("connected to the store's broker"), "{}", log());
+    // The files are read at each connection.
+    authority.certify(&scene, "store-0042");
+    until("the right files are taken without a restart", || {
+        log().contains("connected to the store's broker")
+    });
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::modbus::command::CommandError;
 use storewarden_drivers::modbus::task::Command;
+use storewarden_drivers::mqtt::client::LanBroker;
 use storewarden_drivers::mqtt::equipment::{MqttDevice, PAYLOAD_BYTES_MAX};
 use storewarden_drivers::mqtt::payload::{Payload, text_of};
 use storewarden_drivers::mqtt::task::{BrokerConfig, run};
@@ -151,11 +152,13 @@ impl Agent {
         };
         let config = BrokerConfig {
             name: "lan".into(),
-            host: "127.0.0.1".into(),
-            port: broker.port,
-            username: None,
-            password: None,
-            client_id: "storewarden-0042/lan".into(),
+            broker: LanBroker {
+                host: "127.0.0.1".into(),
+                port: broker.port,
+                login: None,
+                tls: None,
+                client_id: "storewarden-0042/lan".into(),
+            },
             devices: vec![device],
         };
         let (readings, readings_in) = mpsc::channel(8);

@@ -51,7 +51,6 @@ pub(crate) struct Message {
 
 /// What a message adds to the tables beside its raw bytes.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one is handed on at a time, and never kept")]
 pub(crate) enum Rows {
     Alert(v1::Alert),
     Readings(Vec<PointReadings>),

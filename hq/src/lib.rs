@@ -18,6 +18,7 @@ mod keys;
 mod mqtt;
 mod pause;
 mod price;
+mod print;
 mod serve;
 mod show;
 mod turn;
@@ -106,14 +107,16 @@ enum PriceCommand {
     Keys(price::sign::KeysArgs),
     /// Sign a table of prices and queue it for the stores
     Push(price::push::PushArgs),
+    /// Take a campaign back: from now on the prices from before it hold
+    Revert(price::revert::RevertArgs),
     /// Sign what `push --hold` put aside, as the second person
     Sign(price::sign::SignArgs),
-    /// Show what became of each batch in each store
-    Status {
-        /// One JSON object a batch and line
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show what became of each batch in each store, or how far one campaign is
+    Status(price::status::StatusArgs),
+    /// Write what every label told of a campaign's prices, as CSV
+    Proof(price::status::ProofArgs),
+    /// Hold the prices that should be against what labels show and tills take
+    Integrity(price::integrity::IntegrityArgs),
 }
 
 /// Runs the command line `args` (the program's name first). Exit status: 0 all is well; 1 the answer
@@ -171,10 +174,19 @@ fn answer(cli: &Cli) -> Result<bool, Failure> {
         Command::Price(PriceCommand::Push(args)) => {
             return price::push::run(&mut cli.place.open()?, args);
         }
+        Command::Price(PriceCommand::Revert(args)) => {
+            return price::revert::run(&mut cli.place.open()?, args);
+        }
         Command::Price(PriceCommand::Keys(args)) => price::sign::send_keys(&mut cli.place.open()?, args)?,
         Command::Price(PriceCommand::Sign(args)) => price::sign::run(|| Ok(cli.place.open()?), args)?,
         Command::Order(order) => return command::run(&mut cli.place.open()?, order),
-        Command::Price(PriceCommand::Status { json }) => price::status::run(&mut cli.place.open()?, *json)?,
+        Command::Price(PriceCommand::Status(args)) => {
+            return price::status::run(&mut cli.place.open()?, args);
+        }
+        Command::Price(PriceCommand::Proof(args)) => price::status::proof(&mut cli.place.open()?, args)?,
+        Command::Price(PriceCommand::Integrity(args)) => {
+            return price::integrity::run(&mut cli.place.open()?, args);
+        }
     }
     Ok(true)
 }

@@ -17,6 +17,7 @@ fn outcome(signed: &v1::SignedBatch, accepted: bool, reason: &str) -> Body {
         accepted,
         reason: reason.into(),
         at_ms: now_ms(),
+        made_here: Vec::new(),
     })
 }
 

@@ -2,11 +2,14 @@ use super::*;
 use crate::{Currency, Gtin, Money, When};
 use proptest::prelude::*;
 
-fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> Entry {
+/// A price in yuan, for the tests of batches, too.
+pub(crate) fn entry(item: &str, minor: i64, kind: Kind, from: i64, until: Option<i64>) -> Entry {
     Entry {
         item: item.into(),
         gtin: Gtin::parse("6921168509256").expect("good"),
         name: "农夫山泉".into(),
+        names: BTreeMap::new(),
+        class: String::new(),
         unit: "550 ml".into(),
         price: Money::new(minor, Currency::Cny),
         kind,
@@ -36,7 +39,7 @@ fn a_promotion_comes_and_goes_without_a_message() {
     book.insert(&source(2, 71), [entry("water", 150, Kind::Promotion, 300, Some(400))]);
     let prices: Vec<_> = [99, 100, 299, 300, 399, 400].map(|t| minor_at(&book, "water", t)).into();
     assert_eq!(prices, [None, Some(200), Some(200), Some(150), Some(150), Some(200)]);
-    assert_eq!(book.price_at("water", Utc(300)).map(|shown| shown.batch), Some(71));
+    assert_eq!(book.price_at("water", Utc(300)).map(|shown| shown.source.number), Some(71));
 
     let changes: Vec<_> =
         std::iter::successors(book.next_change_after(Utc(0)), |t| book.next_change_after(*t))
@@ -246,19 +249,74 @@ proptest! {
     }
 }
 
+/// A batch, and whether a later one withdraws it.
+fn lives() -> impl Strategy<Value = Vec<(u64, Vec<Entry>, Option<u64>)>> {
+    let one = (entries(), proptest::option::of(1..60u64));
+    proptest::collection::vec(one, 1..8)
+        .prop_map(|batches| (1..).zip(batches).map(|(order, (entries, at))| (order, entries, at)).collect())
+}
+
+proptest! {
+    #[test]
+    fn withdrawn_is_as_if_it_had_ended_then_in_any_order(lives in lives(), seed in any::<u64>()) {
+        let mut steps: Vec<_> = lives.iter().map(|(order, entries, _)| (*order, Some(entries.clone()), 0)).collect();
+        steps.extend(lives.iter().filter_map(|(order, _, at)| Some((*order, None, (*at)?.cast_signed()))));
+        fastrand::Rng::with_seed(seed).shuffle(&mut steps);
+        let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
+        for (order, entries, at) in steps {
+            match entries {
+                Some(entries) => book.insert(&source(order, order), entries),
+                None => book.withdraw(&source(order, order).id(), Utc(at)),
+            }
+        }
+        for t in 0..90 {
+            let held: Vec<_> = lives
+                .iter()
+                .filter(|(.., at)| at.is_none_or(|at| t < at.cast_signed()))
+                .map(|(order, entries, _)| (*order, entries.clone()))
+                .collect();
+            for item in ["water", "tea", "rice"] {
+                prop_assert_eq!(minor_at(&book, item, t), minor_at(&book_of(&held), item, t));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_signed_since_can_be_withdrawn_after_forgetting(lives in lives(), t in 0..60i64) {
+        let mut whole = PriceBook::new(chrono_tz::Asia::Shanghai);
+        for (order, entries, _) in &lives {
+            whole.insert(&source(order * 8, *order), entries.clone());
+        }
+        let mut pruned = whole.clone();
+        pruned.forget_before(Utc(t));
+        for (order, _, at) in &lives {
+            if at.is_some() && (order * 8).cast_signed() > t {
+                for book in [&mut whole, &mut pruned] {
+                    book.withdraw(&source(order * 8, *order).id(), Utc(t + 5));
+                }
+            }
+        }
+        for later in t..90 {
+            for item in ["water", "tea", "rice"] {
+                prop_assert_eq!(minor_at(&whole, item, later), minor_at(&pruned, item, later));
+            }
+        }
+    }
+}
+
 #[test]
-fn a_price_that_ends_needs_one_that_follows() {
+fn a_markdown_holds_where_it_is_below_the_price() {
     let mut book = PriceBook::new(chrono_tz::Asia::Shanghai);
-    let promotion = entry("water", 150, Kind::Promotion, 100, Some(200));
-    let ends = |book: &PriceBook, entries: &[Entry]| {
-        book.first_without_successor(entries).map(|entry| entry.price.minor)
-    };
-    assert_eq!(ends(&book, std::slice::from_ref(&promotion)), Some(150));
-    let regular = entry("water", 200, Kind::Regular, 0, None);
-    assert_eq!(ends(&book, &[promotion.clone(), regular.clone()]), None, "in the same batch");
-    let late = entry("water", 200, Kind::Regular, 201, None);
-    assert_eq!(ends(&book, &[promotion.clone(), late]), Some(150), "not one that comes later");
-    book.insert(&source(1, 1), [regular]);
-    assert_eq!(ends(&book, &[promotion]), None, "in the book");
-    assert_eq!(ends(&book, &[entry("tea", 300, Kind::Regular, 0, Some(50))]), Some(300));
+    book.insert(&source(1, 1), [entry("water", 200, Kind::Regular, 0, None)]);
+    book.insert(&source(2, 2), [entry("water", 150, Kind::Promotion, 20, Some(30))]);
+    book.insert(&source(3, 3), [entry("water", 160, Kind::Markdown, 10, Some(40))]);
+    let prices: Vec<_> = [9, 10, 20, 30, 40].map(|t| minor_at(&book, "water", t)).into();
+    assert_eq!(prices, [Some(200), Some(160), Some(150), Some(160), Some(200)]);
+    assert_eq!(book.usual_at("water", Utc(10)).map(|shown| shown.entry.price.minor), Some(200));
+    book.insert(&source(4, 4), [entry("water", 170, Kind::Markdown, 15, Some(40))]);
+    assert_eq!(minor_at(&book, "water", 16), Some(170), "the one signed last, also if it is higher");
+    book.insert(&source(5, 5), [entry("tea", 90, Kind::Markdown, 0, Some(40))]);
+    assert_eq!(minor_at(&book, "tea", 5), None, "nothing to mark down");
+    book.forget_before(Utc(50));
+    assert_eq!((book.len(), minor_at(&book, "water", 50)), (1, Some(200)));
 }

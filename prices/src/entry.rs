@@ -3,12 +3,15 @@
 use super::gtin::{Gtin, GtinError};
 use super::measure::{Content, Measure};
 use super::money::{Currency, Money, PRICE_MINOR_MAX};
+use super::name::{Language, Names};
 use super::when::When;
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 
 /// Longest item code, bytes.
 pub const ITEM_BYTES_MAX: usize = 64;
+/// Longest class, bytes.
+pub const CLASS_BYTES_MAX: usize = 32;
 /// Longest name or unit, characters. More would not fit a label at a legible size.
 pub const TEXT_CHARS_MAX: usize = 60;
 
@@ -19,20 +22,18 @@ pub enum Kind {
     Regular,
     /// A promotion: beats the regular price while it lasts.
     Promotion,
+    /// A store's own, for a time: holds where it is below what would hold without.
+    Markdown,
 }
 
 impl Kind {
-    /// As written in the journal.
+    /// As in tables: `regular`, `promotion`, `markdown`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Regular => "regular",
             Self::Promotion => "promotion",
+            Self::Markdown => "markdown",
         }
-    }
-
-    /// The kind of that name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Regular, Self::Promotion].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -45,6 +46,10 @@ pub struct Entry {
     pub gtin: Gtin,
     /// What it is called on the label.
     pub name: String,
+    /// The same in other languages.
+    pub names: Names,
+    /// What kind of goods it is, as the chain calls it; may be empty.
+    pub class: String,
     /// What the price is for; may be empty.
     pub unit: String,
     /// Above 0.
@@ -77,7 +82,19 @@ impl Entry {
         if wire.name.trim().is_empty() {
             return Err(ItemFault::NameEmpty);
         }
-        for (field, text) in [("name", &wire.name), ("unit", &wire.unit)] {
+        let mut names = Names::new();
+        for local in &wire.names {
+            let unknown = || ItemFault::Language(local.language.chars().take(16).collect());
+            let language = Language::from_code(&local.language).ok_or_else(unknown)?;
+            if local.name.trim().is_empty() || names.insert(language, local.name.clone()).is_some() {
+                return Err(unknown());
+            }
+        }
+        if wire.item_class.len() > CLASS_BYTES_MAX || !wire.item_class.bytes().all(is_of_id) {
+            return Err(ItemFault::Class);
+        }
+        let texts = names.values().map(|name| ("name", name));
+        for (field, text) in texts.chain([("name", &wire.name), ("unit", &wire.unit)]) {
             if text.chars().count() > TEXT_CHARS_MAX {
                 return Err(ItemFault::TextLong { field });
             }
@@ -93,10 +110,11 @@ impl Entry {
         let kind = match wire.kind() {
             v1::PriceKind::Regular => Kind::Regular,
             v1::PriceKind::Promotion => Kind::Promotion,
+            v1::PriceKind::Markdown => Kind::Markdown,
             v1::PriceKind::Unspecified => return Err(ItemFault::Kind),
         };
         let (valid_from, valid_until) = validity(wire)?;
-        if valid_until.is_none() && kind == Kind::Promotion {
+        if valid_until.is_none() && kind != Kind::Regular {
             return Err(ItemFault::PromotionWithoutEnd);
         }
         let measure = |wire: i32, field| match v1::Measure::try_from(wire) {
@@ -117,6 +135,8 @@ impl Entry {
             item: wire.item.clone(),
             gtin,
             name: wire.name.clone(),
+            names,
+            class: wire.item_class.clone(),
             unit: wire.unit.clone(),
             price: Money::new(wire.price_minor, currency),
             kind,
@@ -129,6 +149,58 @@ impl Entry {
             was: money("price it is compared with", wire.was_minor)?,
         })
     }
+}
+
+impl Entry {
+    /// As it goes over the wire.
+    pub fn to_wire(&self) -> v1::PriceEntry {
+        let minor = |money: Option<Money>| money.map_or(0, |money| money.minor);
+        let measure =
+            |measure: Option<Measure>| measure.map_or(v1::Measure::Unspecified, Measure::to_wire).into();
+        let (from, until) = (self.valid_from.to_wire(), self.valid_until.map(When::to_wire));
+        let (until_ms, until_local) = until.unwrap_or_default();
+        v1::PriceEntry {
+            item: self.item.clone(),
+            gtin: self.gtin.to_string(),
+            name: self.name.clone(),
+            unit: self.unit.clone(),
+            currency: self.price.currency.code().to_owned(),
+            price_minor: self.price.minor,
+            kind: match self.kind {
+                Kind::Regular => v1::PriceKind::Regular,
+                Kind::Promotion => v1::PriceKind::Promotion,
+                Kind::Markdown => v1::PriceKind::Markdown,
+            }
+            .into(),
+            valid_from_ms: from.0,
+            valid_until_ms: until_ms,
+            valid_from_local: from.1,
+            valid_until_local: until_local,
+            priority: self.priority,
+            sold_by: measure(self.sold_by),
+            content_milli: self.content.map_or(0, |content| content.milli),
+            content_measure: measure(self.content.map(|content| content.measure)),
+            unit_price_minor: minor(self.unit_price),
+            was_minor: minor(self.was),
+            names: self.names.iter().map(local_name).collect(),
+            item_class: self.class.clone(),
+        }
+    }
+}
+
+impl Entry {
+    /// What it is called in `language`, or else without one.
+    pub fn name_in(&self, language: Option<Language>) -> &str {
+        language.and_then(|language| self.names.get(&language)).unwrap_or(&self.name)
+    }
+}
+
+fn local_name((language, name): (&Language, &String)) -> v1::LocalName {
+    v1::LocalName { language: language.code().to_owned(), name: name.clone() }
+}
+
+fn is_of_id(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
 /// Begin and end, both instants or both on the wall.
@@ -158,6 +230,12 @@ pub enum ItemFault {
     /// No GTIN.
     #[error(transparent)]
     Gtin(#[from] GtinError),
+    /// A name in a language that nobody here knows, twice, or empty.
+    #[error("the name in language `{0}` is empty, there twice, or in none of zh, en and ja")]
+    Language(String),
+    /// No usable class.
+    #[error("the class must be at most {CLASS_BYTES_MAX} of a-z, A-Z, 0-9, '-', '_' and '.'")]
+    Class,
     /// Nothing to print.
     #[error("the name is empty")]
     NameEmpty,
@@ -182,11 +260,11 @@ pub enum ItemFault {
     /// Free, negative or absurd.
     #[error("price {0} must be above 0 and at most {PRICE_MINOR_MAX} minor units")]
     Price(i64),
-    /// Neither regular nor promotion.
-    #[error("the kind must be regular or promotion")]
+    /// None that is known.
+    #[error("the kind must be regular, promotion or markdown")]
     Kind,
-    /// A promotion that would never be taken back.
-    #[error("a promotion must have an end")]
+    /// A promotion or markdown that would never be taken back.
+    #[error("a promotion or markdown must have an end")]
     PromotionWithoutEnd,
     /// Never in force.
     #[error("the end of validity must be after its begin")]
@@ -250,6 +328,7 @@ mod tests {
     #[test]
     fn a_good_entry_says_what_it_said_on_the_wire() {
         let entry = with(|_| {}).expect("good");
+        assert_eq!(entry.to_wire(), good());
         assert_eq!(entry.price.to_string(), "¥2.00");
         assert_eq!(entry.valid_until, Some(When::Instant(Utc(2_000))));
         let wall = |e: &mut v1::PriceEntry| {
@@ -259,6 +338,7 @@ mod tests {
         };
         let entry = with(wall).expect("good");
         assert_eq!(Some(entry.valid_from), When::wall("2026-12-01T06:00:00"));
+        assert_eq!(Entry::check(&entry.to_wire(), &|_| true), Ok(entry));
         let entry = with(|e| {
             e.kind = v1::PriceKind::Regular.into();
             e.valid_until_ms = 0;
@@ -267,10 +347,28 @@ mod tests {
             (e.unit_price_minor, e.was_minor, e.priority) = (364, 250, 3);
         });
         let entry = entry.expect("a regular price needs no end");
+        assert_eq!(Entry::check(&entry.to_wire(), &|_| true).as_ref(), Ok(&entry));
         assert_eq!(entry.content, Some(Content { milli: 550, measure: Measure::Litre }));
         assert_eq!((entry.valid_until, entry.priority, entry.sold_by), (None, 3, Some(Measure::Piece)));
         let cny = |minor| Some(Money::new(minor, Currency::Cny));
         assert_eq!((entry.unit_price, entry.was), (cny(364), cny(250)));
+    }
+
+    fn local(language: &str, name: &str) -> v1::LocalName {
+        v1::LocalName { language: language.into(), name: name.into() }
+    }
+
+    #[test]
+    fn a_name_is_in_the_language_of_the_store_where_it_is_known() {
+        let entry = with(|e| {
+            e.names = vec![local("ja", "ミネラルウォーター"), local("en", "Spring water")];
+            e.item_class = "drinks".into();
+        })
+        .expect("good");
+        assert_eq!(Entry::check(&entry.to_wire(), &|_| true).as_ref(), Ok(&entry));
+        let names = [None, Some(Language::English), Some(Language::Japanese), Some(Language::Chinese)];
+        let names = names.map(|language| entry.name_in(language));
+        assert_eq!(names, [entry.name.as_str(), "Spring water", "ミネラルウォーター", entry.name.as_str()]);
     }
 
     #[test]
@@ -280,6 +378,14 @@ mod tests {
             (with(|e| e.item = "a\nb".into()), "item code must be"),
             (with(|e| e.gtin = "6921168509255".into()), "check digit 5, but its other digits ask for 6"),
             (with(|e| e.name = " ".into()), "name is empty"),
+            (with(|e| e.names = vec![local("fr", "eau")]), "the name in language `fr`"),
+            (
+                with(|e| e.names = vec![local("en", "a"), local("en", "b")]),
+                "language `en` is empty, there twice",
+            ),
+            (with(|e| e.names = vec![local("en", " ")]), "language `en` is empty"),
+            (with(|e| e.names = vec![local("ja", "㗎")]), "the name has `㗎`"),
+            (with(|e| e.item_class = "a/b".into()), "the class must be"),
             (with(|e| e.name = "矿".repeat(61)), "the name is longer than 60"),
             (with(|e| e.name = "㗎仔".into()), "the name has `㗎` (U+35CE)"),
             (with(|e| e.unit = "1\n2".into()), "the unit has `\\n` (U+000A)"),
@@ -287,9 +393,9 @@ mod tests {
             (with(|e| e.price_minor = 0), "price 0 must be above 0"),
             (with(|e| e.price_minor = -1), "price -1 must be above 0"),
             (with(|e| e.price_minor = PRICE_MINOR_MAX + 1), "at most 1000000000"),
-            (with(|e| e.kind = 0), "must be regular or promotion"),
-            (with(|e| e.kind = 77), "must be regular or promotion"),
-            (with(|e| e.valid_until_ms = 0), "promotion must have an end"),
+            (with(|e| e.kind = 0), "must be regular, promotion or markdown"),
+            (with(|e| e.kind = 77), "must be regular, promotion or markdown"),
+            (with(|e| e.valid_until_ms = 0), "promotion or markdown must have an end"),
             (with(|e| e.valid_until_ms = 1_000), "end of validity must be after"),
             (with(|e| e.valid_until_local = "2026-12-01T06:00".into()), "both be instants or both"),
             (

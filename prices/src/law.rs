@@ -196,6 +196,8 @@ mod tests {
             item: "water".into(),
             gtin: Gtin::parse("6921168509256").expect("good"),
             name: "农夫山泉".into(),
+            names: std::collections::BTreeMap::new(),
+            class: String::new(),
             unit: "550 ml".into(),
             price: Money::new(minor, currency),
             kind,

@@ -110,6 +110,14 @@ impl Money {
         Ok(Self::new(minor.ok_or_else(|| PriceTextError::Range(text.to_owned()))?, currency))
     }
 
+    /// As in a table: `12.50`, without the currency; [`Self::parse`] reads it.
+    pub fn decimal(self) -> String {
+        match self.digits() {
+            (major, minor) if minor.is_empty() => major,
+            (major, minor) => format!("{major}.{minor}"),
+        }
+    }
+
     /// The digits before the decimal point, with the sign, and those after it (empty where the
     /// currency has none).
     pub fn digits(self) -> (String, String) {
@@ -128,10 +136,7 @@ impl fmt::Display for Money {
             Currency::Jpy => "JP¥ ",
             other => other.symbol(),
         };
-        match self.digits() {
-            (major, minor) if minor.is_empty() => write!(f, "{symbol}{major}"),
-            (major, minor) => write!(f, "{symbol}{major}.{minor}"),
-        }
+        write!(f, "{symbol}{}", self.decimal())
     }
 }
 

@@ -25,6 +25,14 @@ impl When {
         FORMATS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()).map(Self::Wall)
     }
 
+    /// As an entry has it on the wire: ms since 1970 or 0, and the wall-clock time or nothing.
+    pub fn to_wire(self) -> (i64, String) {
+        match self {
+            Self::Instant(at) => (at.0, String::new()),
+            Self::Wall(wall) => (0, wall.format(FORMATS[0]).to_string()),
+        }
+    }
+
     /// The moment in a store of `zone`. A wall-clock time that summer time leaves out is the moment at which
     /// the gap ends; one that comes twice is the first. So what ends and what begins at the same wall-clock
     /// time always meet, and a later wall-clock time is never an earlier moment.

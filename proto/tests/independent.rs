@@ -292,6 +292,7 @@ fn a_label_tells_only_what_it_knows() {
         rf_dbm,
         battery_mv,
         temperature_c,
+        key_id: "price-team".into(),
     };
     let mut expected = json!({
         "label": "3A00B1C2",
@@ -302,6 +303,7 @@ fn a_label_tells_only_what_it_knows() {
         "image": "AP+A",
         "proof": "PROOF_REFRESHED",
         "at_ms": "1795305600000",
+        "key_id": "price-team",
     });
     let check = |label, json| {
         agrees(

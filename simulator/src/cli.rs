@@ -71,7 +71,7 @@ enum Command {
         list: bool,
     },
     /// Run the real agent, headquarters and broker through random faults, and compare what they told
-    /// with what happened. Fails if anything is lost, doubled, out of order or wrong.
+    /// with what happened. Fails if anything is lost, doubled, out of order, wrong or unauthorised.
     Chaos {
         /// How long faults happen, minutes.
         #[arg(long, default_value_t = 10.0)]
@@ -95,6 +95,10 @@ enum Command {
         /// Who says that a message is safe: hq, or broker, whose weaker promise this rig breaks.
         #[arg(long, default_value = "hq", value_parser = ["hq", "broker"])]
         ack: String,
+        /// Shelf labels of the store, each with an item of its own. With any, prices are pushed, also by
+        /// some who must not.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+        labels: u32,
         /// Keep logs, journal and database in this folder.
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
@@ -140,8 +144,8 @@ pub async fn cli(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Score { seed, runs, healthy, json, show, list } => {
             print_score(score::Options { seed, runs, healthy, days: 30.0 }, json, show, list)
         }
-        Command::Chaos { minutes, seed, json, plan, programs, database, ack, keep } => {
-            match chaos_options(minutes, seed, programs, database, ack, keep) {
+        Command::Chaos { minutes, seed, json, plan, programs, database, ack, labels, keep } => {
+            match chaos_options(minutes, seed, programs, database, ack, labels, keep) {
                 Ok(options) if plan => print_plan(&options),
                 Ok(options) => torment(options, json).await,
                 Err(error) => Err(error),
@@ -194,6 +198,7 @@ fn chaos_options(
     programs: Option<PathBuf>,
     storage: chaos::Storage,
     ack: String,
+    labels: u32,
     keep: Option<PathBuf>,
 ) -> Result<chaos::Options, String> {
     let length = Duration::try_from_secs_f64(minutes * 60.0)
@@ -207,6 +212,7 @@ fn chaos_options(
         programs,
         storage,
         ack,
+        labels,
         keep,
     })
 }
@@ -219,7 +225,7 @@ fn print_plan(options: &chaos::Options) -> Result<(), String> {
 }
 
 async fn torment(options: chaos::Options, json: bool) -> Result<(), String> {
-    let (minutes, seed) = (options.length.as_secs_f64() / 60.0, options.seed);
+    let (minutes, seed, labels) = (options.length.as_secs_f64() / 60.0, options.seed, options.labels);
     eprintln!("seed {seed}");
     let outcome = chaos::run(&options).await.map_err(|error| format!("no verdict (seed {seed}): {error}"))?;
     let text = if json { serde_json::to_string(&outcome) } else { serde_json::to_string_pretty(&outcome) };
@@ -229,6 +235,6 @@ async fn torment(options: chaos::Options, json: bool) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "not every alarm is at headquarters once, in order and true; repeat it with --minutes {minutes} --seed {seed} --keep DIR"
+        "not every alarm is at headquarters once, in order and true, or not every label is; repeat it with --minutes {minutes} --seed {seed} --labels {labels} --keep DIR"
     ))
 }

@@ -217,6 +217,8 @@ pub struct Gateway {
     pub port: u16,
     /// Name and password at the broker, if it asks for them.
     pub login: Option<(String, String)>,
+    /// The authority that signed the broker's certificate; none: plain MQTT.
+    pub ca_file: Option<PathBuf>,
     /// Tags bound to it.
     pub labels: Vec<String>,
     /// Radio time of one label, real ms.

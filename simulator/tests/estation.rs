@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use storewarden_drivers::mqtt::client::LanBroker;
 use storewarden_drivers::{
     clock::Clock,
     esl::estation::{
@@ -112,12 +113,14 @@ async fn the_driver_brings_an_image_onto_a_label_and_hears_why_another_fails() {
     let (event_sender, mut events) = mpsc::channel(16);
     let stop = CancellationToken::new();
     let shop = EstationConfig {
-        host: "127.0.0.1".into(),
-        port,
-        username: None,
-        password: None,
+        broker: LanBroker {
+            host: "127.0.0.1".into(),
+            port,
+            login: None,
+            tls: None,
+            client_id: "shop".into(),
+        },
         ap: "0001".into(),
-        client_id: "shop".into(),
         limits: Limits::default(),
     };
     tokio::spawn(estation::mqtt::run(shop, task_receiver, event_sender, Clock::start(), stop.clone()));

@@ -196,6 +196,9 @@ pub struct EquipmentBroker {
     pub url: At<String>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
+    pub ca_file: Option<At<String>>,
+    pub cert_file: Option<At<String>>,
+    pub key_file: Option<At<String>>,
 }
 
 #[derive(Deserialize)]
@@ -287,6 +290,9 @@ pub struct Gateway {
     pub url: Option<At<String>>,
     pub username: Option<String>,
     pub password_file: Option<At<String>>,
+    pub ca_file: Option<At<String>>,
+    pub cert_file: Option<At<String>>,
+    pub key_file: Option<At<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -294,6 +300,7 @@ pub struct Gateway {
 pub struct Labels {
     pub deadline: Option<At<String>>,
     pub templates: Option<At<String>>,
+    pub language: Option<At<String>>,
 }
 
 #[derive(Deserialize)]

@@ -22,6 +22,8 @@ use storewarden_drivers::modbus::cost::LineCost;
 use storewarden_drivers::modbus::device::{BusDevice, Polls, Safe};
 use storewarden_drivers::modbus::line::Transport;
 use storewarden_drivers::modbus::load::Load;
+use storewarden_drivers::mqtt::client::LanBroker;
+use storewarden_drivers::mqtt::tls::TlsFiles;
 use storewarden_drivers::profile::{Pace, Profile};
 use storewarden_prices::Jurisdiction;
 use storewarden_rules::cabinet::CabinetConfig;
@@ -119,8 +121,6 @@ pub enum AckBy {
 pub struct Hq {
     /// Where its broker listens.
     pub broker: Broker,
-    /// Of a TLS connection; none: plain text.
-    pub tls: Option<TlsFiles>,
     /// Who acknowledges.
     pub ack: AckBy,
     /// How often a telemetry message is closed.
@@ -142,15 +142,6 @@ pub struct TimeSeries {
     pub every: Millis,
 }
 
-/// The PEM files of a TLS connection. They are read at each connection: renewed ones need no restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificate authority that signed the broker's certificate.
-    pub ca: PathBuf,
-    /// This store's own certificate with its chain, and its private key (PKCS #8, PKCS #1 or SEC 1).
-    pub client: Option<(PathBuf, PathBuf)>,
-}
-
 /// An MQTT broker and how to log in.
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -160,6 +151,16 @@ pub struct Broker {
     pub port: u16,
     /// User name and password.
     pub login: Option<(String, String)>,
+    /// Of a TLS connection; none: plain text.
+    pub tls: Option<TlsFiles>,
+}
+
+impl Broker {
+    /// As drivers of the store's LAN take it, by that MQTT client id.
+    pub fn on_lan(&self, client_id: String) -> LanBroker {
+        let Self { host, port, login, tls } = self.clone();
+        LanBroker { host, port, login, tls, client_id }
+    }
 }
 
 /// The page on the store's LAN.

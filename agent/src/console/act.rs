@@ -2,9 +2,10 @@
 //! with a redirect or the page with the error on it) and from the command line (JSON).
 
 use super::care_page::Refused;
-use super::request::{Act, LabelAct, LabelWish, RequestError, ask, ask_of_label};
+use super::request::{Act, LabelAct, LabelWish, RequestError, ask, ask_of_label, ask_of_stock, mark_down};
 use super::{ConsoleState, Freshness, Reader, alarm_page, care_page, frame};
 use crate::texts::Language;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -109,9 +110,38 @@ pub(super) async fn label_json(
     Json(body): Json<LabelWish>,
 ) -> Response {
     json(match LabelAct::of(&act, &body) {
-        Ok(act) => ask_of_label(&state.label_requests, label, act, &body.by).await,
+        Ok(act) => ask_of_label(&state.shelf_requests, label, act, &body.by).await,
         Err(error) => Err(error),
     })
+}
+
+/// Which item, and who says so.
+#[derive(Deserialize)]
+pub(super) struct StockWish {
+    item: String,
+    by: String,
+}
+
+pub(super) async fn stock_json(
+    State(state): State<ConsoleState>,
+    Path(act): Path<String>,
+    Json(StockWish { item, by }): Json<StockWish>,
+) -> Response {
+    let is_out = match act.as_str() {
+        "out" => true,
+        "in" => false,
+        _ => return json(Err(RequestError::UnknownAct)),
+    };
+    json(ask_of_stock(&state.shelf_requests, item, is_out, &by).await)
+}
+
+/// The body is a `SignedBatch`, of which `storewarden price markdown` makes one.
+pub(super) async fn markdown(State(state): State<ConsoleState>, body: Bytes) -> Response {
+    match mark_down(&state.shelf_requests, body.to_vec()).await {
+        Ok(Ok(())) => json(Ok(())),
+        Ok(Err(why)) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
+        Err(error) => json(Err(error)),
+    }
 }
 
 async fn inspected(state: &ConsoleState, wish: &Wish) -> Result<(), RequestError> {
@@ -147,6 +177,7 @@ fn status(error: RequestError) -> StatusCode {
         RequestError::UnknownAlarm
         | RequestError::UnknownDevice
         | RequestError::UnknownLabel
+        | RequestError::UnknownItem
         | RequestError::UnknownGateway
         | RequestError::UnknownAct => StatusCode::NOT_FOUND,
         RequestError::NotNow => StatusCode::CONFLICT,

@@ -182,6 +182,7 @@ pub(super) fn error_text(error: RequestError, language: Language) -> &'static st
         RequestError::BadRemark => language.pick("写得太长了（最多 200 个字）。", "That is too long (200 characters at most).", "長すぎます（200 文字まで）。"),
         RequestError::UnknownDevice => language.pick("没有这台设备。", "There is no such device.", "その機器はありません。"),
         RequestError::UnknownLabel => language.pick("没有这个价签。", "There is no such label.", "その棚札はありません。"),
+        RequestError::UnknownItem => language.pick("没有价签显示这个商品。", "No label shows that item.", "その商品を表示する棚札はありません。"),
         RequestError::UnknownGateway => language.pick("没有这个价签基站。", "There is no such label gateway.", "その棚札の基地局はありません。"),
         RequestError::UnknownAct => language.pick("没有这个操作。", "There is no such thing to do.", "その操作はありません。"),
         RequestError::Busy => language.pick("系统正忙，请过几秒再试一次。", "The system is busy. Try again in some seconds.", "混み合っています。数秒たってからもう一度試してください。"),

@@ -17,8 +17,8 @@ mod request;
 mod tests;
 
 pub use request::{
-    Act, LabelAct, LabelRequest, MAINTENANCE_MINUTES_MAX, NAME_CHARS_MAX, PersonName, RequestError,
-    SHELVE_MINUTES_MAX, SiteRequest,
+    Act, LabelAct, LabelRequest, MAINTENANCE_MINUTES_MAX, MarkdownRequest, NAME_CHARS_MAX, PersonName,
+    RequestError, SHELVE_MINUTES_MAX, ShelfRequest, SiteRequest, StockRequest,
 };
 
 use crate::texts::Language;
@@ -39,6 +39,9 @@ use tokio_util::sync::CancellationToken;
 /// The largest body anybody has reason to send: a name and a number of minutes.
 const BODY_BYTES_MAX: usize = 4096;
 
+/// The largest markdown, bytes: some hundred items.
+const MARKDOWN_BYTES_MAX: usize = 32 * 1024;
+
 /// A snapshot is published every second; one older than this means that nothing watches the store.
 const SNAPSHOT_AGE_MS_MAX: u64 = 15_000;
 
@@ -49,8 +52,8 @@ pub struct ConsoleState {
     pub view: watch::Receiver<Arc<StoreView>>,
     /// To the site task. When the channel is full a request is refused, never queued elsewhere.
     pub requests: mpsc::Sender<SiteRequest>,
-    /// To whoever owns the labels, likewise.
-    pub label_requests: mpsc::Sender<LabelRequest>,
+    /// To whoever owns prices and labels, likewise.
+    pub shelf_requests: mpsc::Sender<ShelfRequest>,
     /// The time, which is also the snapshots'.
     pub clock: Clock,
     /// For browsers that ask for none of our languages.
@@ -75,6 +78,8 @@ pub fn router(state: ConsoleState) -> Router {
         .route("/api/devices/{device}/{act}", post(act::device_json))
         .route("/api/inspected", post(act::inspected_json))
         .route("/api/labels/{label}/{act}", post(act::label_json))
+        .route("/api/stock/{act}", post(act::stock_json))
+        .route("/api/prices/markdown", post(act::markdown).layer(DefaultBodyLimit::max(MARKDOWN_BYTES_MAX)))
         .route("/health", get(health))
         .route(&frame::STYLE.path, get(frame::style))
         .fallback(missing)

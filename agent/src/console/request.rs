@@ -89,7 +89,40 @@ pub enum Act {
     },
 }
 
-/// What a person asks of the task that owns the labels.
+/// What is asked of the task that owns prices and labels.
+#[derive(Debug)]
+pub enum ShelfRequest {
+    /// Of a label.
+    Label(LabelRequest),
+    /// A markdown.
+    Markdown(MarkdownRequest),
+    /// Of an item.
+    Stock(StockRequest),
+}
+
+/// An item is out of stock, or is not any more.
+#[derive(Debug)]
+pub struct StockRequest {
+    /// Its code.
+    pub item: String,
+    /// Whether it is.
+    pub is_out: bool,
+    /// Who says so, as [`PersonName`] let it pass.
+    pub by: String,
+    /// Answered once it is in the journal.
+    pub reply: Reply,
+}
+
+/// A markdown that the store manager has signed.
+#[derive(Debug)]
+pub struct MarkdownRequest {
+    /// A `SignedBatch`.
+    pub signed: Vec<u8>,
+    /// Answered once it is in the journal: why it was refused, if it was.
+    pub reply: oneshot::Sender<Result<Result<(), String>, RequestError>>,
+}
+
+/// What a person does with labels.
 #[derive(Debug)]
 pub struct LabelRequest {
     /// What.
@@ -216,6 +249,9 @@ pub enum RequestError {
         "no label of this store has that id; to bind a new one, copy the 8 to 16 hex digits printed on it, of which the first two name its model"
     )]
     UnknownLabel,
+    /// No label shows that item.
+    #[error("no label of this store shows that item; `storewarden label list` lists them")]
+    UnknownItem,
     /// No gateway has that id.
     #[error("which gateway is it behind? `storewarden check` lists them")]
     UnknownGateway,
@@ -257,6 +293,7 @@ impl RequestError {
             Self::BadRemark => "bad_remark",
             Self::UnknownDevice => "unknown_device",
             Self::UnknownLabel => "unknown_label",
+            Self::UnknownItem => "unknown_item",
             Self::UnknownGateway => "unknown_gateway",
             Self::UnknownAct => "unknown_act",
             Self::Busy => "busy",
@@ -315,19 +352,38 @@ pub(super) async fn ask(
 
 /// Puts one request to whoever owns the labels and waits for its answer.
 pub(super) async fn ask_of_label(
-    requests: &mpsc::Sender<LabelRequest>,
+    requests: &mpsc::Sender<ShelfRequest>,
     label: String,
     act: LabelAct,
     by: &str,
 ) -> Result<(), RequestError> {
     let by = PersonName::parse(by)?.into_string();
-    answered(requests, |reply| LabelRequest { act, label, by, reply }).await
+    answered(requests, |reply| ShelfRequest::Label(LabelRequest { act, label, by, reply })).await
 }
 
-async fn answered<R>(
-    requests: &mpsc::Sender<R>,
-    request: impl FnOnce(Reply) -> R,
+/// Tells whoever owns the labels that an item is out of stock, or is not any more.
+pub(super) async fn ask_of_stock(
+    requests: &mpsc::Sender<ShelfRequest>,
+    item: String,
+    is_out: bool,
+    by: &str,
 ) -> Result<(), RequestError> {
+    let by = PersonName::parse(by)?.into_string();
+    answered(requests, |reply| ShelfRequest::Stock(StockRequest { item, is_out, by, reply })).await
+}
+
+/// Brings a signed markdown to whoever owns the prices, and waits for what becomes of it.
+pub(super) async fn mark_down(
+    requests: &mpsc::Sender<ShelfRequest>,
+    signed: Vec<u8>,
+) -> Result<Result<(), String>, RequestError> {
+    answered(requests, |reply| ShelfRequest::Markdown(MarkdownRequest { signed, reply })).await
+}
+
+async fn answered<R, A>(
+    requests: &mpsc::Sender<R>,
+    request: impl FnOnce(oneshot::Sender<Result<A, RequestError>>) -> R,
+) -> Result<A, RequestError> {
     let (reply, answer) = oneshot::channel();
     requests.try_send(request(reply)).map_err(|refused| match refused {
         mpsc::error::TrySendError::Full(_) => RequestError::Busy,

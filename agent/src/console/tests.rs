@@ -86,7 +86,7 @@ fn console(view: StoreView) -> (Router, watch::Sender<Arc<StoreView>>, mpsc::Rec
     let state = ConsoleState {
         view,
         requests,
-        label_requests: mpsc::channel(1).0,
+        shelf_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::Zh,
         allowed_hosts: Arc::from(["till.lan".to_owned()]),
@@ -357,7 +357,7 @@ async fn a_full_queue_is_said_and_not_waited_for() {
     let state = ConsoleState {
         view,
         requests,
-        label_requests: mpsc::channel(1).0,
+        shelf_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::En,
         allowed_hosts: Arc::from(Vec::new()),
@@ -447,7 +447,7 @@ async fn it_serves_over_tcp_and_stops_when_told() {
     let state = ConsoleState {
         view,
         requests,
-        label_requests: mpsc::channel(1).0,
+        shelf_requests: mpsc::channel(1).0,
         clock: Clock::start(),
         default_language: Language::En,
         allowed_hosts: Arc::from(Vec::new()),

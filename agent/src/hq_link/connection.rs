@@ -4,15 +4,13 @@
 //! (`try_publish`). So the two cannot wait for each other. On any error the client and its event loop
 //! are dropped whole: nothing pending in the library is trusted, the outbox sends it again.
 
-use crate::config::TlsFiles;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{
-    AsyncClient, Broker, ConnectionError, Event, IncomingPacketSizeLimit, LastWill, MqttOptions,
-    NetworkOptions, PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeFilterInput,
-    SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, Broker, Event, IncomingPacketSizeLimit, LastWill, MqttOptions, NetworkOptions,
+    PublishNotice, PublishNoticeError, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode,
 };
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use storewarden_drivers::mqtt::tls::{TlsFiles, why};
 use storewarden_proto::PAYLOAD_BYTES_MAX;
 use tokio::sync::mpsc;
 
@@ -97,7 +95,7 @@ impl Connection {
             options.set_credentials(user.clone(), password.clone());
         }
         if let Some(files) = &endpoint.tls {
-            options.set_transport(Transport::tls_with_config(read(files)?));
+            options.set_transport(files.read()?);
         }
         let (topic, payload) = &endpoint.last_will;
         options.set_last_will(LastWill::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, true, None));
@@ -184,34 +182,4 @@ impl Receipt {
             Err(_) => None,
         }
     }
-}
-
-/// What the files say now.
-fn read(files: &TlsFiles) -> Result<TlsConfiguration, String> {
-    let bytes = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-    let client_auth = match &files.client {
-        Some((cert, key)) => Some((bytes(cert)?, bytes(key)?)),
-        None => None,
-    };
-    Ok(TlsConfiguration::Simple { ca: bytes(&files.ca)?, alpn: None, client_auth })
-}
-
-/// When each of the files was last written, to see that one was renewed.
-pub fn written(files: &TlsFiles) -> Vec<Option<SystemTime>> {
-    let of = |path: &PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
-    let client = files.client.iter().flat_map(|(cert, key)| [cert, key]);
-    std::iter::once(&files.ca).chain(client).map(of).collect()
-}
-
-fn why(error: &ConnectionError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

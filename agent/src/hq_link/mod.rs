@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::keep::{Beat, Tie};
+use storewarden_drivers::mqtt::tls::TlsFiles;
 use storewarden_proto::prost::Message;
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::{self, Ack, Status, Stream, StreamAck};
@@ -106,7 +107,7 @@ impl Link {
         loop {
             self.endpoint.last_will = (self.topics.status(), self.status_bytes(false, &window));
             // Before they are read: what is renewed meanwhile is seen as renewed.
-            let written = self.endpoint.tls.as_ref().map(connection::written);
+            let written = self.endpoint.tls.as_ref().map(TlsFiles::written);
             let (end, was_connected) = match Connection::open(&self.endpoint) {
                 Err(why) => (End::Lost(why), false),
                 Ok(connection) => {
@@ -235,7 +236,7 @@ impl Session<'_> {
                     }
                 }
                 _ = renewed.tick(), if self.connected && !stopping => {
-                    if self.link.endpoint.tls.as_ref().map(connection::written) != self.written {
+                    if self.link.endpoint.tls.as_ref().map(TlsFiles::written) != self.written {
                         return Ok(self.say_goodbye(window, End::Renewed));
                     }
                 }

@@ -1,7 +1,8 @@
-//! What was bound to labels by hand.
+//! What people say of labels: what is bound to them, and which items are out of stock.
 
 use super::audit;
 use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
 use storewarden_rules::Utc;
 
 /// What a person said of one label.
@@ -40,4 +41,28 @@ pub fn load(connection: &Connection) -> rusqlite::Result<Vec<Binding>> {
             Ok(Binding { label: row.get(0)?, gateway: row.get(1)?, item: row.get(2)?, place: row.get(3)? })
         })?
         .collect()
+}
+
+/// Commits that an item is out of stock, or is not any more, and who said so.
+pub fn set_stock(
+    connection: &Connection,
+    now: Utc,
+    by: &str,
+    item: &str,
+    is_out: bool,
+) -> rusqlite::Result<()> {
+    if is_out {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO out_of_stock VALUES (?1, ?2, ?3)")?
+            .execute(params![item, by, now.0])?;
+    } else {
+        connection.prepare_cached("DELETE FROM out_of_stock WHERE item = ?1")?.execute([item])?;
+    }
+    let what = if is_out { "item-out-of-stock" } else { "item-in-stock" };
+    audit::append(connection, now, by, what, item)
+}
+
+/// Every item that is out of stock.
+pub fn out_of_stock(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    connection.prepare("SELECT item FROM out_of_stock")?.query_map([], |row| row.get(0))?.collect()
 }

@@ -29,15 +29,16 @@ use storewarden_rules::Utc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Version of `schema.sql`.
-const SCHEMA_VERSION: i64 = 6;
+const SCHEMA_VERSION: i64 = 7;
 /// What leads from each older version to the next, the oldest first. A step that was released is never
 /// changed.
-const MIGRATIONS: [fn(&Connection) -> rusqlite::Result<()>; 5] = [
+const MIGRATIONS: [fn(&Connection) -> rusqlite::Result<()>; 6] = [
     |db| db.execute_batch(include_str!("from_1.sql")),
     |db| db.execute_batch(include_str!("from_2.sql")),
     |db| db.execute_batch(include_str!("from_3.sql")),
     from_4::migrate,
     |db| db.execute_batch(include_str!("from_5.sql")),
+    |db| db.execute_batch(include_str!("from_6.sql")),
 ];
 /// Jobs that may wait for the journal. A sender beyond that waits in turn, or, where it may not wait, is
 /// told so ([`JournalError::Full`]). While the disk is full this is what is held in memory: at most some

@@ -3,10 +3,11 @@
 use super::{Identity, audit, outbox};
 use crate::label::delivery::Pages;
 use crate::label::record::{Proof, Record, Told};
-use crate::price::{KeyList, ListFault, Numbers, Refusal, Verified};
+use crate::price::{KeyList, ListFault, Numbers, Refusal, Right, Verified};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
-use storewarden_prices::{Entry, PriceBook, Source};
+use std::collections::BTreeSet;
+use storewarden_prices::{Batch, BatchId, PriceBook, Source, WITHDRAWN_KEPT};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, SignedBatch};
@@ -17,19 +18,29 @@ pub fn accept(
     connection: &Connection,
     identity: &Identity,
     now: Utc,
-    batch: &Verified,
+    verified: &Verified,
 ) -> rusqlite::Result<()> {
-    let Source { key, number, .. } = &batch.source;
+    let Source { key, number, .. } = &verified.batch.source;
     connection
         .prepare_cached(
             "INSERT INTO price_batch (digest, key_id, number, at_ms, signed) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![batch.digest, key, number.cast_signed(), now.0, batch.signed])?;
-    let signers = batch.signers.join(", ");
-    let (entries, digest) = (batch.entries.len(), hex(&batch.digest));
-    let detail = format!("batch {number} with {entries} entries, signed by {signers}, sha256 {digest}");
+        .execute(params![verified.digest, key, number.cast_signed(), now.0, verified.signed])?;
+    let signers = verified.signers.join(", ");
+    let mut what = format!("with {} entries", verified.batch.entries.len());
+    for BatchId { key, number } in &verified.batch.withdraws {
+        what += &format!(", withdrawing batch {number} of key {key}");
+    }
+    if !verified.by.is_empty() {
+        what += &format!(", made by {}", verified.by);
+    }
+    let digest = hex(&verified.digest);
+    let detail = format!("batch {number} {what}, signed by {signers}, sha256 {digest}");
     audit::append(connection, now, key, "price-batch-accepted", &detail)?;
-    answer(connection, identity, now, outcome(now, batch.digest, key, *number, None))
+    // Headquarters has not seen what the store manager signs.
+    let made_here = if verified.right == Right::StoreManager { verified.signed.clone() } else { Vec::new() };
+    let told = BatchOutcome { made_here, ..outcome(now, verified.digest, key, *number, None) };
+    answer(connection, identity, now, told)
 }
 
 /// Commits that a batch was refused, and tells headquarters why.
@@ -110,6 +121,7 @@ fn outcome(at: Utc, digest: [u8; 32], key_id: &str, number: u64, refused: Option
         accepted: refused.is_none(),
         reason: refused.unwrap_or_default(),
         at_ms: at.0,
+        made_here: Vec::new(),
     }
 }
 
@@ -150,7 +162,8 @@ pub fn numbers(connection: &Connection) -> rusqlite::Result<Numbers> {
 /// that another version accepted is left out and said.
 pub fn load_book(connection: &Connection, zone: Tz) -> rusqlite::Result<PriceBook> {
     let mut book = PriceBook::new(zone);
-    let mut batches = connection.prepare("SELECT key_id, number, signed FROM price_batch")?;
+    let mut batches =
+        connection.prepare("SELECT key_id, number, signed FROM price_batch WHERE length(signed) > 0")?;
     let mut rows = batches.query([])?;
     while let Some(row) = rows.next()? {
         let (key, number): (String, i64) = (row.get(0)?, row.get(1)?);
@@ -163,19 +176,42 @@ pub fn load_book(connection: &Connection, zone: Tz) -> rusqlite::Result<PriceBoo
                 continue;
             }
         };
-        // The font was looked at when it was accepted.
-        let entries = batch.entries.iter().filter_map(|wire| match Entry::check(wire, &|_| true) {
-            Ok(entry) => Some(entry),
-            Err(error) => {
-                tracing::error!(key, number, item = wire.item, %error, "an accepted price cannot be read; push it again");
-                None
-            }
-        });
-        let source =
-            Source { issued: Utc(batch.issued_ms), key: key.as_str().into(), number: number.cast_unsigned() };
-        book.insert(&source, entries);
+        let (batch, faults) = Batch::read_again(&batch, &key);
+        for (item, error) in faults {
+            tracing::error!(key, number, item, %error, "an accepted price cannot be read; push it again");
+        }
+        batch.add_to(&mut book);
     }
     Ok(book)
+}
+
+/// Gives up the bytes of batches that were signed and accepted before `before` and are not among those
+/// `held`: nothing of them counts any more. That they were, and when, stays. How many they were.
+pub fn forget(connection: &Connection, before: Utc, held: &BTreeSet<BatchId>) -> rusqlite::Result<usize> {
+    let mut old = connection.prepare(
+        "SELECT accepted_order, key_id, number, signed FROM price_batch WHERE at_ms < ?1 AND length(signed) > 0",
+    )?;
+    let mut rows = old.query([before.0])?;
+    let mut over: Vec<i64> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: String = row.get(1)?;
+        let id = BatchId { key: key.into(), number: row.get::<_, i64>(2)?.cast_unsigned() };
+        let signed = SignedBatch::decode(row.get_ref(3)?.as_blob()?);
+        let batch = signed.and_then(|signed| PriceBatch::decode(signed.batch.as_slice()));
+        let is_over = |batch: PriceBatch| {
+            let kept = if batch.withdraws.is_empty() { 0 } else { WITHDRAWN_KEPT.0 };
+            batch.issued_ms < before.0 - kept
+        };
+        if !held.contains(&id) && batch.is_ok_and(is_over) {
+            over.push(row.get(0)?);
+        }
+    }
+    for order in &over {
+        connection
+            .prepare_cached("UPDATE price_batch SET signed = x'' WHERE accepted_order = ?1")?
+            .execute([order])?;
+    }
+    Ok(over.len())
 }
 
 /// Commits a label's result, and tells headquarters.
@@ -189,9 +225,9 @@ pub fn record_label(
     let proof = record.result.as_ref().ok().map(|proof| proof.name());
     connection
         .prepare_cached(
-            "INSERT INTO label VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
+            "INSERT INTO label VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
                image = ?2, proof = ?3, batch = ?4, at_ms = ?5,
-               battery_mv = coalesce(?6, battery_mv), rf_dbm = coalesce(?7, rf_dbm)",
+               battery_mv = coalesce(?6, battery_mv), rf_dbm = coalesce(?7, rf_dbm), key_id = ?8",
         )?
         .execute(params![
             record.label,
@@ -200,7 +236,8 @@ pub fn record_label(
             shown.batch.cast_signed(),
             shown.at_ms,
             shown.battery_mv,
-            shown.rf_dbm
+            shown.rf_dbm,
+            shown.key_id
         ])?;
     outbox::append(connection, identity, now, Body::LabelShown(shown)).map(drop)
 }
@@ -222,7 +259,7 @@ pub struct StoredLabel {
     /// How sure it is; none if the attempt failed.
     pub proof: Option<Proof>,
     /// The batch its price came from.
-    pub batch: u64,
+    pub batch: BatchId,
     /// Its pages.
     pub pages: Pages,
     /// What it last told of itself.
@@ -233,7 +270,7 @@ pub struct StoredLabel {
 pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>> {
     connection
         .prepare(
-            "SELECT label, image, proof, batch, coalesce(shown, 0), kept, battery_mv, rf_dbm FROM label LEFT JOIN label_page USING (label)",
+            "SELECT label, image, proof, batch, coalesce(shown, 0), kept, battery_mv, rf_dbm, key_id FROM label LEFT JOIN label_page USING (label)",
         )?
         .query_map([], |row| {
             let proof: Option<String> = row.get(2)?;
@@ -241,7 +278,10 @@ pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>
                 label: row.get(0)?,
                 image: row.get(1)?,
                 proof: proof.and_then(|name| Proof::from_name(&name)),
-                batch: row.get::<_, i64>(3)?.cast_unsigned(),
+                batch: BatchId {
+                    key: row.get::<_, String>(8)?.into(),
+                    number: row.get::<_, i64>(3)?.cast_unsigned(),
+                },
                 pages: Pages { shown: row.get(4)?, kept: row.get(5)? },
                 told: Told { battery_mv: row.get(6)?, rf_dbm: row.get(7)?, temperature_c: None },
             })
@@ -251,4 +291,75 @@ pub fn load_labels(connection: &Connection) -> rusqlite::Result<Vec<StoredLabel>
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use storewarden_prices::LOOKS_BACK;
+    use storewarden_proto::v1;
+
+    const DAY: i64 = 86_400_000;
+
+    /// A batch accepted when it was signed: a price of water from then on, or a withdrawal.
+    fn accept(db: &Connection, number: u64, day: i64, withdraws: Option<u64>) {
+        let entry = v1::PriceEntry {
+            item: "water".into(),
+            gtin: "6921168509256".into(),
+            name: "water".into(),
+            currency: "CNY".into(),
+            price_minor: number.cast_signed(),
+            kind: v1::PriceKind::Regular.into(),
+            valid_from_ms: day * DAY,
+            ..v1::PriceEntry::default()
+        };
+        let name = |number| v1::BatchName { key_id: "li".into(), number };
+        let batch = PriceBatch {
+            number,
+            issued_ms: day * DAY,
+            entries: if withdraws.is_none() { vec![entry] } else { Vec::new() },
+            withdraws: withdraws.map(name).into_iter().collect(),
+            ..PriceBatch::default()
+        };
+        let signed = SignedBatch { batch: batch.encode_to_vec(), ..SignedBatch::default() };
+        db.execute(
+            "INSERT INTO price_batch (digest, key_id, number, at_ms, signed) VALUES (?1, 'li', ?2, ?3, ?4)",
+            params![number.to_be_bytes(), number.cast_signed(), day * DAY, signed.encode_to_vec()],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn what_is_over_is_given_up_and_no_price_changes_by_it() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("schema.sql")).unwrap();
+        let zone = chrono_tz::Asia::Shanghai;
+        accept(&db, 1, 0, None);
+        accept(&db, 2, 1, None);
+        accept(&db, 3, 2, None);
+        accept(&db, 4, 3, Some(3));
+        accept(&db, 5, 70, None);
+        let price = |day: i64| {
+            let book = load_book(&db, zone).unwrap();
+            book.price_at("water", Utc(day * DAY)).map(|shown| shown.entry.price.minor)
+        };
+        assert_eq!(
+            (price(1), price(2), price(3), price(69), price(71)),
+            (Some(2), Some(3), Some(2), Some(2), Some(5))
+        );
+        let give_up = |day: i64| {
+            let before = Utc(day * DAY - LOOKS_BACK.0);
+            let mut book = load_book(&db, zone).unwrap();
+            book.forget_before(before);
+            forget(&db, before, &book.batches()).unwrap()
+        };
+        assert_eq!(give_up(40), 0, "younger than eight weeks");
+        assert_eq!(give_up(72), 2, "the one that was replaced and the one that was withdrawn");
+        assert_eq!((price(71), price(72)), (Some(5), Some(5)));
+        assert_eq!(give_up(200), 1, "the second, but neither what withdraws nor what is in force");
+        assert_eq!(price(200), Some(5));
+        assert_eq!(give_up(500), 1, "what withdrew");
+        let numbers = numbers(&db).unwrap();
+        assert!((1..=5).all(|number| numbers.check("li", number).is_err()), "none can come again");
+    }
 }

@@ -149,7 +149,7 @@ CREATE TABLE price_batch (
     key_id         TEXT NOT NULL,
     number         INTEGER NOT NULL,
     at_ms          INTEGER NOT NULL,      -- accepted then
-    signed         BLOB NOT NULL,         -- as it came, with its signatures
+    signed         BLOB NOT NULL,         -- as it came, with its signatures; empty once none of its prices counts
     UNIQUE (key_id, number)
 ) STRICT;
 
@@ -174,7 +174,8 @@ CREATE TABLE label (
     batch INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
     battery_mv INTEGER,               -- as it last told
-    rf_dbm     INTEGER
+    rf_dbm     INTEGER,
+    key_id     TEXT NOT NULL DEFAULT ''  -- whose batch; empty: not known
 ) STRICT, WITHOUT ROWID;
 
 -- What is known of each label's two pages.
@@ -192,6 +193,13 @@ CREATE TABLE binding (
     place   TEXT NOT NULL,
     by      TEXT NOT NULL,
     at_ms   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Items that are out of stock, as somebody said: their labels say so.
+CREATE TABLE out_of_stock (
+    item  TEXT PRIMARY KEY,
+    by    TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Commands of headquarters. Of those that are finished the newest 10,000 are kept.

@@ -5,7 +5,7 @@ use super::canvas::{Colour, Rect};
 use super::template::{Align, Display, Element, Field, Kind, Purpose, Template};
 use super::text::{Face, break_lines, can_show};
 use super::words;
-use storewarden_prices::{Entry, Gtin, Kind as PriceKind, Measure, Money};
+use storewarden_prices::{Entry, Gtin, Kind as PriceKind, Language, Measure, Money};
 
 /// What a label shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,16 +91,17 @@ const QR_MODULE_MIN: i32 = 2;
 const BOLD_EM_MIN: i32 = 20;
 
 impl<'a> Shelf<'a> {
-    /// What a price looks like on a display.
-    pub fn of(entry: &'a Entry, display: Display) -> Self {
+    /// What a price looks like on a display, named in `language` where that name is known.
+    pub fn of(entry: &'a Entry, display: Display, language: Option<Language>) -> Self {
         let purpose = match entry.kind {
             PriceKind::Promotion => Purpose::Promotion,
+            PriceKind::Markdown => Purpose::Markdown,
             PriceKind::Regular if display.is_in_freezer => Purpose::Freezer,
             PriceKind::Regular => Purpose::Regular,
         };
         let measure = entry.content.map(|content| content.measure).or(entry.sold_by);
         Self {
-            name: &entry.name,
+            name: entry.name_in(language),
             unit: &entry.unit,
             price: entry.price,
             unit_price: entry.unit_price.zip(measure),

@@ -2,7 +2,7 @@
 
 use super::canvas::Digest;
 pub use storewarden_drivers::esl::estation::task::Proof;
-use storewarden_prices::Money;
+use storewarden_prices::{BatchId, Money};
 use storewarden_proto::v1;
 use storewarden_rules::Utc;
 
@@ -13,8 +13,8 @@ pub struct Price {
     pub item: String,
     /// What it costs.
     pub price: Money,
-    /// Number of the batch the price came with.
-    pub batch: u64,
+    /// The batch the price came with.
+    pub batch: BatchId,
 }
 
 /// What a label told about itself, where it did.
@@ -59,7 +59,8 @@ impl From<Record> for v1::LabelShown {
             item: record.price.item,
             price_minor: record.price.price.minor,
             currency: record.price.price.currency.code().to_owned(),
-            batch: record.price.batch,
+            batch: record.price.batch.number,
+            key_id: record.price.batch.key.to_string(),
             image: record.image.to_vec(),
             proof: proof.into(),
             at_ms: record.at.0,

@@ -5,7 +5,7 @@ use crate::label::{can_show, words};
 use proptest::prelude::*;
 use rxing::{BarcodeFormat, BinaryBitmap, DecodeHints, Luma8LuminanceSource, MultiFormatReader, Reader};
 use storewarden_drivers::esl::estation::model::{model_of, models};
-use storewarden_prices::{Currency, Gtin, Measure, Money};
+use storewarden_prices::{Currency, Gtin, Language, Measure, Money};
 
 const GTIN: &str = "6921168509256";
 const LINK: &str = "https://id.gs1.org/01/06921168509256";
@@ -88,6 +88,36 @@ fn scan(image: &Image, format: BarcodeFormat) -> Option<String> {
     let mut bitmap = BinaryBitmap::new(rxing::common::HybridBinarizer::new(source));
     let result = MultiFormatReader::default().decode_with_hints(&mut bitmap, &hints).ok()?;
     Some(result.getText().to_owned())
+}
+
+#[test]
+fn an_item_is_named_in_the_language_of_the_store() {
+    let local = |language: &str, name: &str| storewarden_proto::v1::LocalName {
+        language: language.into(),
+        name: name.into(),
+    };
+    let wire = storewarden_proto::v1::PriceEntry {
+        item: "1".into(),
+        gtin: "6901234567892".into(),
+        name: "农夫山泉".into(),
+        currency: "JPY".into(),
+        price_minor: 118,
+        kind: storewarden_proto::v1::PriceKind::Regular.into(),
+        names: vec![local("en", "Spring water"), local("ja", "天然水")],
+        ..storewarden_proto::v1::PriceEntry::default()
+    };
+    let entry = storewarden_prices::Entry::check(&wire, &can_show).expect("good");
+    let display = display("3D");
+    let png = |language| {
+        let templates = Templates::shipped().clone().in_language(language);
+        let shelf = Shelf::of(&entry, display, templates.language());
+        (shelf.name.to_owned(), render(&templates, display, &shelf).expect("fits").to_png())
+    };
+    let plain = png(None);
+    assert_eq!(plain, png(Some(Language::Chinese)), "not known in Chinese: the name as it is");
+    let [english, japanese] = [Language::English, Language::Japanese].map(|language| png(Some(language)));
+    assert_eq!((english.0.as_str(), japanese.0.as_str()), ("Spring water", "天然水"));
+    assert!(english.1 != plain.1 && japanese.1 != plain.1 && english.1 != japanese.1);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 use storewarden_drivers::esl::estation::model::{Colours, Model};
+use storewarden_prices::Language;
 
 /// Chinese at 1 bit is legible from this size on, pixels.
 pub const TEXT_EM_MIN: i32 = 16;
@@ -368,12 +369,15 @@ impl Kind {
     }
 }
 
-/// One template for each size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Templates(BTreeMap<(u16, u16), (String, Template)>);
+/// One template for each size, and the language of what they show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Templates {
+    of: BTreeMap<(u16, u16), (String, Template)>,
+    language: Option<Language>,
+}
 
 static SHIPPED: LazyLock<Templates> = LazyLock::new(|| {
-    let mut templates = Templates(BTreeMap::new());
+    let mut templates = Templates::default();
     for (name, text) in [
         ("200x200.toml", include_str!("../../labels/200x200.toml")),
         ("250x122.toml", include_str!("../../labels/250x122.toml")),
@@ -421,15 +425,25 @@ impl Templates {
         Ok(templates)
     }
 
+    /// With names in that language, where they are known.
+    pub fn in_language(self, language: Option<Language>) -> Self {
+        Self { language, ..self }
+    }
+
+    /// The language of names, if one was chosen.
+    pub fn language(&self) -> Option<Language> {
+        self.language
+    }
+
     fn add(&mut self, name: &str, text: &str) -> Result<(), TemplateFault> {
         let template = Template::parse(text).map_err(|what| TemplateFault { name: name.to_owned(), what })?;
-        self.0.insert((template.width, template.height), (name.to_owned(), template));
+        self.of.insert((template.width, template.height), (name.to_owned(), template));
         Ok(())
     }
 
     /// The template for a display, and its name; none if none has its size.
     pub fn of(&self, display: Display) -> Option<(&str, &Template)> {
-        let (name, template) = self.0.get(&(display.width, display.height))?;
+        let (name, template) = self.of.get(&(display.width, display.height))?;
         Some((name, template))
     }
 }

@@ -5,14 +5,16 @@
 //! has one, nobody may sign. Without a root key the keys of the store's configuration may, without limits.
 //!
 //! A batch counts if a key of the price team has signed it that is valid now. Where a price changes by more
-//! than the list allows, an approver's key must have signed too. What was accepted stays on the shelf when
+//! than the list allows, an approver's key must have signed too. A store manager's key signs markdowns of the
+//! stores it is listed with, within the limits of the list. What was accepted stays on the shelf when
 //! its key is revoked later: prices are taken back by prices.
 
 use crate::signed::{PublicKey, SignatureFault, signer, signers};
 use ed25519_dalek::VerifyingKey;
+use storewarden_prices::Limit;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::{key_list_signed_bytes, price_batch_signed_bytes, v1};
-use storewarden_rules::Utc;
+use storewarden_rules::{Millis, Utc};
 
 /// Keys of a list at most: a chain has a handful of people who sign.
 const KEYS_MAX: usize = 256;
@@ -24,6 +26,8 @@ pub enum Role {
     PriceTeam,
     /// Signs large changes after the price team.
     Approver,
+    /// Signs markdowns of a store.
+    StoreManager,
 }
 
 impl Role {
@@ -31,6 +35,7 @@ impl Role {
         match self {
             Self::PriceTeam => "price team",
             Self::Approver => "approver",
+            Self::StoreManager => "store manager",
         }
     }
 }
@@ -57,6 +62,8 @@ pub struct KeyList {
     /// Of each key, by the same place.
     listed: Vec<Listed>,
     large_change_percent: Option<u32>,
+    /// How far a store's own markdowns may go; none: there are none.
+    markdown: Option<Limit>,
 }
 
 /// Why a list of keys was refused.
@@ -83,7 +90,9 @@ pub enum ListFault {
         known: u64,
     },
     /// One of its keys.
-    #[error("key `{0}` of the list has no valid id, public key or role, or is listed twice")]
+    #[error(
+        "key `{0}` of the list has no valid id, public key or role, is listed twice, or is a store manager's of no store"
+    )]
     Key(String),
     /// Too many.
     #[error("{0} keys are more than the 256 a list may have")]
@@ -102,6 +111,9 @@ pub enum Denied {
     /// Not here.
     #[error("key `{0}` does not count in this store; sign with another")]
     NotHere(String),
+    /// Not in this chain.
+    #[error("headquarters' list of keys allows stores no markdowns of their own")]
+    NoMarkdowns,
     /// Nobody of the price team.
     #[error("key `{id}` is that of the role {role}; a batch is signed by the price team first")]
     Role {
@@ -126,10 +138,21 @@ pub struct Authority {
 /// Who signed a batch, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// The key of the price team.
+    /// The key of the price team or store manager.
     pub key: String,
-    /// Whether an approver has signed too.
-    pub is_approved: bool,
+    /// What they may.
+    pub right: Right,
+}
+
+/// What those who signed a batch may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Change prices, but not by much.
+    PriceTeam,
+    /// Change prices: an approver has signed too.
+    Approved,
+    /// Mark down.
+    StoreManager,
 }
 
 impl Authority {
@@ -166,6 +189,8 @@ impl Authority {
             let role = match key.role() {
                 v1::PriceRole::PriceTeam => Role::PriceTeam,
                 v1::PriceRole::Approver => Role::Approver,
+                v1::PriceRole::StoreManager if key.stores.is_empty() => return Err(fault()),
+                v1::PriceRole::StoreManager => Role::StoreManager,
                 v1::PriceRole::Unspecified => return Err(fault()),
             };
             // One person with one key under two names would approve what they signed.
@@ -183,8 +208,15 @@ impl Authority {
             keys.push(PublicKey { id: key.id, key: public });
         }
         let large_change_percent = (list.large_change_percent > 0).then_some(list.large_change_percent);
+        let within = Millis::from_mins(i64::from(list.markdown_hours_max) * 60);
+        let percent = list.markdown_percent_max.min(100);
+        let markdown = (percent > 0 && within.0 > 0).then(|| Limit::Markdown {
+            percent,
+            within,
+            classes: list.markdown_classes.clone(),
+        });
         let issued = Utc(list.issued_ms);
-        Ok(KeyList { version: list.version, root, issued, keys, listed, large_change_percent })
+        Ok(KeyList { version: list.version, root, issued, keys, listed, large_change_percent, markdown })
     }
 
     /// From now on `list` holds.
@@ -205,9 +237,31 @@ impl Authority {
         }
     }
 
-    /// By more than so many percent a price may not change without an approver.
-    pub fn large_change_percent(&self) -> Option<u32> {
-        self.list.as_ref().filter(|_| !self.roots.is_empty())?.large_change_percent
+    /// The list in force, where there is a root key.
+    fn in_force(&self) -> Option<&KeyList> {
+        self.list.as_ref().filter(|_| !self.roots.is_empty())
+    }
+
+    /// How far those of that right may go.
+    pub fn limit(&self, right: Right) -> Limit {
+        let list = self.in_force();
+        match right {
+            Right::Approved => Limit::None,
+            Right::PriceTeam => list
+                .and_then(|list| list.large_change_percent)
+                .map_or(Limit::None, |percent| Limit::Change { percent }),
+            Right::StoreManager => {
+                let none = || Limit::Markdown { percent: 0, within: Millis(0), classes: Vec::new() };
+                list.and_then(|list| list.markdown.clone()).unwrap_or_else(none)
+            }
+        }
+    }
+
+    /// Whether that key is listed as a store manager's, also if it counts no longer.
+    pub fn is_store_manager(&self, key: &str) -> bool {
+        let list = self.in_force();
+        let place = list.and_then(|list| Some((list, list.keys.iter().position(|known| known.id == key)?)));
+        place.is_some_and(|(list, place)| list.listed[place].role == Role::StoreManager)
     }
 
     /// The ids of all known keys that signed a batch, whether they still count or not.
@@ -224,11 +278,11 @@ impl Authority {
     /// The first key that may not; none may be among them, so that nobody hides behind another.
     pub fn permit(&self, signers: &[&str], now: Utc) -> Result<Signed, Denied> {
         let first = || signers.first().copied().unwrap_or_default().to_owned();
-        let Some(list) = self.list.as_ref().filter(|_| !self.roots.is_empty()) else {
-            return Ok(Signed { key: first(), is_approved: false });
+        let Some(list) = self.in_force() else {
+            return Ok(Signed { key: first(), right: Right::PriceTeam });
         };
         let now = now.max(list.issued);
-        let mut signed = Signed { key: String::new(), is_approved: false };
+        let (mut team, mut manager, mut is_approved) = (None, None, false);
         for id in signers {
             let place = list.keys.iter().position(|key| key.id == *id);
             let Some(listed) = place.and_then(|place| list.listed.get(place)) else { continue };
@@ -242,15 +296,19 @@ impl Authority {
                 return Err(Denied::NotHere((*id).to_owned()));
             }
             match listed.role {
-                Role::PriceTeam if signed.key.is_empty() => signed.key = (*id).to_owned(),
-                Role::PriceTeam => {}
-                Role::Approver => signed.is_approved = true,
+                Role::PriceTeam => team = team.or(Some(*id)),
+                Role::StoreManager => manager = manager.or(Some(*id)),
+                Role::Approver => is_approved = true,
             }
         }
-        if signed.key.is_empty() {
-            return Err(Denied::Role { id: first(), role: Role::Approver.name() });
+        let signed = |key: &str, right| Ok(Signed { key: key.to_owned(), right });
+        match (team, manager) {
+            (Some(team), _) if is_approved => signed(team, Right::Approved),
+            (Some(team), _) => signed(team, Right::PriceTeam),
+            (None, Some(_)) if list.markdown.is_none() => Err(Denied::NoMarkdowns),
+            (None, Some(manager)) => signed(manager, Right::StoreManager),
+            (None, None) => Err(Denied::Role { id: first(), role: Role::Approver.name() }),
         }
-        Ok(signed)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::price::{Numbers, Why, judge, verify};
+use crate::price::{Numbers, judge, verify};
 use ed25519_dalek::{Signer as _, SigningKey};
 use storewarden_prices::{PriceBook, Source};
 use storewarden_proto::v1::{
@@ -108,12 +108,84 @@ fn push_changed(
     let signatures = signers.iter().map(|(id, seed)| sign(&bytes, id, *seed)).collect();
     let payload = SignedBatch { batch, signatures, ..SignedBatch::default() }.encode_to_vec();
     let verified = verify(&payload, authority, &Numbers::default(), "kaixin", "0042", now, &|_| true);
-    let judged =
-        verified.and_then(|batch| judge(batch, &book, None, (authority.large_change_percent(), now)));
-    judged.map(drop).map_err(|refusal| match refusal.why {
-        Why::Entries { faults, .. } => faults[0].fault.to_string(),
-        why => why.to_string(),
-    })
+    let judged = verified.and_then(|batch| judge(batch, authority, &book, None, now));
+    judged.map(drop).map_err(|refusal| refusal.to_string())
+}
+
+/// A list that allows markdowns of 40 % for 12 h, with the manager (4) of store 0042.
+fn with_manager(stores: &[&str]) -> Authority {
+    let stores = stores.iter().map(|store| (*store).to_owned()).collect();
+    let chen = PriceKey { stores, ..listed("chen", 4, PriceRole::StoreManager) };
+    let keys = people().into_iter().chain([chen]).collect();
+    let list = Wire { markdown_percent_max: 40, markdown_hours_max: 12, ..list(1, keys) };
+    let mut authority = empty();
+    authority.adopt(read(&authority, &list, 100).unwrap());
+    authority
+}
+
+/// A markdown of water, by Chen.
+fn markdown(batch: &mut PriceBatch) {
+    batch.stores = vec!["0042".into()];
+    batch.by = "陈芳".into();
+    batch.entries[0].kind = PriceKind::Markdown.into();
+    batch.entries[0].valid_until_ms = NOW.0 + DAY / 2;
+}
+
+#[test]
+fn a_store_manager_marks_down_within_the_limits_of_the_list() {
+    let here = with_manager(&["0042"]);
+    let push = |authority: &Authority, minor, signer, change: &dyn Fn(&mut PriceBatch)| {
+        push_changed(authority, minor, &[signer], NOW, &|batch| {
+            markdown(batch);
+            change(batch);
+        })
+    };
+    let chen = ("chen", 4);
+    assert_eq!(push(&here, 120, chen, &|_| {}), Ok(()));
+    let refusals: [(Result<(), String>, &str); 12] = [
+        (push(&here, 119, chen, &|_| {}), "more than 40 % below"),
+        (push(&here, 120, chen, &|batch| batch.entries[0].valid_until_ms += 1), "within 12 h"),
+        (push(&here, 200, chen, &|_| {}), "is not below"),
+        (
+            push(&here, 190, chen, &|batch| batch.entries[0].kind = PriceKind::Regular.into()),
+            "markdowns only",
+        ),
+        (push(&here, 120, chen, &|batch| batch.by = " ".into()), "names the person"),
+        (push(&here, 120, chen, &|batch| batch.stores.clear()), "for one store, by name"),
+        (push(&here, 120, chen, &|batch| batch.stores = vec!["0043".into()]), "not for this store"),
+        (
+            push(&here, 120, chen, &|batch| {
+                batch.withdraws = vec![v1::BatchName { key_id: "li".into(), number: 1 }];
+            }),
+            "takes back markdowns of the store only, not batch 1 of key `li`",
+        ),
+        (push(&here, 120, ("chen", 1), &|_| {}), "does not match"),
+        (push(&here, 120, ("li", 1), &|_| {}), "a markdown is the store's"),
+        (push(&with_manager(&["0043"]), 120, chen, &|_| {}), "does not count in this store"),
+        (
+            push(
+                &with(vec![PriceKey {
+                    stores: vec!["0042".into()],
+                    ..listed("chen", 4, PriceRole::StoreManager)
+                }]),
+                120,
+                chen,
+                &|_| {},
+            ),
+            "allows stores no markdowns",
+        ),
+    ];
+    for (result, text) in refusals {
+        let why = result.expect_err(text);
+        assert!(why.contains(text), "{why} should say {text}");
+    }
+    assert_eq!(
+        push(&here, 120, chen, &|batch| {
+            batch.withdraws = vec![v1::BatchName { key_id: "chen".into(), number: 3 }];
+        }),
+        Ok(()),
+        "instead of an earlier one"
+    );
 }
 
 #[test]
@@ -246,6 +318,7 @@ fn a_list_with_a_bad_key_is_refused_whole() {
     };
     bad("without an id", &|keys| keys[1].id.clear());
     bad("without a role", &|keys| keys[1].role = 0);
+    bad("a manager of no store", &|keys| keys[1].role = PriceRole::StoreManager.into());
     bad("with half a key", &|keys| keys[1].public_key.truncate(16));
     bad("an id twice", &|keys| keys[1].id = "li".into());
     bad("one key under two names", &|keys| keys[2].public_key = keys[0].public_key.clone());

@@ -1,6 +1,7 @@
 use super::*;
 use crate::signed::PublicKey;
 use ed25519_dalek::{Signer as _, SigningKey};
+use storewarden_prices::Source;
 use storewarden_proto::price_batch_signed_bytes;
 use storewarden_proto::v1::{PriceBatch, PriceEntry, PriceKind, SignedBatch};
 
@@ -39,7 +40,7 @@ fn batch() -> PriceBatch {
         accept_from_ms: NOW.0,
         accept_until_ms: NOW.0 + 1,
         entries: vec![entry("a"), entry("b")],
-        jurisdiction: String::new(),
+        ..PriceBatch::default()
     }
 }
 
@@ -74,7 +75,7 @@ fn a_good_batch_is_accepted_with_its_facts() {
     let signed = signed_by(&batch(), &[("price-team", 1)]);
     let verified = believe(&signed.encode_to_vec()).expect("good");
     let source = Source { issued: Utc(NOW.0 - 1_000), key: "price-team".into(), number: 8 };
-    assert_eq!((&verified.source, verified.entries.len()), (&source, 2));
+    assert_eq!((&verified.batch.source, verified.batch.entries.len()), (&source, 2));
     assert_eq!(verified.signed, signed.encode_to_vec());
     assert_eq!(verified.digest, <[u8; 32]>::from(Sha256::digest(&signed.batch)));
     assert!(believe_changed(|b| b.stores.clear()).is_ok(), "no store named means all");
@@ -139,7 +140,7 @@ fn keys_decide_who_may_set_prices() {
         Why::Signature(SignatureFault::Mismatch("night-desk".into()))
     );
     assert_eq!(
-        believe(&[("retired", 9), ("night-desk", 2)]).expect("one known").source.key,
+        believe(&[("retired", 9), ("night-desk", 2)]).expect("one known").batch.source.key,
         "night-desk".into()
     );
     assert_eq!(
@@ -198,7 +199,8 @@ fn what_is_believed_must_fit_the_store() {
     let zone = chrono_tz::Asia::Shanghai;
     let book = PriceBook::new(zone);
     let fits = |batch: Verified, store| {
-        judge(batch, &book, store, (None, NOW)).map(drop).map_err(|refusal| refusal.to_string())
+        let authority = Authority::new("kaixin", "0042", Vec::new(), keys());
+        judge(batch, &authority, &book, store, NOW).map(drop).map_err(|refusal| refusal.to_string())
     };
     let batch = |change: fn(&mut PriceBatch)| believe_changed(change).expect("believed");
     assert_eq!(fits(batch(|_| {}), None), Ok(()), "judged by no law");
@@ -214,7 +216,7 @@ fn what_is_believed_must_fit_the_store() {
         Err("it is made for CN, this store is in JP".into())
     );
     let ends = fits(batch(|b| b.entries[1].valid_until_ms = NOW.0 + 5), None).expect_err("and then?");
-    assert!(ends.starts_with("item b: nothing gives it a price once this one ends"), "{ends}");
+    assert!(ends.starts_with("item b: nothing gives it a price from 2026-09-21T14:13:20Z on"), "{ends}");
     // The batch brings what its promotion is compared with.
     let reduced = |b: &mut PriceBatch| {
         b.jurisdiction = "CN".into();

@@ -4,6 +4,6 @@ pub mod authority;
 pub mod batch;
 pub mod numbers;
 
-pub use authority::{Authority, KeyList, ListFault};
+pub use authority::{Authority, KeyList, ListFault, Right};
 pub use batch::{Refusal, Verified, Why, fit, judge, verify};
 pub use numbers::Numbers;

@@ -4,7 +4,7 @@
 use super::Shelf;
 use super::showing::Showing;
 use crate::config::Label;
-use crate::console::{LabelAct, LabelRequest, RequestError};
+use crate::console::{LabelAct, LabelRequest, RequestError, StockRequest};
 use crate::journal::JournalError;
 use crate::journal::bindings::{self, Binding};
 use crate::label::Display;
@@ -34,6 +34,32 @@ impl Shelf {
                 Ok(())
             }
             Err(error) => Err(error),
+        };
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+        Ok(())
+    }
+
+    /// An item is out of stock, or is not any more: its labels say so at once.
+    pub(super) async fn on_stock(&mut self, request: StockRequest) -> Result<(), JournalError> {
+        let StockRequest { item, is_out, by, reply } = request;
+        let is_of = |showing: &Showing| showing.label.item == item;
+        let answer = if self.labels.iter().any(is_of) {
+            let (now, kept) = (self.clock.now().utc, item.clone());
+            self.journal.run(move |db| bindings::set_stock(db, now, &by, &kept, is_out)).await?;
+            for (index, showing) in self.labels.iter_mut().enumerate().filter(|(_, showing)| is_of(showing)) {
+                (showing.is_out, showing.is_in_line, showing.is_urgent) = (is_out, true, true);
+                self.line.push_front(index);
+            }
+            if is_out {
+                self.out_of_stock.insert(item);
+            } else {
+                self.out_of_stock.remove(&item);
+            }
+            self.is_view_old = true;
+            Ok(())
+        } else {
+            Err(RequestError::UnknownItem)
         };
         // Whoever asked may have gone.
         let _ = reply.send(answer);
@@ -106,7 +132,9 @@ impl Shelf {
         };
         let id = label.clone();
         let item = item.unwrap_or_default();
-        let new = Showing::by_hand(Label { id, gateway, item, display, place });
+        let is_out = self.out_of_stock.contains(&item);
+        let mut new = Showing::by_hand(Label { id, gateway, item, display, place });
+        new.is_out = is_out;
         let index = match known {
             Some(index) => {
                 let before = std::mem::replace(&mut self.labels[index], new).label;

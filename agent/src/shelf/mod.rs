@@ -6,31 +6,30 @@
 //! between. Images are drawn when they are handed over and not kept.
 
 mod act;
+mod batches;
 mod showing;
+
+pub(crate) use batches::authority;
 
 use crate::clock_trust::ClockTrust;
 use crate::config::Config;
-use crate::console::LabelRequest;
+use crate::console::ShelfRequest;
 use crate::journal::{Journal, JournalError, bindings, prices};
+use crate::label::Templates;
 use crate::label::care::Job;
 use crate::label::delivery::{Delivery, HAND_MAX, Input, Output, State, Step};
 use crate::label::record::{Proof, Told};
-use crate::label::{Templates, can_show};
-use crate::price::authority::Denied;
-use crate::price::{Authority, Numbers, Refusal, Why, fit, judge, verify};
+use crate::price::{Authority, Numbers};
 use crate::view::LabelView;
 use act::key;
-use sha2::{Digest, Sha256};
 use showing::Showing;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use storewarden_drivers::clock::Clock;
 use storewarden_drivers::esl::estation::task::{Action, GatewayEvent, LabelTask, Trouble};
 use storewarden_drivers::keep::Tie;
 use storewarden_prices::{Jurisdiction, LOOKS_BACK, PriceBook};
-use storewarden_proto::prost::Message;
-use storewarden_proto::v1::SignedBatch;
 use storewarden_rules::{Condition, LABEL_CONDITIONS, Millis, Mono, Now, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -41,6 +40,8 @@ const LOOKS_AT_ONCE: usize = 64;
 const URGENT_MAX: usize = 20;
 /// How often it is looked for what has come near enough to be brought to its label ahead.
 const LOOK_AHEAD_EVERY: Millis = Millis::from_mins(60);
+/// How often the journal is rid of batches that are over.
+const FORGETS_EVERY: Millis = Millis::from_mins(24 * 60);
 /// How often a label that is looked for blinks.
 const BLINKS: u16 = 60;
 /// What is wrong with labels is told from then on: before, nobody has asked them yet.
@@ -76,6 +77,8 @@ pub struct Shelf {
     /// By the order of the configuration.
     labels: Vec<Showing>,
     templates: Arc<Templates>,
+    /// Items that are, as somebody said.
+    out_of_stock: BTreeSet<String>,
     gateway_ids: Vec<String>,
     /// Index into `labels` by [`act::key`].
     places: HashMap<String, usize>,
@@ -97,6 +100,8 @@ pub struct Shelf {
     jobs: Vec<Option<Job>>,
     deadline: Millis,
     started: Mono,
+    /// When the journal is next rid of batches that are over.
+    forgets_from: Mono,
     is_view_old: bool,
     tells: Tells,
 }
@@ -121,11 +126,12 @@ impl Shelf {
     ) -> Result<Self, JournalError> {
         let now = clock.now();
         let zone = config.store.timezone;
-        let (book, numbers, stored, priced_at, bound, list) = journal
+        let (book, numbers, stored, priced_at, (bound, out_of_stock), list) = journal
             .read(move |db| {
                 let (book, numbers) = (prices::load_book(db, zone)?, prices::numbers(db)?);
                 let (labels, priced_at) = (prices::load_labels(db)?, prices::priced_at(db)?);
-                Ok((book, numbers, labels, priced_at, bindings::load(db)?, prices::key_list(db)?))
+                let said = (bindings::load(db)?, bindings::out_of_stock(db)?);
+                Ok((book, numbers, labels, priced_at, said, prices::key_list(db)?))
             })
             .await?;
         let authority = authority(config, list.as_deref());
@@ -141,6 +147,7 @@ impl Shelf {
             store: config.store.id.clone(),
             jurisdiction: config.store.jurisdiction,
             templates: config.templates.clone(),
+            out_of_stock,
             gateway_ids: config.gateways.iter().map(|gateway| gateway.id.clone()).collect(),
             places: config.labels.iter().enumerate().map(|(at, label)| (key(&label.id), at)).collect(),
             labels: config.labels.iter().cloned().map(Showing::new).collect(),
@@ -155,9 +162,13 @@ impl Shelf {
             jobs: vec![None; config.labels.len()],
             deadline: config.label_deadline,
             started: now.mono,
+            forgets_from: now.mono,
             is_view_old: true,
             tells,
         };
+        for showing in &mut shelf.labels {
+            showing.is_out = shelf.out_of_stock.contains(&showing.label.item);
+        }
         for binding in bound {
             shelf.apply(binding);
         }
@@ -181,7 +192,7 @@ impl Shelf {
     pub async fn run(
         mut self,
         mut batches: mpsc::Receiver<Vec<u8>>,
-        mut requests: mpsc::Receiver<LabelRequest>,
+        mut requests: mpsc::Receiver<ShelfRequest>,
         tasks: Vec<mpsc::Sender<LabelTask>>,
         events: Vec<mpsc::Receiver<GatewayEvent>>,
         tie: Tie,
@@ -193,8 +204,15 @@ impl Shelf {
         loop {
             tie.beat.give().await;
             tokio::select! {
-                Some(batch) = batches.recv() => self.on_batch(batch).await?,
-                Some(request) = requests.recv() => self.on_request(request).await?,
+                Some(batch) = batches.recv() => {
+                    // What became of it is in the journal, for headquarters.
+                    let _ = self.on_batch(batch).await?;
+                }
+                Some(request) = requests.recv() => match request {
+                    ShelfRequest::Label(request) => self.on_request(request).await?,
+                    ShelfRequest::Markdown(request) => self.on_markdown(request).await?,
+                    ShelfRequest::Stock(request) => self.on_stock(request).await?,
+                },
                 1.. = events.recv_many(&mut told, LOOKS_AT_ONCE) => self.on_events(&mut told).await?,
                 () = std::future::ready(()), if !self.line.is_empty() => self.look_at_some().await?,
                 _ = tick.tick() => {
@@ -206,86 +224,6 @@ impl Shelf {
                 () = tie.stop.cancelled() => return Ok(()),
             }
             self.hand_over(&tasks).await?;
-        }
-    }
-
-    async fn on_batch(&mut self, payload: Vec<u8>) -> Result<(), JournalError> {
-        let now = self.clock.now();
-        let identity = self.journal.identity().clone();
-        // Headquarters repeats a batch until it has our answer: one done before is answered again.
-        if let Ok(signed) = SignedBatch::decode(payload.as_slice()) {
-            let is_list = !signed.key_list.is_empty();
-            let digest: [u8; 32] =
-                Sha256::digest(if is_list { &signed.key_list } else { &signed.batch }).into();
-            let identity = identity.clone();
-            let known =
-                self.journal.run(move |db| prices::answer_again(db, &identity, now.utc, digest)).await?;
-            if known {
-                return Ok(());
-            }
-            if is_list {
-                return self.on_key_list(now, digest, payload, &signed).await;
-            }
-        }
-        let percent = self.authority.large_change_percent();
-        let verified =
-            verify(&payload, &self.authority, &self.numbers, &self.chain, &self.store, now.utc, &can_show);
-        let fits = verified
-            .and_then(|batch| judge(batch, &self.book, self.jurisdiction, (percent, now.utc)))
-            .and_then(|batch| {
-                let labels =
-                    self.labels.iter().map(|Showing { label, .. }| (label.item.as_str(), label.display));
-                fit(batch, labels, &self.templates)
-            });
-        match fits {
-            Ok(batch) => {
-                tracing::info!(key = %batch.source.key, number = batch.source.number, entries = batch.entries.len(), "price batch accepted");
-                let (kept, at) = (batch.clone(), now.utc);
-                self.journal.run(move |db| prices::accept(db, &identity, at, &kept)).await?;
-                self.numbers.take(&batch.source.key, batch.source.number);
-                self.book.insert(&batch.source, batch.entries);
-                self.refresh(now).await
-            }
-            // Said by a clock that may be behind: not answered, so that headquarters repeats it. So is what is
-            // too late by a clock that cannot be trusted.
-            Err(Refusal {
-                why: why @ (Why::NotYet(_) | Why::NoLonger(_) | Why::Denied(Denied::NotValid(_))),
-                number,
-                ..
-            }) if matches!(why, Why::NotYet(_)) || !self.look_at_clock(now) => {
-                tracing::warn!(number, %why, "price batch does not fit this box's clock; headquarters will repeat it");
-                Ok(())
-            }
-            Err(refusal) => {
-                tracing::warn!(key = %refusal.key_id, number = refusal.number, why = %refusal, "price batch refused");
-                self.journal.run(move |db| prices::refuse(db, &identity, now.utc, &refusal)).await
-            }
-        }
-    }
-
-    async fn on_key_list(
-        &mut self,
-        now: Now,
-        digest: [u8; 32],
-        payload: Vec<u8>,
-        signed: &SignedBatch,
-    ) -> Result<(), JournalError> {
-        let identity = self.journal.identity().clone();
-        match self.authority.read_list(&signed.key_list, &signed.signatures) {
-            Ok(list) => {
-                tracing::info!(root = %list.root, version = list.version, "list of keys accepted");
-                let kept = list.clone();
-                let commit = move |db: &rusqlite::Connection| {
-                    prices::accept_list(db, &identity, now.utc, (digest, &payload), &kept)
-                };
-                self.journal.run(commit).await?;
-                self.authority.adopt(list);
-                Ok(())
-            }
-            Err(why) => {
-                tracing::warn!(%why, "list of keys refused");
-                self.journal.run(move |db| prices::refuse_list(db, &identity, now.utc, digest, &why)).await
-            }
         }
     }
 
@@ -309,12 +247,15 @@ impl Shelf {
                     tracing::warn!(%label, "label did what this store did not ask for; it gets its price again");
                     Input::Unasked { label }
                 }
-                GatewayEvent::Restarted => Input::GatewayRestarted,
+                GatewayEvent::Restarted => {
+                    inputs.push((gateway, Input::GatewayRestarted));
+                    Input::Unheard
+                }
                 // A task that gave way to a newer one is not the one whose result counts.
                 GatewayEvent::Superseded { .. } => continue,
                 GatewayEvent::Online => {
                     self.gateways[gateway].is_here = true;
-                    continue;
+                    Input::Unheard
                 }
                 GatewayEvent::Offline => {
                     self.gateways[gateway].is_here = false;
@@ -367,7 +308,14 @@ impl Shelf {
         if is_trusted {
             self.journal.run(move |db| prices::price_at(db, at)).await?;
         }
-        self.book.forget_before(Utc(at.0 - LOOKS_BACK.0));
+        let before = Utc(at.0 - LOOKS_BACK.0);
+        self.book.forget_before(before);
+        if is_trusted && self.forgets_from <= now.mono {
+            self.forgets_from = now.mono + FORGETS_EVERY;
+            let held = self.book.batches();
+            let over = self.journal.run(move |db| prices::forget(db, before, &held)).await?;
+            tracing::debug!(over, "price batches that are over");
+        }
         let look_ahead = at + LOOK_AHEAD_EVERY;
         self.next_look =
             Some(self.book.next_change_after(at).map_or(look_ahead, |change| change.min(look_ahead)));
@@ -532,7 +480,7 @@ impl Shelf {
         if !std::mem::replace(&mut self.is_view_old, false) {
             return;
         }
-        let views = self.labels.iter().zip(&self.jobs).map(|(Showing { label, now, .. }, job)| {
+        let views = self.labels.iter().zip(&self.jobs).map(|(Showing { label, now, is_out, .. }, job)| {
             let content = now.as_ref();
             let delivery = &self.deliveries[label.gateway];
             LabelView {
@@ -543,6 +491,7 @@ impl Shelf {
                 place: label.place.clone(),
                 job: job.map(Job::name),
                 is_ready: delivery.is_ready(&label.id),
+                is_out_of_stock: *is_out,
                 battery_mv: delivery.care(&label.id).and_then(|care| care.told().battery_mv),
                 state: match delivery.state(&label.id) {
                     State::Idle => "none",
@@ -554,21 +503,6 @@ impl Shelf {
         });
         self.tells.labels.send_replace(views.collect());
     }
-}
-
-/// Whose signatures count, with the list that the journal has. One that the configuration's root keys have
-/// not signed, as after another was written there, does not count.
-pub(crate) fn authority(config: &Config, list: Option<&[u8]>) -> Authority {
-    let (roots, keys) = (config.root_keys.clone(), config.price_keys.clone());
-    let mut authority = Authority::new(&config.store.chain, &config.store.id, roots, keys);
-    let Some(list) = list.filter(|_| !config.root_keys.is_empty()) else { return authority };
-    let read = SignedBatch::decode(list).ok();
-    match read.map(|signed| authority.read_list(&signed.key_list, &signed.signatures)) {
-        Some(Ok(list)) => authority.adopt(list),
-        Some(Err(why)) => tracing::error!(%why, "the list of keys in the journal does not count any more"),
-        None => tracing::error!("the list of keys in the journal cannot be read"),
-    }
-    authority
 }
 
 /// One channel for the events of all gateways.

@@ -1,8 +1,8 @@
 //! What one label shows now, and what it will show next, by the price book.
 
 use crate::config::Label;
-use crate::label::{Digest, Image, Price, Shelf as Drawn, Templates, render};
-use storewarden_prices::{Currency, Entry, Money, PriceBook};
+use crate::label::{Digest, Image, Price, Purpose, Shelf as Drawn, Templates, render};
+use storewarden_prices::{BatchId, Currency, Entry, Money, PriceBook, Shown};
 use storewarden_rules::{Millis, Utc};
 
 /// How long ahead of its minute a price is brought to its label. A leaflet comes the day before.
@@ -12,13 +12,12 @@ const AHEAD: Millis = Millis::from_mins(24 * 60);
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pub(super) entry: Entry,
-    pub(super) batch: u64,
+    pub(super) batch: BatchId,
+    /// Whether it says that the item is out of stock.
+    is_out: bool,
     /// SHA-256 of its image.
     pub(super) image: Digest,
 }
-
-/// A price that is looked up, and not drawn yet.
-type Found<'a> = (&'a Entry, u64);
 
 /// A label, and what it was last told to show.
 #[derive(Clone, Debug)]
@@ -30,20 +29,26 @@ pub(super) struct Showing {
     pub(super) is_in_line: bool,
     /// Whether its change goes ahead of others.
     pub(super) is_urgent: bool,
+    /// Whether its item is out of stock.
+    pub(super) is_out: bool,
     /// Whether it was bound by hand: then it shows nothing while its item has no price, or it has no item.
     /// What it showed before was another item's.
     is_by_hand: bool,
 }
 
 impl Content {
-    fn is(&self, found: Found<'_>) -> bool {
-        self.entry == *found.0 && self.batch == found.1
+    fn is(&self, found: Shown<'_>, is_out: bool) -> bool {
+        self.is_out == is_out
+            && self.batch.number == found.source.number
+            && self.batch.key == found.source.key
+            && self.entry == *found.entry
     }
 }
 
 impl Showing {
     pub(super) fn new(label: Label) -> Self {
-        Self { label, now: None, next: None, is_in_line: false, is_urgent: false, is_by_hand: false }
+        let (is_in_line, is_urgent, is_out, is_by_hand) = (false, false, false, false);
+        Self { label, now: None, next: None, is_in_line, is_urgent, is_out, is_by_hand }
     }
 
     /// One that a person has just bound.
@@ -53,10 +58,14 @@ impl Showing {
 
     /// What it should show now: the image, and what that says.
     pub(super) fn desired(&self) -> Option<(Digest, Price)> {
-        if let Some(Content { entry, batch, image }) = &self.now {
-            return Some((*image, Price { item: entry.item.clone(), price: entry.price, batch: *batch }));
+        if let Some(Content { entry, batch, image, .. }) = &self.now {
+            return Some((
+                *image,
+                Price { item: entry.item.clone(), price: entry.price, batch: batch.clone() },
+            ));
         }
-        let nothing = Price { item: String::new(), price: Money::new(0, Currency::Cny), batch: 0 };
+        let batch = BatchId { key: "".into(), number: 0 };
+        let nothing = Price { item: String::new(), price: Money::new(0, Currency::Cny), batch };
         self.is_by_hand.then(|| (Image::digest(&self.blank()), nothing))
     }
 
@@ -64,17 +73,17 @@ impl Showing {
         Image::white(self.label.display.width, self.label.display.height).to_png()
     }
 
-    fn look_up<'a>(&self, book: &'a PriceBook, at: Utc) -> [Option<Found<'a>>; 2] {
+    fn look_up<'a>(&self, book: &'a PriceBook, at: Utc) -> [Option<Shown<'a>>; 2] {
         let item = &self.label.item;
-        let find = |at| book.price_at(item, at).map(|shown| (shown.entry, shown.batch));
+        let find = |at| book.price_at(item, at);
         let change = book.next_change_of(item, at).filter(|change| *change <= at + AHEAD);
         [find(at), change.and_then(find)]
     }
 
     /// Whether its price at `at`, or the next, is not what it was told; the first of them matters now.
     pub(super) fn is_outdated(&self, book: &PriceBook, at: Utc) -> (bool, bool) {
-        let differs = |known: &Option<Content>, found: Option<Found<'_>>| match (known, found) {
-            (Some(known), Some(found)) => !known.is(found),
+        let differs = |known: &Option<Content>, found: Option<Shown<'_>>| match (known, found) {
+            (Some(known), Some(found)) => !known.is(found, self.is_out),
             (known, found) => known.is_some() != found.is_some(),
         };
         let [now, next] = self.look_up(book, at);
@@ -86,13 +95,13 @@ impl Showing {
     pub(super) fn update(&mut self, book: &PriceBook, templates: &Templates, at: Utc) {
         let [now, next] = self.look_up(book, at);
         let known = [self.now.take(), self.next.take()];
-        let draw = |found: Option<Found<'_>>| {
+        let draw = |found: Option<Shown<'_>>| {
             let found = found?;
-            if let Some(known) = known.iter().flatten().find(|known| known.is(found)) {
+            if let Some(known) = known.iter().flatten().find(|known| known.is(found, self.is_out)) {
                 return Some(known.clone());
             }
-            let image = Image::digest(&draw(templates, &self.label, found.0)?);
-            Some(Content { entry: found.0.clone(), batch: found.1, image })
+            let image = Image::digest(&draw(templates, &self.label, found.entry, self.is_out)?);
+            Some(Content { entry: found.entry.clone(), batch: found.source.id(), is_out: self.is_out, image })
         };
         let [new, next] = [draw(now), draw(next)];
         let [before, _] = &known;
@@ -104,7 +113,7 @@ impl Showing {
     pub(super) fn png(&self, templates: &Templates, image: Digest) -> Option<Vec<u8>> {
         let content = [&self.now, &self.next].into_iter().flatten().find(|content| content.image == image);
         match content {
-            Some(content) => draw(templates, &self.label, &content.entry),
+            Some(content) => draw(templates, &self.label, &content.entry, content.is_out),
             None => self.is_by_hand.then(|| self.blank()).filter(|blank| Image::digest(blank) == image),
         }
     }
@@ -112,8 +121,12 @@ impl Showing {
 
 /// The image of a label. What cannot be drawn was refused with its batch; what was accepted before the label
 /// was bound is said in the log, and the label keeps what it shows.
-fn draw(templates: &Templates, label: &Label, entry: &Entry) -> Option<Vec<u8>> {
-    match render(templates, label.display, &Drawn::of(entry, label.display)) {
+fn draw(templates: &Templates, label: &Label, entry: &Entry, is_out: bool) -> Option<Vec<u8>> {
+    let mut drawn = Drawn::of(entry, label.display, templates.language());
+    if is_out {
+        drawn.purpose = Purpose::OutOfStock;
+    }
+    match render(templates, label.display, &drawn) {
         Ok(image) => Some(image.to_png()),
         Err(faults) => {
             for fault in faults {

@@ -6,7 +6,8 @@
 //! availability says that it is there and its profile's `silent_max` lets it hold. So the rules see a
 //! switch that speaks only when it changes, and a device that has gone quiet grows stale.
 
-pub(crate) mod client;
+pub mod client;
 pub mod equipment;
 pub mod payload;
 pub mod task;
+pub mod tls;

@@ -4,8 +4,9 @@ use crate::clock::{Clock, Moment};
 use crate::keep::{Beat, Inlet, Tie};
 use crate::modbus::command::CommandError;
 use crate::modbus::task::Command;
-use crate::mqtt::client::{self, Login};
+use crate::mqtt::client::{self, LanBroker};
 use crate::mqtt::equipment::{Change, Equipment, Input, MqttDevice, Output};
+use crate::mqtt::tls;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeFilterInput, SubscribeReasonCode,
@@ -33,16 +34,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 pub struct BrokerConfig {
     /// Id in the config; for logs.
     pub name: String,
-    /// Host name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Login at the broker, if it asks for one.
-    pub username: Option<String>,
-    /// Its password.
-    pub password: Option<String>,
-    /// MQTT client id; unique at the broker.
-    pub client_id: String,
+    /// Where it is, and who we are there.
+    pub broker: LanBroker,
     /// Its devices.
     pub devices: Vec<MqttDevice>,
 }
@@ -84,8 +77,8 @@ struct Shell {
     equipment: Equipment,
     name: String,
     client: Option<AsyncClient>,
-    /// Whether the log last said that the broker is there.
-    link_told: Option<bool>,
+    /// What the log last said of the connection: that it is there, or why not.
+    link_told: Option<Result<(), String>>,
     /// Who waits for which ticket: as many as [`Equipment`] keeps commands.
     replies: HashMap<u64, oneshot::Sender<Result<(), CommandError>>>,
     readings: mpsc::Sender<Vec<Reading>>,
@@ -102,18 +95,28 @@ impl Shell {
         loop {
             let topics: Vec<String> = self.equipment.topics().map(str::to_owned).collect();
             let requests = topics.len().div_ceil(FILTERS_MAX) + self.equipment.publishes_max();
-            let (client, mut connection) = AsyncClient::builder(options(config)).capacity(requests).build();
-            for topics in topics.chunks(FILTERS_MAX) {
-                let filters =
-                    topics.iter().map(|topic| SubscribeFilterInput::new(topic.clone(), QoS::AtLeastOnce));
-                // The channel of a new client is empty, and a closed one shows in the first poll.
-                let _ = client.try_subscribe_many(filters);
-            }
-            self.client = Some(client);
-            let error = self.serve(&mut connection, &mut pause).await?;
-            self.client = None;
-            if self.link_told.replace(false) != Some(false) {
-                warn!(broker = self.name, %error, "no connection; check the broker's address, login and power");
+            let error = match options(config) {
+                Err(error) => error,
+                Ok(options) => {
+                    let (client, mut connection) = AsyncClient::builder(options).capacity(requests).build();
+                    for topics in topics.chunks(FILTERS_MAX) {
+                        let filter =
+                            |topic: &String| SubscribeFilterInput::new(topic.clone(), QoS::AtLeastOnce);
+                        // The channel of a new client is empty, and a closed one shows in the first poll.
+                        let _ = client.try_subscribe_many(topics.iter().map(filter));
+                    }
+                    self.client = Some(client);
+                    let error = self.serve(&mut connection, &mut pause).await?;
+                    self.client = None;
+                    tls::why(&error)
+                }
+            };
+            if self.link_told.as_ref() != Some(&Err(error.clone())) {
+                warn!(
+                    broker = self.name,
+                    error, "no connection; check the broker's address, login and power"
+                );
+                self.link_told = Some(Err(error));
             }
             self.step(Input::Disconnected).await?;
             self.during(sleep(pause)).await?;
@@ -131,7 +134,7 @@ impl Shell {
                 // The subscriptions are sent first: the answer to a question finds them in place.
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     *pause = PAUSE_FIRST;
-                    if self.link_told.replace(true) != Some(true) {
+                    if self.link_told.replace(Ok(())) != Some(Ok(())) {
                         info!(broker = self.name, "connected");
                     }
                     self.step(Input::Connected).await?;
@@ -231,9 +234,8 @@ impl Shell {
     }
 }
 
-fn options(config: &BrokerConfig) -> MqttOptions {
-    let login = Login { username: config.username.as_deref(), password: config.password.as_deref() };
-    let mut options = client::options(&config.client_id, &config.host, config.port, login);
+fn options(config: &BrokerConfig) -> Result<MqttOptions, String> {
+    let mut options = client::options(&config.broker)?;
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
-    options
+    Ok(options)
 }

@@ -11,6 +11,7 @@ use super::{Database, Error, Table, Transaction, Type, Value, retention, values}
 use crate::command::queue;
 use crate::contiguous::{Contiguous, Seen};
 use crate::ingest::{self, Incoming, Message, PointReadings, Refusal, Rows};
+use prost::Message as _;
 use status::Known;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use storewarden_proto::v1::{self, Stream};
@@ -317,7 +318,12 @@ impl<'a, 'b> Group<'a, 'b> {
 
     /// A refusal never undoes an acceptance: a store that gets an accepted batch once more may say
     /// that its number is used up.
+    ///
+    /// A markdown that was made in a store is known only from here on.
     fn batch_outcome(&mut self, store: &str, outcome: &v1::BatchOutcome) -> Result<(), Error> {
+        if outcome.accepted && !outcome.made_here.is_empty() {
+            self.made_in_store(store, outcome)?;
+        }
         self.transaction.execute(
             "UPDATE batch_store SET accepted = ?1, reason = ?2, outcome_ms = ?3
              WHERE digest = ?4 AND store = ?5 AND (accepted IS NULL OR accepted = 0)",
@@ -326,12 +332,39 @@ impl<'a, 'b> Group<'a, 'b> {
         Ok(())
     }
 
+    fn made_in_store(&mut self, store: &str, outcome: &v1::BatchOutcome) -> Result<(), Error> {
+        let batch = v1::SignedBatch::decode(outcome.made_here.as_slice())
+            .and_then(|signed| v1::PriceBatch::decode(signed.batch.as_slice()));
+        let batch = batch.unwrap_or_default();
+        let known = self.transaction.execute(
+            "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload,
+               campaign)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+            &values![
+                &outcome.digest,
+                self.chain,
+                &outcome.key_id,
+                outcome.number.cast_signed(),
+                i64::try_from(batch.entries.len()).unwrap_or(i64::MAX),
+                batch.accept_until_ms,
+                batch.issued_ms,
+                &outcome.made_here,
+                format!("{}-{}", outcome.key_id, outcome.number)
+            ],
+        )?;
+        if known > 0 {
+            let target = "INSERT INTO batch_store (digest, store) VALUES (?1, ?2)";
+            self.transaction.execute(target, &values![&outcome.digest, store])?;
+        }
+        Ok(())
+    }
+
     fn label_shown(&mut self, store: &str, shown: &v1::LabelShown) -> Result<(), Error> {
         self.transaction.execute(
             "INSERT INTO label_shown AS known (chain, store, label, batch, item, price_minor, currency, proof,
-               at_ms, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (chain, store, label, batch) DO UPDATE SET item = excluded.item,
+               at_ms, reason, key_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (chain, store, label, batch, key_id) DO UPDATE SET item = excluded.item,
                price_minor = excluded.price_minor, currency = excluded.currency, proof = excluded.proof,
                at_ms = excluded.at_ms, reason = excluded.reason
              WHERE excluded.at_ms >= known.at_ms",
@@ -345,7 +378,8 @@ impl<'a, 'b> Group<'a, 'b> {
                 &shown.currency,
                 shown.proof,
                 shown.at_ms,
-                &shown.reason
+                &shown.reason,
+                &shown.key_id
             ],
         )?;
         Ok(())

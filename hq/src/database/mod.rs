@@ -22,8 +22,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The schema of this program. SQLite's is `schema.sql`, which is version 2, and the file of each version
-/// after it; PostgreSQL's is `postgres.sql`, which is version 4.
-const SCHEMA_VERSION: i64 = 4;
+/// after it; PostgreSQL's is `postgres.sql`, which is version 4, and the file of each version after it.
+const SCHEMA_VERSION: i64 = 5;
 
 /// Why the database cannot be used.
 #[derive(Debug, Error)]

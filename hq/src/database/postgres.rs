@@ -1,6 +1,6 @@
 //! What is PostgreSQL's own.
 
-use super::{Error, Row, SCHEMA_VERSION, Table, Type, Value};
+use super::{Error, Row, Table, Type, Value};
 use ::postgres as pg;
 use bytes::BytesMut;
 use pg::fallible_iterator::FallibleIterator as _;
@@ -60,9 +60,14 @@ impl Connection {
             transaction.query_one("SELECT to_regclass('schema_version') IS NOT NULL", &[])?.get(0);
         if !there {
             transaction.batch_execute(include_str!("postgres.sql"))?;
-            transaction.execute("INSERT INTO schema_version VALUES ($1)", &[&SCHEMA_VERSION])?;
+            transaction.execute("INSERT INTO schema_version VALUES (4)", &[])?;
         }
-        let found = transaction.query_one("SELECT version FROM schema_version", &[])?.get(0);
+        let version = "SELECT version FROM schema_version";
+        if transaction.query_one(version, &[])?.get::<_, i64>(0) == 4 {
+            transaction.batch_execute(include_str!("postgres_5.sql"))?;
+            transaction.execute("UPDATE schema_version SET version = 5", &[])?;
+        }
+        let found = transaction.query_one(version, &[])?.get(0);
         transaction.commit()?;
         Ok(found)
     }

@@ -30,7 +30,12 @@ pub(super) fn open(path: &Path) -> Result<(Connection, i64), Error> {
     if matches!(found, 0 | 2..SCHEMA_VERSION) {
         // Immediate, so that of two processes that both find an empty file one makes the tables.
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let steps = [(0, include_str!("schema.sql")), (2, include_str!("3.sql")), (3, include_str!("4.sql"))];
+        let steps = [
+            (0, include_str!("schema.sql")),
+            (2, include_str!("3.sql")),
+            (3, include_str!("4.sql")),
+            (4, include_str!("5.sql")),
+        ];
         let found = version(&transaction)?;
         for (_, step) in steps.iter().filter(|(from, _)| *from >= found) {
             transaction.execute_batch(step)?;

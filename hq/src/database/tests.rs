@@ -239,6 +239,36 @@ fn a_database_of_version_2_is_brought_up_too() {
 }
 
 #[test]
+fn a_database_of_version_4_keeps_its_batches_and_proofs() {
+    let rows = "INSERT INTO batch VALUES (DIGEST1, 'k', 'team', 7, 1, 0, 0, DIGEST1), (DIGEST2, 'k', 'root', 2, 0, 0, 0, DIGEST2);
+        INSERT INTO label_shown VALUES ('k', 's', 'A1', 7, 'water', 200, 'CNY', 3, 9, '');";
+    let (lite, shared) = (Empty::sqlite(), Empty::postgres());
+    let old = rusqlite::Connection::open(&lite.place.db).unwrap();
+    for step in [include_str!("schema.sql"), include_str!("3.sql"), include_str!("4.sql")] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(&rows.replace("DIGEST1", "x'01'").replace("DIGEST2", "x'02'")).unwrap();
+    old.pragma_update(None, "user_version", 4).unwrap();
+    drop(old);
+    let (config, schema) = shared.schema.as_ref().unwrap();
+    let mut client = config.connect(pg::NoTls).unwrap();
+    client.batch_execute(&format!("SET search_path = {schema}")).unwrap();
+    client.batch_execute(include_str!("postgres.sql")).unwrap();
+    client.batch_execute("INSERT INTO schema_version VALUES (4)").unwrap();
+    client.batch_execute(&rows.replace("DIGEST1", "'a'").replace("DIGEST2", "'b'")).unwrap();
+    drop(client);
+    for empty in [lite, shared] {
+        let mut database = empty.open();
+        let batches = database.query("SELECT campaign, is_list FROM batch ORDER BY number", &[]).unwrap();
+        let batches: Vec<_> = batches.into_iter().map(|row| row.0).collect();
+        assert_eq!(batches, [values!["root-2", 1].to_vec(), values!["team-7", 0].to_vec()]);
+        assert_eq!(empty.count("label_shown WHERE batch = 7 AND key_id = '' AND price_minor = 200"), 1);
+        drop(database);
+        assert_eq!(empty.open().query("SELECT 1 FROM batch", &[]).unwrap().len(), 2, "and opens again");
+    }
+}
+
+#[test]
 fn a_database_of_another_version_is_refused_in_words() {
     for empty in Empty::each() {
         let mut database = empty.open();

@@ -20,12 +20,14 @@ pub(crate) struct Batch {
     pub(crate) created_ms: i64,
     /// A `SignedBatch` as it travels.
     pub(crate) payload: Vec<u8>,
+    /// What it belongs to; a list of keys belongs to none.
+    pub(crate) campaign: Option<String>,
 }
 
 /// The last number used with `key_id` in `chain`; 0 if none was.
 pub(crate) fn last_number(database: &mut Database, chain: &str, key_id: &str) -> Result<i64, Error> {
     let rows = database.query(
-        "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND key_id = ?2",
+        "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND key_id = ?2 AND is_list = 0",
         &values![chain, key_id],
     )?;
     rows.first().map_or(Ok(0), |row| row.get(0))
@@ -33,8 +35,18 @@ pub(crate) fn last_number(database: &mut Database, chain: &str, key_id: &str) ->
 
 /// The last version of a list of keys in `chain`, whichever root key signed it; 0 if none was.
 pub(crate) fn last_list(database: &mut Database, chain: &str) -> Result<i64, Error> {
-    let sql = "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND entries = 0";
+    let sql = "SELECT coalesce(max(number), 0) FROM batch WHERE chain = ?1 AND is_list = 1";
     database.query(sql, &values![chain])?.first().map_or(Ok(0), |row| row.get(0))
+}
+
+/// The digests of a campaign's batches.
+pub(crate) fn batches_of(
+    database: &mut Database,
+    chain: &str,
+    campaign: &str,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let sql = "SELECT digest FROM batch WHERE chain = ?1 AND campaign = ?2 AND is_list = 0 ORDER BY number";
+    database.query(sql, &values![chain, campaign])?.iter().map(|row| row.get(0)).collect()
 }
 
 /// All stores of `chain` that ever sent a status.
@@ -58,8 +70,9 @@ pub(crate) fn queue(
             let digest = batch.digest.as_slice();
             let stores: Vec<_> = stores.iter().map(|store| values![digest, store].to_vec()).collect();
             transaction.execute(
-            "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO batch (digest, chain, key_id, number, entries, accept_until_ms, created_ms, payload,
+               campaign, is_list)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             &values![
                 digest,
                 chain,
@@ -68,7 +81,9 @@ pub(crate) fn queue(
                 i64::try_from(batch.entries).unwrap_or(i64::MAX),
                 batch.accept_until_ms,
                 batch.created_ms,
-                &batch.payload
+                &batch.payload,
+                batch.campaign.as_deref().unwrap_or_default(),
+                batch.campaign.is_none()
             ],
         )?;
             transaction.insert(&BATCH_STORES, &stores)
@@ -130,6 +145,7 @@ mod tests {
             accept_until_ms: HOUR,
             created_ms: number,
             payload: vec![u8::try_from(number).unwrap()],
+            campaign: Some("leaflet".into()),
         }
     }
 

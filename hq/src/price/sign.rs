@@ -5,6 +5,7 @@ use super::outgoing::{self, Batch};
 use crate::Failure;
 use crate::database::{Database, now_ms};
 use crate::keys;
+use crate::print::say;
 use chrono::DateTime;
 use ed25519_dalek::{Signer as _, SigningKey};
 use prost::Message as _;
@@ -26,11 +27,14 @@ const SHOWN_MAX: usize = 20;
 #[command(after_help = "\
 FILE is TOML:
   large_change_percent = 30  # beyond it a price needs an approver's signature too; 0: none does
+  markdown_percent = 50      # a store's own markdown takes off at most so much
+  markdown_hours = 12        # and ends within so many hours; left out: stores make none
+  markdown_classes = [\"fresh\"]  # only of items of these classes; left out: of any
   [[key]]
   id = \"li\"
   public = \"64 hex digits, as `price keygen` prints them\"
-  role = \"price_team\"        # or \"approver\"
-  stores = [\"0042\"]          # where it counts; left out: in every store
+  role = \"price_team\"        # or \"approver\"; \"store_manager\" signs markdowns
+  stores = [\"0042\"]          # where it counts; left out: in every store. A store manager's names them
   valid_from = \"2026-12-01T00:00:00+08:00\"   # left out: from now on
   valid_until = \"2027-12-01T00:00:00+08:00\"  # left out: for ever
   revoked = \"2026-12-24T09:30:00+08:00\"      # from then on it counts no longer
@@ -97,6 +101,12 @@ pub(crate) enum SignError {
 struct List {
     large_change_percent: u32,
     #[serde(default)]
+    markdown_percent: u32,
+    #[serde(default)]
+    markdown_hours: u32,
+    #[serde(default)]
+    markdown_classes: Vec<String>,
+    #[serde(default)]
     key: Vec<ListedKey>,
 }
 
@@ -118,6 +128,7 @@ struct ListedKey {
 enum Role {
     PriceTeam,
     Approver,
+    StoreManager,
 }
 
 /// Runs `price keys`.
@@ -150,6 +161,12 @@ fn list(text: &str, chain: &str, version: u64, now: i64) -> Result<v1::KeyList, 
             .map(|time| time.timestamp_millis())
             .map_err(|_| format!("key {id}: {text:?} is no time; write 2026-12-01T00:00:00+08:00")),
     };
+    if list.markdown_percent >= 100 {
+        return Err("markdown_percent is 1 to 99: nothing is given away".into());
+    }
+    if (list.markdown_percent == 0) != (list.markdown_hours == 0) {
+        return Err("markdown_percent and markdown_hours go together".into());
+    }
     let mut keys = Vec::with_capacity(list.key.len());
     for ListedKey { id, public, role, stores, valid_from, valid_until, revoked } in list.key {
         if !is_valid_id(&id) {
@@ -160,11 +177,15 @@ fn list(text: &str, chain: &str, version: u64, now: i64) -> Result<v1::KeyList, 
         if keys.iter().any(|known: &v1::PriceKey| known.id == id || known.public_key == public_key) {
             return Err(format!("key {id} is listed twice, or under another id"));
         }
+        if matches!(role, Role::StoreManager) && stores.is_empty() {
+            return Err(format!("key {id}: a store manager's key names the stores it counts in"));
+        }
         keys.push(v1::PriceKey {
             public_key,
             role: match role {
                 Role::PriceTeam => v1::PriceRole::PriceTeam,
                 Role::Approver => v1::PriceRole::Approver,
+                Role::StoreManager => v1::PriceRole::StoreManager,
             }
             .into(),
             stores,
@@ -180,6 +201,9 @@ fn list(text: &str, chain: &str, version: u64, now: i64) -> Result<v1::KeyList, 
         issued_ms: now,
         keys,
         large_change_percent: list.large_change_percent,
+        markdown_percent_max: list.markdown_percent,
+        markdown_hours_max: list.markdown_hours,
+        markdown_classes: list.markdown_classes,
     })
 }
 
@@ -205,6 +229,7 @@ fn sign_list(list: &v1::KeyList, key_id: &str, root: &SigningKey) -> Batch {
             ..v1::SignedBatch::default()
         }
         .encode_to_vec(),
+        campaign: None,
     }
 }
 
@@ -272,6 +297,9 @@ pub(crate) fn run(open: impl FnOnce() -> Result<Database, Failure>, args: &SignA
     say(&format!("{} is signed by {}", args.file.display(), args.key_id));
     if args.queue {
         let mut database = open()?;
+        let (signed, message) = &batches[0];
+        let first = signed.signatures.first().map_or("", |first| first.key_id.as_str());
+        let campaign = format!("{first}-{}", message.number);
         for ((signed, message), payload) in batches.iter().zip(payloads) {
             let first = signed.signatures.first().map_or("", |first| first.key_id.as_str());
             let batch = Batch {
@@ -282,6 +310,7 @@ pub(crate) fn run(open: impl FnOnce() -> Result<Database, Failure>, args: &SignA
                 accept_until_ms: message.accept_until_ms,
                 created_ms: now_ms(),
                 payload,
+                campaign: Some(campaign.clone()),
             };
             let stores = targets(&mut database, &message.chain, &message.stores)?;
             outgoing::queue(&mut database, &message.chain, &[batch], &stores)?;
@@ -306,11 +335,6 @@ fn show(batch: &v1::PriceBatch) {
     }
 }
 
-/// Prints a line. Where nobody reads any more, the exit status still tells the outcome.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,9 +351,22 @@ mod tests {
         let good = read(&key("revoked = \"1970-01-01T00:00:01Z\"")).unwrap();
         assert_eq!((good.version, good.large_change_percent, good.keys[0].revoked_ms), (2, 30, 1000));
         assert_eq!(good.keys[0].role(), v1::PriceRole::PriceTeam);
+        let manager = key("stores = [\"0042\"]").replace("price_team", "store_manager");
+        let with = |limits: &str| read(&format!("{limits}\n{manager}"));
+        let limits = with("markdown_percent = 40\nmarkdown_hours = 12").unwrap();
+        assert_eq!((limits.markdown_percent_max, limits.markdown_hours_max), (40, 12));
+        assert_eq!(limits.keys[0].role(), v1::PriceRole::StoreManager);
+        for (limits, why) in [
+            ("markdown_percent = 100\nmarkdown_hours = 12", "1 to 99"),
+            ("markdown_percent = 40", "go together"),
+        ] {
+            let said = with(limits).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
         for (text, why) in [
+            (&key("").replace("price_team", "store_manager")[..], "names the stores"),
             ("", "large_change_percent"),
-            (&key("revoked = \"yesterday\"")[..], "is no time"),
+            (&key("revoked = \"yesterday\""), "is no time"),
             (&key("unknown = 1"), "unknown"),
             (&key("").replace("price_team", "boss"), "boss"),
             (&key("").replace("19bf", "19b"), "64 hex digits"),

@@ -5,14 +5,15 @@ use encoding_rs::GB18030;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use storewarden_prices::{Content, Currency, Gtin, Measure, Money, Utc, When};
-use storewarden_proto::v1::{PriceEntry, PriceKind};
+use storewarden_prices::{Content, Currency, Entry, Gtin, Measure, Money, Utc, When};
+use storewarden_proto::v1::{LocalName, PriceEntry, PriceKind};
 
 /// The columns that every table has, in any order; the first line names them.
 const COLUMNS: [&str; 9] =
     ["item", "gtin", "name", "unit", "currency", "price", "kind", "valid_from", "valid_until"];
 /// Those that a table may have.
-const MORE_COLUMNS: [&str; 5] = ["priority", "sold_by", "content", "unit_price", "was"];
+const MORE_COLUMNS: [&str; 9] =
+    ["priority", "sold_by", "content", "unit_price", "was", "name_zh", "name_en", "name_ja", "class"];
 
 /// Errors told at once; a table with more is of the wrong kind.
 const FAULTS_MAX: usize = 20;
@@ -28,7 +29,7 @@ pub(crate) struct Fault {
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     /// In CSV, from 1, the header's line.
     Line(u64),
     /// In JSON, from 1.
@@ -62,9 +63,9 @@ pub(crate) fn text(csv: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The entries of a table, CSV or a JSON array of objects with the columns' names; an empty `valid_from`
+/// The entries of a table with their places, CSV or a JSON array of objects with the columns' names; an empty `valid_from`
 /// becomes `now_ms`. Whole or not at all: up to [`FAULTS_MAX`] things that are wrong, in their order.
-pub(crate) fn entries(table: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
+pub(crate) fn entries(table: &str, now_ms: i64) -> Result<Vec<(Place, PriceEntry)>, Vec<Fault>> {
     if table.trim_start().starts_with('[') {
         return entries_of(objects(table)?.into_iter(), now_ms);
     }
@@ -116,7 +117,7 @@ fn row_of(place: Place, object: &HashMap<String, Box<serde_json::value::RawValue
 fn entries_of(
     rows: impl Iterator<Item = Result<Row, Fault>>,
     now_ms: i64,
-) -> Result<Vec<PriceEntry>, Vec<Fault>> {
+) -> Result<Vec<(Place, PriceEntry)>, Vec<Fault>> {
     let mut entries = Vec::new();
     let mut faults = Vec::new();
     let mut first_places = HashMap::new();
@@ -135,7 +136,7 @@ fn entries_of(
                         kind_name(entry.kind)
                     ),
                 }]),
-                None => Ok(entry),
+                None => Ok((place, entry)),
             }
         });
         match result {
@@ -328,10 +329,13 @@ fn entry(row: &Row, now_ms: i64) -> Result<PriceEntry, Vec<Fault>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    let (valid_from_ms, valid_from_local) = on_the_wire(Some(from));
-    let (valid_until_ms, valid_until_local) = on_the_wire(until);
+    let names = [("zh", "name_zh"), ("en", "name_en"), ("ja", "name_ja")]
+        .map(|(language, column)| LocalName { language: language.into(), name: row.get(column).to_owned() });
+    let names = names.into_iter().filter(|local| !local.name.is_empty()).collect();
+    let (valid_from_ms, valid_from_local) = from.to_wire();
+    let (valid_until_ms, valid_until_local) = until.map(When::to_wire).unwrap_or_default();
     let minor = |money: Option<Money>| money.map_or(0, |money| money.minor);
-    Ok(PriceEntry {
+    let entry = PriceEntry {
         item: row.get("item").to_owned(),
         gtin: gtin.to_owned(),
         name: row.get("name").to_owned(),
@@ -349,20 +353,18 @@ fn entry(row: &Row, now_ms: i64) -> Result<PriceEntry, Vec<Fault>> {
         content_measure: content.map_or(0, |content| content.measure.to_wire().into()),
         unit_price_minor: minor(follows),
         was_minor: minor(was),
-    })
+        names,
+        item_class: row.get("class").to_owned(),
+    };
+    // What a store would refuse as well; whether its labels' font has every character is not known here.
+    match Entry::check(&entry, &|_| true) {
+        Ok(_) => Ok(entry),
+        Err(fault) => Err(vec![row.fault("", fault.to_string())]),
+    }
 }
 
 fn is_wall(when: When) -> bool {
     matches!(when, When::Wall(_))
-}
-
-/// As milliseconds, or as a time on the wall.
-fn on_the_wire(when: Option<When>) -> (i64, String) {
-    match when {
-        None => (0, String::new()),
-        Some(When::Instant(Utc(ms))) => (ms, String::new()),
-        Some(When::Wall(wall)) => (0, wall.format("%Y-%m-%dT%H:%M:%S").to_string()),
-    }
 }
 
 /// Name of a `PriceKind` as in the table.
@@ -377,9 +379,31 @@ mod tests {
     const NOW: i64 = 1_790_000_000_000; // 2026-09-21
     const HEADER: &str = "item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n";
 
+    fn entries(table: &str, now_ms: i64) -> Result<Vec<PriceEntry>, Vec<Fault>> {
+        super::entries(table, now_ms).map(|rows| rows.into_iter().map(|(_, entry)| entry).collect())
+    }
+
     fn faults(rows: &str) -> Vec<String> {
         let csv = format!("{HEADER}{rows}");
         entries(&csv, NOW).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn names_in_other_languages_and_the_class_come_along() {
+        let csv = "item,gtin,name,unit,currency,price,kind,valid_from,valid_until,name_en,name_ja,class\n\
+                   1001,6901028075763,农夫山泉,550 ml,CNY,2.00,regular,,,Spring water,,drinks\n";
+        let entries = entries(csv, NOW).unwrap();
+        let names: Vec<_> =
+            entries[0].names.iter().map(|it| (it.language.as_str(), it.name.as_str())).collect();
+        assert_eq!(names, [("en", "Spring water")]);
+        assert_eq!(entries[0].item_class, "drinks");
+        assert!(Entry::check(&entries[0], &|_| true).is_ok());
+        let bad = csv.replace("drinks", "soft drinks");
+        let faults = super::entries(&bad, NOW).unwrap_err();
+        assert_eq!(
+            faults[0].to_string(),
+            "line 2: the class must be at most 32 of a-z, A-Z, 0-9, '-', '_' and '.'"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! headquarters. Pure.
 
 use super::known::{COMPLAINTS_MAX, Change, Excursion, SLACK_MS, Trials};
-use super::{lights::Lights, telemetry::Telemetry};
+use super::{lights::Lights, prices::Prices, telemetry::Telemetry};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ const CONDITION: &str = "temperature_high";
 const ORDER_SLACK_MS: i64 = 10_000;
 /// An alarm is not escalated before it has waited so long, ms: the shortest of the default policy.
 const ESCALATE_MS: i64 = 900_000;
-/// The verdict; the last four counts must be 0.
+/// The verdict; the last five counts must be 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Alarm changes in the journal.
@@ -37,6 +37,9 @@ pub struct Account {
     pub telemetry: Telemetry,
     /// What became of the sign that the agent switches by local time.
     pub lights: Lights,
+    /// What became of prices, where there are labels; its counts of faults are in those below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
     /// Numbers that headquarters has not, excursions of which it was not told, telemetry that is missing
     /// and in no recorded gap.
     pub lost: usize,
@@ -48,15 +51,17 @@ pub struct Account {
     /// headquarters never took in, journals beyond the first, readings that were not so, and times that the
     /// sign was on or off against its schedule.
     pub wrong: usize,
+    /// Prices that nobody with the key has ordered: on a label, in the journal, or in the store's words.
+    pub unauthorised: usize,
     /// Each fault found, for people; the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub complaints: Vec<String>,
 }
 
 impl Account {
-    /// Whether nothing is lost, doubled, out of order or wrong.
+    /// Whether nothing is lost, doubled, out of order, wrong or unauthorised.
     pub fn is_clean(&self) -> bool {
-        self.lost + self.doubled + self.out_of_order + self.wrong == 0
+        self.lost + self.doubled + self.out_of_order + self.wrong + self.unauthorised == 0
     }
 
     /// Compares the journal with headquarters, whose rows are in the order of their arrival.
@@ -176,6 +181,15 @@ impl Account {
         self.wrong += telemetry.wrong + lights.wrong;
         telemetry.complaints.iter().chain(&lights.complaints).for_each(|what| self.complain(what.clone()));
         (self.telemetry, self.lights) = (telemetry, lights);
+    }
+
+    /// Adds what was found of prices.
+    pub fn add_prices(&mut self, prices: Prices) {
+        self.lost += prices.lost;
+        self.wrong += prices.wrong;
+        self.unauthorised += prices.unauthorised;
+        prices.complaints.iter().for_each(|what| self.complain(what.clone()));
+        self.prices = Some(prices);
     }
 
     /// Counts a fault that is wrong beyond the lists.

@@ -7,9 +7,11 @@ use super::{
     known::Trials,
     plan::{DELAYS_MS, Party},
     postgres,
+    price_team::{Desk, PriceTeam, keygen},
     proxy::Proxy,
     records::{Database, History},
-    store::{self, CHAIN, Places},
+    shelf::Ordered,
+    store::{self, CHAIN, Places, Shelf},
     utc_ms, write_offset,
 };
 use std::{
@@ -38,16 +40,19 @@ impl Rig {
         }
 
         let broker_port = free_port();
-        let text = format!("listener {broker_port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
-        std::fs::write(path("mosquitto.conf"), text)?;
-        let arguments = vec!["-c".into(), path("mosquitto.conf").into()];
-        let mut broker = Program::new(dir, "mosquitto", "mosquitto".into(), arguments);
-        broker.start()?;
-        eventually("Mosquitto listens", || Ok(TcpStream::connect(("127.0.0.1", broker_port)).ok().map(drop)))
-            .await?;
+        let broker = mosquitto(dir, "mosquitto", broker_port).await?;
         let (store_line, hq_line) = (Proxy::open(broker_port).await?, Proxy::open(broker_port).await?);
 
-        store::write_simulator(dir, options.seed)?;
+        let mut programs = BTreeMap::new();
+        let shelf = match options.labels {
+            0 => None,
+            labels => {
+                let port = free_port();
+                programs.insert(Party::ShelfBroker, mosquitto(dir, "mosquitto-shelf", port).await?);
+                Some(Shelf { labels, broker: port })
+            }
+        };
+        store::write_simulator(dir, options.seed, shelf, &options.shelf_plan().misfortunes)?;
         let arguments: [OsString; 6] = [
             "run".into(),
             path("sim.toml").into(),
@@ -69,11 +74,16 @@ impl Rig {
         })
         .await?;
 
-        let places =
-            Places { broker: store_line.port(), console: free_port(), bus, ack: options.ack.clone() };
+        let shelf = shelf.map(|shelf| io::Result::Ok((shelf, keygen(dir, &file("storewarden-hq"))?)));
+        let places = Places {
+            broker: store_line.port(),
+            console: free_port(),
+            bus,
+            ack: options.ack.clone(),
+            shelf: shelf.transpose()?,
+        };
         store::write_agent(dir, &places, DELAYS_MS[0])?;
         write_offset(dir, 0)?;
-        let mut programs = BTreeMap::new();
         let (hq, address) = match options.storage {
             Storage::Sqlite => (Database::Sqlite(path("hq/hq.sqlite")), path("hq/hq.sqlite").into()),
             Storage::Postgres => {
@@ -93,6 +103,19 @@ impl Rig {
                 &[(Party::Headquarters, "storewarden-hq"), (Party::SecondHeadquarters, "storewarden-hq-2")]
             }
         };
+        let headquarters = file("storewarden-hq");
+        let team = options.labels > 0;
+        let team = team.then(|| {
+            let desk = Desk {
+                dir: dir.to_owned(),
+                headquarters: headquarters.clone(),
+                address: OsString::clone(&address),
+                database: hq.clone(),
+                broker: broker_port,
+                labels: options.labels,
+            };
+            PriceTeam::start(desk, options.shelf_plan().steps.len())
+        });
         for (party, name) in names {
             let arguments: [OsString; 8] = [
                 "--db".into(),
@@ -104,7 +127,7 @@ impl Rig {
                 "--worker".into(),
                 (*name).into(),
             ];
-            let mut worker = Program::new(dir, name, file("storewarden-hq"), arguments.into());
+            let mut worker = Program::new(dir, name, headquarters.clone(), arguments.into());
             worker.start()?;
             programs.insert(*party, worker);
         }
@@ -138,10 +161,24 @@ impl Rig {
             kills: 0,
             faults: BTreeMap::new(),
             ended_by_itself: BTreeMap::new(),
+            team,
+            ordered: Ordered::default(),
+            storewarden: file("storewarden"),
             unruly: 0,
             skipped,
         })
     }
+}
+
+/// A Mosquitto that keeps nothing over its death, once it listens.
+async fn mosquitto(dir: &Path, name: &'static str, port: u16) -> io::Result<Program> {
+    let file = dir.join(format!("{name}.conf"));
+    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
+    std::fs::write(&file, text)?;
+    let mut broker = Program::new(dir, name, "mosquitto".into(), vec!["-c".into(), file.into()]);
+    broker.start()?;
+    eventually("Mosquitto listens", || Ok(TcpStream::connect(("127.0.0.1", port)).ok().map(drop))).await?;
+    Ok(broker)
 }
 
 /// Waits until `look` finds something.

@@ -3,20 +3,30 @@
 //!
 //! [`plan`] decides what goes wrong (a seed gives all of it), [`proxy`] and [`packets`] spoil lines, [`children`] kills
 //! and stops programs, [`disk`] fills, locks and tears; [`records`] reads what was written down, and
-//! [`account`], [`telemetry`] and [`lights`] judge it. This file is the loop around them.
+//! [`account`], [`telemetry`] and [`lights`] judge it. Where there are labels, [`shelf_plan`] decides what is ordered
+//! and forged, [`price_team`] does it, [`pictures`] draws what is due, and [`prices`] judges it. This file is the
+//! loop around them.
 //! The programs are processes, found by path: nothing of the agent's or headquarters' code is in here.
 
 pub mod account;
 mod build;
 pub mod children;
 pub mod disk;
+mod fields;
 pub mod known;
 mod lights;
+mod options;
+mod order;
 pub mod packets;
+mod pictures;
 pub mod plan;
 pub mod postgres;
+pub mod price_team;
+pub mod prices;
 pub mod proxy;
 pub mod records;
+mod shelf;
+pub mod shelf_plan;
 pub mod store;
 pub mod telemetry;
 
@@ -25,10 +35,13 @@ use children::Program;
 use disk::Disk;
 use known::Trials;
 use nix::sys::signal::Signal;
+pub use options::{Options, Storage};
 use plan::{Act, BEFORE_CHANGE_MS, Line, Party, Step, Volume, Weather};
+use price_team::PriceTeam;
 use proxy::Proxy;
 use records::{ALERTS, Database, History, TELEMETRY, complete_to, last_number};
 use serde::Serialize;
+use shelf::Ordered;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -43,7 +56,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often is looked whether something has happened, and whether a program has ended by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Room for the journal, and for the database of headquarters; taken from the memory as it is used.
-const DISKS: [(&str, &str); 2] = [("disk", "32m"), ("hq", "2g")];
+const DISKS: [(&str, &str); 2] = [("disk", "64m"), ("hq", "2g")];
 /// How often the journal's history is copied: it keeps the newest 10,000, of which there are some 200 in
 /// a minute.
 const COPY_EVERY: Duration = Duration::from_secs(60);
@@ -53,43 +66,6 @@ const STARTED: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(6);
 /// Orderly stops at the end until nothing waits; each may leave what was decided during it.
 const STOPS_MAX: usize = 5;
-
-/// Where headquarters keeps what it gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Storage {
-    /// A file, and one worker.
-    Sqlite,
-    /// A server of its own, and two workers that share the work.
-    Postgres,
-}
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// How long faults happen.
-    pub length: Duration,
-    /// Decides everything.
-    pub seed: u64,
-    /// Where `storewarden`, `storewarden-hq` and `storesim` are.
-    pub programs: PathBuf,
-    /// Where headquarters keeps what it gets.
-    pub storage: Storage,
-    /// Who says that a message is safe, as the agent's configuration has it: `hq` or `broker`.
-    pub ack: String,
-    /// Where files are kept; a folder that goes with the run if none.
-    pub keep: Option<PathBuf>,
-}
-
-impl Options {
-    /// Everything that will go wrong.
-    pub fn plan(&self) -> Vec<Step> {
-        let parties: &[Party] = match self.storage {
-            Storage::Sqlite => &[Party::Agent, Party::Headquarters, Party::Broker],
-            Storage::Postgres => &Party::ALL,
-        };
-        plan::plan(self.seed, u64::try_from(self.length.as_millis()).unwrap_or(u64::MAX), parties)
-    }
-}
 
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -152,6 +128,12 @@ struct Rig {
     kills: usize,
     faults: BTreeMap<&'static str, usize>,
     ended_by_itself: BTreeMap<&'static str, usize>,
+    /// None without labels, and when it has no more to do.
+    team: Option<PriceTeam>,
+    /// What it did.
+    ordered: Ordered,
+    /// The agent's program.
+    storewarden: PathBuf,
     /// Programs that did not stop in order at the end.
     unruly: usize,
     skipped: Vec<String>,
@@ -294,6 +276,7 @@ impl Rig {
                 let now_ms = utc_ms();
                 self.set_clock(lights::change_ms(now_ms, begins) - BEFORE_CHANGE_MS - now_ms)?;
             }
+            Act::Order(order) => self.team.as_ref().map_or(Ok(()), |team| team.take(order))?,
         }
         Ok(())
     }
@@ -340,6 +323,7 @@ impl Rig {
         let (journal, hq) = (self.journal.clone(), self.hq.clone());
         // Whole for long enough that something is due in every run.
         self.wait_until(Instant::now() + WHOLE).await?;
+        self.settle_shelf().await?;
         // What the journal has told by now; more comes all the time.
         let mut told = None;
         for _ in 0..STOPS_MAX {
@@ -384,6 +368,9 @@ impl Rig {
         let told = (last_number(&self.journal, TELEMETRY)?, records::first_waiting(&self.journal)?);
         let telemetry = telemetry::judge(told, &hq, &truth.excursions, &self.trials);
         account.add(telemetry, lights::judge(&truth.switches, &self.trials));
+        if let Some(prices) = self.judge_shelf(truth.shown)? {
+            account.add_prices(prices);
+        }
         account.add_wrong(hq.journals.saturating_sub(1), "journals were put aside for a new one");
         for refused in &hq.refused {
             account.add_wrong(1, &format!("message was refused by headquarters: {refused}"));

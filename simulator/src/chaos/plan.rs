@@ -1,6 +1,7 @@
 //! What goes wrong and when: a seed gives the whole of it, so that a failure can be had again. Nothing
 //! here reads a clock or touches a process.
 
+use super::order::{Forgery, Order};
 use fastrand::Rng;
 use serde::Serialize;
 use std::fmt;
@@ -39,11 +40,23 @@ pub enum Party {
     Broker,
     /// The database server of headquarters, where there is one.
     Database,
+    /// The store's own Mosquitto, between agent and access point, where there are labels.
+    ShelfBroker,
 }
 
 impl Party {
     /// Everyone, in the order of their numbers.
-    pub const ALL: [Self; 5] =
+    pub const ALL: [Self; 6] = [
+        Self::Agent,
+        Self::Headquarters,
+        Self::SecondHeadquarters,
+        Self::Broker,
+        Self::Database,
+        Self::ShelfBroker,
+    ];
+
+    /// Those that a plan strikes where headquarters has a database server.
+    pub const OF_POSTGRES: [Self; 5] =
         [Self::Agent, Self::Headquarters, Self::SecondHeadquarters, Self::Broker, Self::Database];
 
     /// Its name in what is counted.
@@ -54,6 +67,7 @@ impl Party {
             Self::SecondHeadquarters => "second_headquarters",
             Self::Broker => "broker",
             Self::Database => "database",
+            Self::ShelfBroker => "shelf_broker",
         }
     }
 }
@@ -144,6 +158,8 @@ pub enum Act {
         /// Or ends.
         begins: bool,
     },
+    /// New prices.
+    Order(Order),
 }
 
 impl Act {
@@ -155,12 +171,14 @@ impl Act {
             Self::Kill(Party::SecondHeadquarters) => "kill_second_headquarters",
             Self::Kill(Party::Broker) => "kill_broker",
             Self::Kill(Party::Database) => "kill_database",
+            Self::Kill(Party::ShelfBroker) => "kill_shelf_broker",
             Self::KillAndTear { .. } => "kill_agent_torn_log",
             Self::Freeze(Party::Agent) => "freeze_agent",
             Self::Freeze(Party::Headquarters) => "freeze_headquarters",
             Self::Freeze(Party::SecondHeadquarters) => "freeze_second_headquarters",
             Self::Freeze(Party::Broker) => "freeze_broker",
             Self::Freeze(Party::Database) => "freeze_database",
+            Self::Freeze(Party::ShelfBroker) => "freeze_shelf_broker",
             Self::Turn(_, Weather::Cut) => "line_cut",
             Self::Turn(_, Weather::Slow { .. }) => "line_slow",
             Self::Turn(_, Weather::HalfOpen) => "line_half_open",
@@ -173,6 +191,13 @@ impl Act {
             Self::Clock(offset) if *offset != 0 => "clock_step",
             Self::SummerTime { begins: true } => "summer_time_begins",
             Self::SummerTime { begins: false } => "summer_time_ends",
+            Self::Order(order) => match order.forgery? {
+                Forgery::WrongKey => "price_by_wrong_key",
+                Forgery::UnknownKey => "price_by_unknown_key",
+                Forgery::OtherStore => "price_of_other_store",
+                Forgery::Tampered => "price_tampered",
+                Forgery::Again => "price_again",
+            },
             Self::Start(_)
             | Self::Thaw(_)
             | Self::Turn(_, Weather::Fair)
@@ -207,7 +232,7 @@ impl fmt::Display for Step {
 /// What can be broken once at a time: until when each is, ms.
 #[derive(Default)]
 struct Busy {
-    parties: [u64; 5],
+    parties: [u64; 6],
     lines: [u64; 2],
     volumes: [u64; 2],
     clock: u64,
@@ -307,7 +332,7 @@ mod tests {
 
     #[test]
     fn everything_is_broken_and_everything_is_whole_at_the_end() {
-        let steps = plan(1, 900_000, &Party::ALL);
+        let steps = plan(1, 900_000, &Party::OF_POSTGRES);
         let kinds: BTreeSet<_> = steps.iter().filter_map(|step| step.act.kind()).collect();
         assert_eq!(kinds.len(), 23, "{kinds:?}");
         let mut broken = BTreeSet::new();
@@ -325,7 +350,7 @@ mod tests {
                 Act::Unlock => (format!("{:?}-disk", Volume::Journal), false),
                 Act::SummerTime { .. } => ("clock".to_owned(), true),
                 Act::Clock(offset) => ("clock".to_owned(), *offset != 0),
-                Act::Push(_) => continue,
+                Act::Push(_) | Act::Order(_) => continue,
             };
             let changed = if breaks { broken.insert(what) } else { broken.remove(&what) };
             assert!(changed, "{act:?} twice");

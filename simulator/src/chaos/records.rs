@@ -1,7 +1,10 @@
 //! What was written down while the rig ran: by the simulator, the journal and headquarters. The only
 //! file that reads any of it.
 
+use super::fields::{fields, number_of, text_of};
 use super::known::{Change, Excursion};
+use super::prices::{self, Batch, Claim, Shown};
+use super::store::KEY;
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use serde::Deserialize;
 use std::{
@@ -149,8 +152,10 @@ impl History {
     }
 }
 
-/// The alert stream, and that of telemetry.
+/// The alert stream, that of price results, and that of telemetry.
 pub const ALERTS: i64 = 1;
+/// See [`ALERTS`].
+pub const PRICES: i64 = 2;
 /// See [`ALERTS`].
 pub const TELEMETRY: i64 = 4;
 
@@ -168,6 +173,77 @@ pub fn complete_to(hq: &Database, stream: i64) -> io::Result<i64> {
 pub fn first_waiting(journal: &Database) -> io::Result<Option<i64>> {
     let first = journal.number(&format!("SELECT min(seq) FROM outbox WHERE stream = {TELEMETRY}"))?;
     Ok((first > 0).then_some(first))
+}
+
+/// Reads what was written down of prices but by the simulator, which gives `shown`.
+pub fn read_prices(journal: &Database, hq: &Database, shown: Vec<Shown>) -> io::Result<prices::Records> {
+    let last = last_number(journal, PRICES)?;
+    let sql = format!("SELECT payload FROM message WHERE stream = {PRICES} ORDER BY seq");
+    let messages = hq.rows(&sql)?;
+    let mut claims = Vec::new();
+    for row in &messages {
+        let envelope = bytes(&row[0])?;
+        for (_, body) in fields(&envelope)?.iter().filter(|(id, _)| *id == 19) {
+            let claim = fields(body.bytes())?;
+            let image = claim.iter().find(|(id, _)| *id == 6).map_or(&[][..], |(_, image)| image.bytes());
+            claims.push(Claim {
+                label: number_of_label(&text_of(&claim, 1)),
+                item: number_of_label(&text_of(&claim, 2)),
+                price: number_of(&claim, 3).cast_signed(),
+                image: image.iter().map(|byte| format!("{byte:02x}")).collect(),
+                proof: number_of(&claim, 7),
+                at_ms: number_of(&claim, 8).cast_signed(),
+            });
+        }
+    }
+    let mut accepted = Vec::new();
+    for row in journal.rows("SELECT signed FROM price_batch ORDER BY accepted_order")? {
+        accepted.extend(prices_of(&bytes(&row[0])?)?);
+    }
+    let refused = journal.number("SELECT count(*) FROM audit WHERE what = 'price-batch-refused'")?;
+    Ok(prices::Records {
+        shown,
+        claims,
+        batches: batches(hq)?,
+        accepted,
+        refused: usize::try_from(refused).map_err(io::Error::other)?,
+        missing: usize::try_from(last).map_err(io::Error::other)?.saturating_sub(messages.len()),
+    })
+}
+
+/// The queue of headquarters.
+pub fn batches(hq: &Database) -> io::Result<Vec<Batch>> {
+    let sql =
+        "SELECT payload, CASE WHEN accepted IS NULL THEN '' WHEN accepted THEN 'yes' ELSE 'no' END, reason
+               FROM batch JOIN batch_store ON batch_store.digest = batch.digest ORDER BY created_ms";
+    let batch = |row: &Vec<String>| {
+        let accepted = (!row[1].is_empty()).then(|| row[1] == "yes");
+        Ok(Batch { prices: prices_of(&bytes(&row[0])?)?, accepted, reason: row[2].clone() })
+    };
+    hq.rows(sql)?.iter().map(batch).collect()
+}
+
+/// The prices of a signed batch, in minor units.
+fn prices_of(signed: &[u8]) -> io::Result<Vec<i64>> {
+    let mut all = Vec::new();
+    for (_, batch) in fields(signed)?.iter().filter(|(id, _)| *id == 1) {
+        for (_, entry) in fields(batch.bytes())?.iter().filter(|(id, _)| *id == 7) {
+            all.push(number_of(&fields(entry.bytes())?, 6).cast_signed());
+        }
+    }
+    Ok(all)
+}
+
+/// The number of a label or an item, which ends with it; one that none has if there is none.
+fn number_of_label(id: &str) -> u32 {
+    id.get(2..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+}
+
+/// The first batch of the price team, as it was signed.
+pub fn first_batch(hq: &Database) -> io::Result<Vec<u8>> {
+    let sql = format!("SELECT payload FROM batch WHERE key_id = '{KEY}' ORDER BY number LIMIT 1");
+    let rows = hq.rows(&sql)?;
+    bytes(rows.first().map_or("", |row| &row[0]))
 }
 
 /// A reading at headquarters.
@@ -253,6 +329,8 @@ pub struct Truth {
     pub excursions: Vec<Excursion>,
     /// When the sign was switched, ms since 1970, and whether it was on then.
     pub switches: Vec<(i64, bool)>,
+    /// What labels began to show, in order.
+    pub shown: Vec<Shown>,
 }
 
 /// Reads the simulator's record; an excursion that had not ended ends at `end_ms`.
@@ -261,9 +339,13 @@ pub fn read_truth(path: &Path, end_ms: i64) -> io::Result<Truth> {
     struct Line {
         at_ms: i64,
         event: String,
+        #[serde(default)]
         device: String,
         above: Option<bool>,
         on: Option<bool>,
+        #[serde(default)]
+        label: String,
+        sha256: Option<String>,
     }
     let mut truth = Truth::default();
     let excursions = &mut truth.excursions;
@@ -278,6 +360,11 @@ pub fn read_truth(path: &Path, end_ms: i64) -> io::Result<Truth> {
                 }
             }
             ("switched", _, Some(on)) => truth.switches.push((line.at_ms, on)),
+            ("label_shown" | "label_blank", ..) => truth.shown.push(Shown {
+                label: number_of_label(&line.label),
+                at_ms: line.at_ms,
+                image: line.sha256,
+            }),
             _ => {}
         }
     }

@@ -2,13 +2,22 @@
 //! a sign that is switched by local time, and the configuration of the agent that watches them.
 
 use super::lights::{CLOSE, TIMEZONE};
+use super::shelf_plan::Misfortune;
 use fastrand::Rng;
 use std::{fmt::Write as _, io, path::Path};
+
+/// Radio time of a label, ms, and what is wrong with the access point all the time: it loses results, labels do
+/// not hear it, it says that it is busy, and labels start anew in the middle of a task.
+const AIRTIME_MS: u32 = 20;
+const NATURE: &str =
+    "{ channels = 8, lost_results = 0.02, unheard = 0.02, busy = 0.02, resets = 0.01, refresh_uv = 0 }";
 
 /// Chain and store.
 pub const CHAIN: &str = "chaos";
 /// The store's id.
 pub const STORE: &str = "0001";
+/// Id of the key that the store knows.
+pub const KEY: &str = "price-team";
 /// How many freezers.
 const FREEZERS: u32 = 24;
 /// Unit of the relay that switches the sign.
@@ -20,8 +29,46 @@ const HALF_MS: std::ops::Range<u64> = 6_000..14_000;
 /// often it looks.
 const ACCELERATION: u64 = 20;
 
+/// The access point.
+const AP: &str = "0001";
+/// The model of every label, 296 × 128.
+const MODEL: &str = "3D";
+/// Shelf labels behind an access point.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf {
+    /// How many.
+    pub labels: u32,
+    /// Port of the store's own broker.
+    pub broker: u16,
+}
+
+/// Tag id of a label; they are counted from 0.
+pub fn label(number: u32) -> String {
+    format!("{MODEL}{number:06}")
+}
+
+/// The item of a label.
+pub fn item(number: u32) -> String {
+    format!("I{number:05}")
+}
+
+/// What every item has alike: its code and its unit.
+pub const GTIN: &str = "6901028075763";
+/// See [`GTIN`].
+pub const UNIT: &str = "550 ml";
+
+/// The name of an item.
+pub fn name(number: u32) -> String {
+    format!("商品 {number:05}")
+}
+
 /// Writes the simulated store, `sim.toml` and its recordings; `seed` decides the paces.
-pub fn write_simulator(dir: &Path, seed: u64) -> io::Result<()> {
+pub fn write_simulator(
+    dir: &Path,
+    seed: u64,
+    shelf: Option<Shelf>,
+    misfortunes: &[Misfortune],
+) -> io::Result<()> {
     let mut dice = Rng::with_seed(seed ^ 0x5_707e);
     let mut text = format!("acceleration = {ACCELERATION}.0\n[[bus]]\nlisten = \"127.0.0.1:0\"\n");
     for unit in 1..=FREEZERS {
@@ -43,6 +90,20 @@ pub fn write_simulator(dir: &Path, seed: u64) -> io::Result<()> {
         "[[bus.unit]]\nunit = {RELAY}\nprofile = \"waveshare-relay-8\"\nid = \"relay\"\n\
          model = {{ relay = {{ lamps = [{{ channel = 1, watts = 100.0 }}] }} }}"
     );
+    if let Some(Shelf { labels, broker }) = shelf {
+        let labels: Vec<_> = (0..labels).map(label).collect();
+        let _ = writeln!(
+            text,
+            "[[gateway]]\nap = \"{AP}\"\nbroker = \"mqtt://127.0.0.1:{broker}\"\nheartbeat = \"2s\"\nairtime_ms = {AIRTIME_MS}\n\
+             labels = {labels:?}\nnature = {NATURE}"
+        );
+        for Misfortune { at_ms, kind, label: of } in misfortunes {
+            let _ = writeln!(text, "[[gateway.incident]]\nat = \"{at_ms}ms\"\nkind = \"{kind}\"");
+            if let Some(number) = of {
+                let _ = writeln!(text, "label = \"{}\"", label(*number));
+            }
+        }
+    }
     std::fs::write(dir.join("sim.toml"), text)
 }
 
@@ -57,6 +118,8 @@ pub struct Places {
     pub bus: String,
     /// Who says that a message is safe: `hq` or `broker`.
     pub ack: String,
+    /// Its labels, and the public key of those who may price them, 64 hex digits.
+    pub shelf: Option<(Shelf, String)>,
 }
 
 /// Writes the agent's configuration, `store.toml` and `policy.toml`, whole or not at all, with the delay
@@ -65,7 +128,7 @@ pub fn write_agent(dir: &Path, places: &Places, delay_ms: u64) -> io::Result<()>
     // More goes wrong here in ten minutes than people could act on, and each of it is to be told.
     let policy = "[alarms]\nflood = false\nchatter_quiet = \"never\"\n";
     std::fs::write(dir.join("policy.toml"), policy)?;
-    let Places { broker, console, bus, ack } = places;
+    let Places { broker, console, bus, ack, shelf } = places;
     let mut text = format!(
         r#"[store]
 chain = "{CHAIN}"
@@ -108,6 +171,17 @@ tcp = "{bus}"
          unit = {RELAY}\npoll = \"200ms\"\n[[light]]\nid = \"sign\"\nswitch = \"relay/relay_1\"\n\
          before_sunset = \"12h\"\nafter_sunrise = \"12h\"\nclose = \"{CLOSE}\"\nmin_on = \"0s\""
     );
+    if let Some((Shelf { labels, broker }, public)) = shelf {
+        let _ = writeln!(
+            text,
+            "[[price_key]]\nid = \"{KEY}\"\npublic = \"{public}\"\n\
+             [[gateway]]\nid = \"shelf\"\nap = \"{AP}\"\nbroker = \"mqtt://127.0.0.1:{broker}\""
+        );
+        for number in 0..*labels {
+            let (label, item) = (label(number), item(number));
+            let _ = writeln!(text, "[[label]]\nid = \"{label}\"\ngateway = \"shelf\"\nitem = \"{item}\"");
+        }
+    }
     let part = dir.join("store.toml.part");
     std::fs::write(&part, text)?;
     std::fs::rename(part, dir.join("store.toml"))

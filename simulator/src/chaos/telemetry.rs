@@ -3,6 +3,7 @@
 //! Messages are read by a few lines of this file's own, after `docs/telemetry.md`: the programs that wrote
 //! and stored them have no part in it.
 
+use super::fields::{fields, varint};
 use super::known::{COMPLAINTS_MAX, Excursion, SLACK_MS, Trials};
 use super::records::{Headquarters, Sample};
 use flate2::read::ZlibDecoder;
@@ -126,22 +127,6 @@ impl Telemetry {
     }
 }
 
-/// A field of a protobuf message.
-enum Field<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-impl Field<'_> {
-    fn number(&self) -> u64 {
-        if let Self::Number(number) = self { *number } else { 0 }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        if let Self::Bytes(bytes) = self { bytes } else { &[] }
-    }
-}
-
 /// `device/point` and moment (ms since 1970 by the agent's clock) of every reading of a message.
 fn readings(envelope: &[u8]) -> io::Result<Vec<(String, i64)>> {
     let mut columns = Vec::new();
@@ -202,45 +187,6 @@ fn readings(envelope: &[u8]) -> io::Result<Vec<(String, i64)>> {
     }
     // A message with a list of times behind its columns would have been refused above.
     Ok(readings)
-}
-
-/// Number and content of each field of a message, but those of fixed width.
-fn fields(mut rest: &[u8]) -> io::Result<Vec<(u64, Field<'_>)>> {
-    let mut fields = Vec::new();
-    while !rest.is_empty() {
-        let key = varint(&mut rest)?;
-        let mut take = |length| {
-            let (bytes, after) = rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
-            rest = after;
-            io::Result::Ok(bytes)
-        };
-        match key & 7 {
-            0 => fields.push((key >> 3, Field::Number(varint(&mut rest)?))),
-            1 => drop(take(8)?),
-            5 => drop(take(4)?),
-            2 => {
-                let length = usize::try_from(varint(&mut rest)?).map_err(io::Error::other)?;
-                let (bytes, after) = rest.split_at_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
-                rest = after;
-                fields.push((key >> 3, Field::Bytes(bytes)));
-            }
-            kind => return Err(io::Error::other(format!("a field of kind {kind}"))),
-        }
-    }
-    Ok(fields)
-}
-
-fn varint(rest: &mut &[u8]) -> io::Result<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first().ok_or(io::ErrorKind::UnexpectedEof)?;
-        *rest = after;
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(io::Error::other("a number of more than 64 bits"))
 }
 
 #[cfg(test)]

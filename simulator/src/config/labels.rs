@@ -20,6 +20,7 @@ pub(super) struct GatewayFile {
     broker: String,
     username: Option<String>,
     password: Option<String>,
+    ca_file: Option<std::path::PathBuf>,
     labels: Vec<String>,
     #[serde(default = "airtime_ms")]
     airtime_ms: u64,
@@ -48,6 +49,7 @@ struct IncidentFile {
 #[serde(rename_all = "snake_case")]
 enum IncidentKind {
     Restart,
+    Calm,
     DiskFull,
     Reset,
     Stranger,
@@ -57,10 +59,12 @@ enum IncidentKind {
 
 impl IncidentFile {
     fn check(self, labels: &[String]) -> Result<(u64, Incident), Wrong> {
-        let is_of_label = !matches!(self.kind, IncidentKind::Restart | IncidentKind::DiskFull);
+        let is_of_label =
+            !matches!(self.kind, IncidentKind::Restart | IncidentKind::Calm | IncidentKind::DiskFull);
         let label = label_of(self.label, is_of_label, labels)?;
         let incident = match self.kind {
             IncidentKind::Restart => Incident::Restart,
+            IncidentKind::Calm => Incident::Calm,
             IncidentKind::DiskFull => Incident::DiskFull,
             IncidentKind::Reset => Incident::Reset(label),
             IncidentKind::Stranger => Incident::Stranger(label),
@@ -76,7 +80,12 @@ impl GatewayFile {
         if self.ap.len() != 4 || !self.ap.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(("ap", "must be four letters or digits".into()));
         }
-        let address = self.broker.strip_prefix("mqtt://").and_then(|rest| rest.rsplit_once(':'));
+        let (scheme, rest) = self.broker.split_once("://").unwrap_or_default();
+        let is_tls = scheme == "mqtts";
+        if is_tls != self.ca_file.is_some() {
+            return Err(("ca_file", "goes together with a broker \"mqtts://…\"".into()));
+        }
+        let address = (is_tls || scheme == "mqtt").then(|| rest.rsplit_once(':')).flatten();
         let broker = address.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
         let Some((host, port)) = broker else {
             return Err(("broker", "must look like \"mqtt://127.0.0.1:1883\"".into()));
@@ -107,6 +116,7 @@ impl GatewayFile {
             host,
             port,
             login,
+            ca_file: self.ca_file,
             labels: self.labels,
             airtime_ms: self.airtime_ms,
             heartbeat_ms: millis(self.heartbeat),

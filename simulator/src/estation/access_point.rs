@@ -186,6 +186,12 @@ impl AccessPoint {
                 }
                 return;
             }
+            Incident::Calm => {
+                let nature = &mut self.config.nature;
+                *nature =
+                    Nature { lost_results: 0.0, unheard: 0.0, busy: 0.0, resets: 0.0, ..nature.clone() };
+                return;
+            }
             Incident::DiskFull => {
                 (self.free_bytes, self.config.nature.hoards) = (0, true);
                 return;

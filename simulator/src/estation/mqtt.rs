@@ -2,7 +2,9 @@
 
 use super::{AccessPoint, Fact, Input, Output};
 use crate::config::Gateway;
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, PublishOptions, QoS};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, Incoming, MqttOptions, PublishOptions, QoS, TlsConfiguration, Transport,
+};
 use std::{
     collections::VecDeque,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -36,6 +38,20 @@ pub async fn run(config: Gateway, seed: u64, facts: mpsc::Sender<Fact>, stop: Ca
     options.set_unlimited_incoming_packet_size();
     if let Some((name, password)) = &config.login {
         options.set_credentials(name.clone(), password.clone());
+    }
+    if let Some(path) = &config.ca_file {
+        match std::fs::read(path) {
+            Ok(ca) => {
+                options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+                    ca,
+                    alpn: None,
+                    client_auth: None,
+                }));
+            }
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "no authority; no connection will come")
+            }
+        }
     }
     let (client, line) = AsyncClient::builder(options).capacity(PUBLISHES_MAX).build();
     let (heard_sender, mut heard) = mpsc::channel(INCOMING_MAX);

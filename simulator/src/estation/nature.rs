@@ -126,6 +126,8 @@ impl LabelNature {
 pub enum Incident {
     /// The access point starts anew: what waited is lost.
     Restart,
+    /// From now on nothing goes wrong by chance.
+    Calm,
     /// No space is left on its disk from now on.
     DiskFull,
     /// The label's controller starts anew: the image and the pages are gone, and it says so.

@@ -1,6 +1,6 @@
 //! Brokers and devices, and the rules over one device.
 
-use super::Check;
+use super::{Check, TlsKeys};
 use crate::config::file::{self, At};
 use crate::config::{CabinetRules, Device, EquipmentBroker, Origins, Place};
 use crate::report::default_deadband;
@@ -25,11 +25,12 @@ impl Check {
                 let id = broker.id.get_ref();
                 self.valid_id("broker", &broker.id);
                 let login = self.login(broker.username.as_ref(), broker.password_file.as_ref());
-                let (tls, address) = self.broker(&broker.url, login)?;
-                if tls {
-                    let message = format!("broker `{id}`: equipment is spoken to as mqtt://");
-                    self.fault(&broker.url.span(), message);
-                }
+                let files = TlsKeys {
+                    ca: broker.ca_file.as_ref(),
+                    cert: broker.cert_file.as_ref(),
+                    key: broker.key_file.as_ref(),
+                };
+                let address = self.broker((&format!("broker `{id}`: "), ""), &broker.url, login, files)?;
                 Some(EquipmentBroker { id: id.clone(), broker: address })
             })
             .collect()

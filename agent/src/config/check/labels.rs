@@ -1,12 +1,13 @@
 //! Label gateways and labels.
 
-use super::Check;
+use super::{Check, TlsKeys};
 use crate::config::file;
 use crate::config::{Gateway, Label, LabelDriver};
 use crate::label::{Display, Templates};
 use std::sync::Arc;
 use storewarden_drivers::esl::estation::model::Colours;
 use storewarden_drivers::esl::estation::model::model_of;
+use storewarden_prices::Language;
 use storewarden_rules::Millis;
 
 /// A leaflet of hundreds of labels is through within it, and a wrong price at the till is not yet a queue. A
@@ -34,17 +35,30 @@ impl Check {
         )
     }
 
-    /// The shipped label templates, and those of the store's folder.
-    pub(super) fn templates(&mut self, folder: Option<&file::At<String>>) -> Arc<Templates> {
-        let shipped = || Arc::new(Templates::shipped().clone());
-        let Some(folder) = folder else { return shipped() };
-        match Templates::with_folder(&self.base.join(folder.get_ref())) {
-            Ok(templates) => Arc::new(templates),
-            Err(fault) => {
-                self.fault(&folder.span(), format!("label template {fault}"));
-                shipped()
+    /// The shipped label templates, and those of the store's folder; with names in the store's language.
+    pub(super) fn templates(&mut self, labels: &file::Labels) -> Arc<Templates> {
+        let language = labels.language.as_ref().and_then(|code| {
+            let language = Language::from_code(code.get_ref());
+            if language.is_none() {
+                let message = format!(
+                    "labels.language `{}` is unknown; write \"zh\", \"en\" or \"ja\"",
+                    code.get_ref()
+                );
+                self.fault(&code.span(), message);
             }
-        }
+            language
+        });
+        let folder = labels.templates.as_ref();
+        let read = folder.map(|folder| (folder, Templates::with_folder(&self.base.join(folder.get_ref()))));
+        let templates = match read {
+            Some((_, Ok(templates))) => templates,
+            Some((folder, Err(fault))) => {
+                self.fault(&folder.span(), format!("label template {fault}"));
+                Templates::shipped().clone()
+            }
+            None => Templates::shipped().clone(),
+        };
+        Arc::new(templates.in_language(language))
     }
 
     pub(super) fn gateways(&mut self, gateways: &[file::Gateway]) -> Vec<Gateway> {
@@ -89,19 +103,23 @@ impl Check {
             self.fault(&ap.span(), message);
         }
         let login = self.login(gateway.username.as_ref(), gateway.password_file.as_ref());
-        let (tls, address) = self.broker(broker, login)?;
-        if tls {
-            self.fault(&broker.span(), format!("gateway `{id}`: the LAN broker is spoken to as mqtt://"));
-        }
+        let files = TlsKeys {
+            ca: gateway.ca_file.as_ref(),
+            cert: gateway.cert_file.as_ref(),
+            key: gateway.key_file.as_ref(),
+        };
+        let address = self.broker((&format!("gateway `{id}`: "), ""), broker, login, files)?;
         Some(LabelDriver::Estation { ap: ap.get_ref().clone(), broker: address })
     }
 
     fn openepaperlink(&mut self, gateway: &file::Gateway) -> Option<LabelDriver> {
         let id = gateway.id.get_ref();
-        let others = [gateway.ap.as_ref(), gateway.broker.as_ref(), gateway.password_file.as_ref()];
+        let others =
+            [&gateway.ap, &gateway.broker, &gateway.password_file, &gateway.ca_file, &gateway.cert_file]
+                .map(Option::as_ref);
         if let Some(other) = others.into_iter().flatten().next() {
             let message = format!(
-                "gateway `{id}`: an OpenEPaperLink access point has a `url` and asks nobody for a login; leave `ap`, `broker`, `username` and `password_file` out"
+                "gateway `{id}`: an OpenEPaperLink access point has a `url` and asks nobody for a login; leave `ap`, `broker`, `username`, `password_file` and what is for TLS out"
             );
             self.fault(&other.span(), message);
         }

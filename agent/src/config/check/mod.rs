@@ -12,7 +12,7 @@ mod timeseries;
 mod user_rules;
 
 use super::file::{At, File};
-use super::{Broker, CabinetRules, Config, Faults, Origins, written};
+use super::{Broker, CabinetRules, Config, Faults, Origins, TlsFiles, written};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -59,7 +59,7 @@ pub(super) fn check(
     let circuits = check.circuits(&file.circuit, &devices);
     let gateways = check.gateways(&file.gateway);
     let label_deadline = check.label_deadline(&file.labels);
-    let templates = check.templates(file.labels.templates.as_ref());
+    let templates = check.templates(&file.labels);
     let labels =
         check.labels(&file.label, &file.gateway, !(file.price_key.is_empty() && file.root_key.is_empty()));
     // Whatever is missing below has its fault.
@@ -116,6 +116,14 @@ struct Check {
 fn by_class() -> BTreeMap<&'static str, CabinetRules> {
     let of = |class: Class| Some((class.name(), CabinetRules::for_class(class)?));
     Class::ALL.into_iter().filter_map(of).collect()
+}
+
+/// The keys of a TLS connection, where they are given.
+#[derive(Clone, Copy)]
+struct TlsKeys<'a> {
+    ca: Option<&'a At<String>>,
+    cert: Option<&'a At<String>>,
+    key: Option<&'a At<String>>,
 }
 
 impl Check {
@@ -246,7 +254,14 @@ impl Check {
         }
     }
 
-    fn broker(&mut self, url: &At<String>, login: Option<(String, String)>) -> Option<(bool, Broker)> {
+    /// A broker at `url`. Faults begin with `whose` it is, and name keys behind `section`. `files` are those of TLS.
+    fn broker(
+        &mut self,
+        (whose, section): (&str, &str),
+        url: &At<String>,
+        login: Option<(String, String)>,
+        files: TlsKeys<'_>,
+    ) -> Option<Broker> {
         let parsed = parse_broker(url.get_ref());
         if parsed.is_none() {
             self.fault(
@@ -257,11 +272,40 @@ impl Check {
                 ),
             );
         }
-        let (tls, host, port) = parsed?;
-        Some((tls, Broker { host, port, login }))
+        let (is_tls, host, port) = parsed?;
+        let TlsKeys { ca, cert, key } = files;
+        if !is_tls {
+            for (name, file) in [("ca_file", ca), ("cert_file", cert), ("key_file", key)] {
+                if let Some(file) = file {
+                    let message =
+                        format!("{whose}{section}{name} is for TLS; write the broker as \"mqtts://…\"");
+                    self.fault(&file.span(), message);
+                }
+            }
+            return Some(Broker { host, port, login, tls: None });
+        }
+        let client = match (cert, key) {
+            (Some(cert), Some(key)) => Some((self.readable_file(cert)?, self.readable_file(key)?)),
+            (Some(lone), None) | (None, Some(lone)) => {
+                let message = format!(
+                    "{whose}{section}cert_file and {section}key_file belong together: the store's certificate and its private key"
+                );
+                self.fault(&lone.span(), message);
+                None
+            }
+            (None, None) => None,
+        };
+        let Some(ca) = ca else {
+            let message = format!(
+                "{whose}TLS needs {section}ca_file: the PEM file of the authority that signed the broker's certificate"
+            );
+            self.fault(&url.span(), message);
+            return None;
+        };
+        let tls = Some(TlsFiles { ca: self.readable_file(ca)?, client });
+        Some(Broker { host, port, login, tls })
     }
 
-    /// The path of a file that can be read now.
     fn readable_file(&mut self, file: &At<String>) -> Option<PathBuf> {
         self.read_file(file).map(|_| self.base.join(file.get_ref()))
     }

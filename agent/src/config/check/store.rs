@@ -1,8 +1,8 @@
 //! The store itself: identity, journal, link to headquarters, console, price keys.
 
-use super::Check;
+use super::{Check, TlsKeys};
 use crate::config::file::{self, At};
-use crate::config::{AckBy, Console, Hq, Journal, Store, TlsFiles};
+use crate::config::{AckBy, Console, Hq, Journal, Store};
 use crate::journal::outbox::Budget;
 use crate::signed::PublicKey;
 use crate::texts::Language;
@@ -85,33 +85,10 @@ impl Check {
 
     pub(super) fn hq(&mut self, hq: &file::Hq) -> Option<Hq> {
         let login = self.login(hq.username.as_ref(), hq.password_file.as_ref());
-        let (tls, broker) = self.broker(&hq.broker, login)?;
-        for (key, file) in
-            [("ca_file", &hq.ca_file), ("cert_file", &hq.cert_file), ("key_file", &hq.key_file)]
-        {
-            if let Some(file) = file.as_ref().filter(|_| !tls) {
-                self.fault(&file.span(), format!("hq.{key} is for TLS; write `broker = \"mqtts://…\"`"));
-            }
-        }
-        let client = match (&hq.cert_file, &hq.key_file) {
-            (Some(cert), Some(key)) => Some((self.readable_file(cert)?, self.readable_file(key)?)),
-            (Some(lone), None) | (None, Some(lone)) => {
-                let message = "hq.cert_file and hq.key_file belong together: the store's certificate and its private key";
-                self.fault(&lone.span(), message);
-                None
-            }
-            (None, None) => None,
-        };
-        let tls_files = match (&hq.ca_file, tls) {
-            (Some(ca), true) => Some(TlsFiles { ca: self.readable_file(ca)?, client }),
-            (_, false) => None,
-            (None, true) => {
-                let message = "TLS needs hq.ca_file: the PEM file of the authority that signed the broker's certificate";
-                self.fault(&hq.broker.span(), message);
-                None
-            }
-        };
-        if !tls && !hq.plaintext && !is_loopback(&broker.host) {
+        let files =
+            TlsKeys { ca: hq.ca_file.as_ref(), cert: hq.cert_file.as_ref(), key: hq.key_file.as_ref() };
+        let broker = self.broker(("", "hq."), &hq.broker, login, files)?;
+        if broker.tls.is_none() && !hq.plaintext && !is_loopback(&broker.host) {
             let message = "this would send everything unencrypted; write mqtts:// with hq.ca_file, or hq.plaintext = true where the line itself is protected (VPN)";
             self.fault(&hq.broker.span(), message);
         }
@@ -129,7 +106,7 @@ impl Check {
             Millis(1000),
             Millis::from_mins(15),
         );
-        Some(Hq { broker, tls: tls_files, ack, telemetry_every })
+        Some(Hq { broker, ack, telemetry_every })
     }
 
     pub(super) fn console(&mut self, console: &file::Console) -> Option<Console> {

@@ -5,7 +5,8 @@ use crate::esl::estation::gateway::{Gateway, Input, Limits, Output, WINDOW_MAX};
 use crate::esl::estation::message;
 use crate::esl::estation::task::{GatewayEvent, LabelTask};
 use crate::keep::{Beat, Inlet, Tie};
-use crate::mqtt::client::{self, Login};
+use crate::mqtt::client::{self, LanBroker};
+use crate::mqtt::tls;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS,
     SubscribeReasonCode,
@@ -33,18 +34,10 @@ const TOPICS: [&str; 4] = ["infor", "message", "result", "heartbeat"];
 /// One gateway and the broker it is reached through. Not `Debug`: the password stays out of logs.
 #[derive(Clone)]
 pub struct EstationConfig {
-    /// Host name or address of the store's broker.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Login at the broker, if it asks for one.
-    pub username: Option<String>,
-    /// Its password.
-    pub password: Option<String>,
+    /// The broker on the store's LAN.
+    pub broker: LanBroker,
     /// The gateway's id, 4 characters.
     pub ap: String,
-    /// MQTT client id; unique at the broker.
-    pub client_id: String,
     /// Time limits.
     pub limits: Limits,
 }
@@ -91,8 +84,8 @@ struct Shell {
     client: Option<AsyncClient>,
     topic: String,
     ap: String,
-    /// Whether the log last said that the broker is there.
-    link_told: Option<bool>,
+    /// What the log last said of the connection: that it is there, or why not.
+    link_told: Option<Result<(), String>>,
     /// Events nobody took yet: at most those of one message of the gateway.
     waiting: VecDeque<GatewayEvent>,
     tasks: OwnedMutexGuard<mpsc::Receiver<LabelTask>>,
@@ -108,18 +101,25 @@ impl Shell {
     async fn drive(&mut self, config: &EstationConfig) {
         let mut pause = PAUSE_FIRST;
         loop {
-            let (client, mut connection) =
-                AsyncClient::builder(options(config)).capacity(REQUESTS_MAX).build();
-            for topic in TOPICS {
-                let filter = format!("/estation/{}/{topic}", config.ap);
-                // The channel of a new client is empty, and a closed one shows in the first poll.
-                let _ = client.try_subscribe(filter, QoS::ExactlyOnce);
-            }
-            self.client = Some(client);
-            let error = self.serve(&mut connection, &mut pause).await;
-            self.client = None;
-            if self.link_told.replace(false) != Some(false) {
-                warn!(ap = self.ap, %error, "label gateway: no connection to the store's broker");
+            let error = match options(config) {
+                Err(error) => error,
+                Ok(options) => {
+                    let (client, mut connection) =
+                        AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
+                    for topic in TOPICS {
+                        let filter = format!("/estation/{}/{topic}", config.ap);
+                        // The channel of a new client is empty, and a closed one shows in the first poll.
+                        let _ = client.try_subscribe(filter, QoS::ExactlyOnce);
+                    }
+                    self.client = Some(client);
+                    let error = self.serve(&mut connection, &mut pause).await;
+                    self.client = None;
+                    tls::why(&error)
+                }
+            };
+            if self.link_told.as_ref() != Some(&Err(error.clone())) {
+                warn!(ap = self.ap, error, "label gateway: no connection to the store's broker");
+                self.link_told = Some(Err(error));
             }
             self.step(Input::Offline);
             self.during(sleep(pause)).await;
@@ -141,7 +141,7 @@ impl Shell {
                             ap = self.ap,
                             "label gateway: the broker refuses a topic; check its access list"
                         );
-                    } else if self.link_told.replace(true) != Some(true) {
+                    } else if self.link_told.replace(Ok(())) != Some(Ok(())) {
                         info!(ap = self.ap, "label gateway: connected to the store's broker");
                     }
                 }
@@ -214,10 +214,9 @@ impl Shell {
     }
 }
 
-fn options(config: &EstationConfig) -> MqttOptions {
-    let login = Login { username: config.username.as_deref(), password: config.password.as_deref() };
-    let mut options = client::options(&config.client_id, &config.host, config.port, login);
+fn options(config: &EstationConfig) -> Result<MqttOptions, String> {
+    let mut options = client::options(&config.broker)?;
     options.set_topic_alias_max(Some(TOPIC_ALIAS_MAX));
     options.set_max_packet_size(Some(PACKET_BYTES_MAX));
-    options
+    Ok(options)
 }

@@ -21,11 +21,14 @@ pub(super) const STORES: Table = Table {
         ("config_digest", Type::Bytes),
         ("clock", Type::Integer),
         ("received_ms", Type::Integer),
+        ("timezone", Type::Text),
+        ("jurisdiction", Type::Text),
     ],
     conflict: "ON CONFLICT (chain, store) DO UPDATE SET online = excluded.online, boot = excluded.boot,
       journal = excluded.journal, at_ms = excluded.at_ms, former = excluded.former,
       version = excluded.version, config_digest = excluded.config_digest, clock = excluded.clock,
-      received_ms = excluded.received_ms",
+      received_ms = excluded.received_ms, jurisdiction = excluded.jurisdiction,
+      timezone = CASE excluded.timezone WHEN '' THEN store.timezone ELSE excluded.timezone END",
 };
 
 /// What is known of a store.
@@ -144,7 +147,9 @@ impl Group<'_, '_> {
             &status.version,
             &status.config_digest,
             status.clock,
-            self.now_ms
+            self.now_ms,
+            &status.timezone,
+            &status.jurisdiction
         ];
         self.transaction.insert(&STORES, &[row.to_vec()])
     }

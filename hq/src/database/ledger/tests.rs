@@ -1,7 +1,6 @@
 use super::*;
 use crate::contiguous::RUNS_MAX;
 use crate::database::tests::Empty;
-use prost::Message as _;
 use std::time::Duration;
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::envelope::Body;
@@ -193,7 +192,8 @@ fn a_store_with_a_new_journal_is_sent_its_prices_again() {
             let digest = digest.as_slice();
             let batch = values![digest, "kaixin", "team", i64::from(n), 1, until, 1, digest];
             db.transaction(|transaction| {
-                transaction.execute("INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", &batch)?;
+                transaction
+                    .execute("INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', 0)", &batch)?;
                 let target = values![digest, "0042", 1, 1, 1];
                 transaction.execute("INSERT INTO batch_store VALUES (?1, ?2, ?3, ?4, NULL, ?5)", &target)
             })

@@ -20,6 +20,7 @@ fn with(nature: Nature, queue_max: usize, odd: Vec<LabelNature>) -> AccessPoint 
         host: "127.0.0.1".into(),
         port: 1883,
         login: None,
+        ca_file: None,
         labels: vec![TAG.into(), OTHER.into()],
         airtime_ms: 300,
         heartbeat_ms: 15_000,

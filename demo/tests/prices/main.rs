@@ -2,198 +2,19 @@
 //! comes again; and the agent killed in the middle.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod campaigns;
+#[path = "../parties/mod.rs"]
 mod parties;
+mod shelf;
 
-use parties::{CHAIN, Party, STORE, Scene, column, count, eventually, mosquitto, program, until};
+use parties::{CHAIN, Party, STORE, column, count, program, until};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::process::Command;
+use shelf::{FIRST, ITEMS, KEY, SECOND, SPARE, Shelf, hex, public};
 use std::time::Duration;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, Proof, SignedBatch, Stream};
-
-const KEY: &str = "price-team";
-/// Item, EAN-13, name, and its label, whose first two digits are the model.
-const ITEMS: [(&str, &str, &str, &str); 3] = [
-    ("10001", "6901234567892", "农夫山泉饮用天然水", "3D000001"),
-    ("10002", "6902083881405", "香草冰淇淋", "36000002"),
-    ("10003", "6921168509256", "红烧牛肉面", "40000003"),
-];
-/// In a drawer: of the model of the first item's label.
-const SPARE: &str = "3D000009";
-const FIRST: [&str; 3] = ["2.00", "6.50", "4.50"];
-const SECOND: [&str; 3] = ["2.10", "6.90", "3.99"];
-
-/// A shelf with three labels behind a simulated access point, the store, headquarters.
-struct Shelf {
-    scene: Scene,
-    headquarters: Option<Party>,
-    /// The store's broker, the access point, the broker of headquarters.
-    _parties: [Party; 3],
-}
-
-impl Shelf {
-    /// Starts everything but the agent. The radio needs `airtime_ms` for each label.
-    fn start(airtime_ms: u64) -> Self {
-        let scene = Scene::new();
-        let lan = mosquitto(scene.dir(), scene.lan_port);
-        let labels: Vec<_> = ITEMS.iter().map(|item| item.3).chain([SPARE]).collect();
-        let simulated = format!(
-            "[[gateway]]\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\nheartbeat = \"1s\"\n\
-             airtime_ms = {airtime_ms}\nlabels = {labels:?}\n",
-            scene.lan_port
-        );
-        std::fs::write(scene.path("sim.toml"), simulated).unwrap();
-        let mut command = program("storesim");
-        command.arg("run").arg(scene.path("sim.toml")).arg("--events").arg(scene.path("truth.jsonl"));
-        command.arg("--labels-dir").arg(scene.path("labels"));
-        let simulator = Party::start(scene.dir(), "storesim", &mut command);
-
-        let broker = scene.broker();
-        let headquarters = scene.headquarters();
-        let dir = scene.dir().to_str().unwrap();
-        let printed = scene.hq(&["price", "keygen", "--out", dir, "--id", KEY]);
-        let public = printed.lines().find_map(|line| line.trim().strip_prefix("public = ")).expect("a key");
-        let mut config = format!(
-            "[[price_key]]\nid = \"{KEY}\"\npublic = {public}\n\n\
-             [[gateway]]\nid = \"shelf\"\nap = \"0001\"\nbroker = \"mqtt://127.0.0.1:{}\"\n",
-            scene.lan_port
-        );
-        for (item, .., label) in ITEMS {
-            config += &format!("\n[[label]]\nid = \"{label}\"\ngateway = \"shelf\"\nitem = \"{item}\"\n");
-        }
-        scene.configure(&config);
-        Self { scene, headquarters: Some(headquarters), _parties: [lan, simulator, broker] }
-    }
-
-    /// Signs and queues these prices for the first items.
-    fn push(&self, prices: &[&str]) {
-        let row = |((item, gtin, name, _), price): (&(&str, &str, &str, &str), &&str)| {
-            format!("{item},{gtin},{name},500 ml,CNY,{price},regular,,\n")
-        };
-        self.push_rows(&ITEMS.iter().zip(prices).map(row).collect::<String>());
-    }
-
-    /// Signs and queues a table of these rows.
-    fn push_rows(&self, rows: &str) {
-        let table = format!("item,gtin,name,unit,currency,price,kind,valid_from,valid_until\n{rows}");
-        let (csv, key) = (self.scene.path("prices.csv"), self.scene.path(&format!("{KEY}.pem")));
-        std::fs::write(&csv, table).unwrap();
-        let (csv, key) = (csv.to_str().unwrap(), key.to_str().unwrap());
-        let of = ["--key", key, "--key-id", KEY, "--chain", CHAIN, "--store", STORE];
-        self.scene.hq(&[&["price", "push", csv], of.as_slice()].concat());
-    }
-
-    /// `storewarden label …`
-    fn label(&self, act: &str, arguments: &[&str]) -> String {
-        let mut command = program("storewarden");
-        command.args(["label", act, "--config"]).arg(self.scene.path("store.toml")).args(arguments);
-        parties::printed(&command.output().unwrap())
-    }
-
-    /// Every image that a label truly showed so far: label and SHA-256.
-    fn shown(&self) -> Vec<(String, String)> {
-        let text = std::fs::read_to_string(self.scene.path("truth.jsonl")).unwrap_or_default();
-        let facts = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        facts
-            .filter(|fact| fact["event"] == "label_shown")
-            .map(|fact| (fact["label"].as_str().unwrap().into(), fact["sha256"].as_str().unwrap().into()))
-            .collect()
-    }
-
-    /// What each label shows now, by the image it kept.
-    fn on_the_shelf(&self) -> HashMap<String, String> {
-        let image = |label: &str| {
-            let png = std::fs::read(self.scene.path("labels").join(format!("{label}.png"))).unwrap();
-            (label.to_owned(), hex(&Sha256::digest(png)))
-        };
-        ITEMS.iter().map(|item| image(item.3)).collect()
-    }
-
-    fn results(&self) -> Vec<Body> {
-        let messages = self.scene.messages(Stream::PriceResult.into());
-        messages.into_iter().filter_map(|message| message.body).collect()
-    }
-
-    /// The proofs at headquarters that labels show prices of a batch.
-    fn proofs(&self, batch: u64) -> Vec<LabelShown> {
-        let shown = |body| match body {
-            Body::LabelShown(shown) if shown.batch == batch && shown.proof() >= Proof::Refreshed => {
-                Some(shown)
-            }
-            _ => None,
-        };
-        self.results().into_iter().filter_map(shown).filter(|shown| shown.proof() != Proof::Failed).collect()
-    }
-
-    /// What the store said at headquarters of the batch with this digest.
-    fn outcomes(&self, batch: &[u8]) -> Vec<BatchOutcome> {
-        let digest = Sha256::digest(batch);
-        let outcome = |body| match body {
-            Body::BatchOutcome(outcome) if outcome.digest == digest.as_slice() => Some(outcome),
-            _ => None,
-        };
-        self.results().into_iter().filter_map(outcome).collect()
-    }
-
-    /// Waits until headquarters counts all labels of batch `number` as shown, and checks the proofs
-    /// against the images and the prices.
-    fn proven(&self, number: u64, minor: [i64; 3]) {
-        until("headquarters has proof of all three labels", || {
-            let proofs = self.proofs(number);
-            ITEMS.iter().all(|item| proofs.iter().any(|proof| proof.label == item.3))
-        });
-        let status = self.scene.hq(&["price", "status", "--json"]);
-        let mut batches = status.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let batch = batches.find(|batch| batch["number"] == number).expect("it was pushed");
-        assert_eq!(batch["stores"][0]["accepted"], true, "{batch}");
-        assert_eq!(batch["stores"][0]["labels"]["shown"], 3, "{batch}");
-        let (proofs, images) = (self.proofs(number), self.on_the_shelf());
-        for ((item, .., label), minor) in ITEMS.iter().zip(minor) {
-            let proof = proofs.iter().rfind(|proof| proof.label == *label).expect("it is counted");
-            assert_eq!((proof.item.as_str(), proof.price_minor), (*item, minor));
-            assert_eq!(proof.currency, "CNY");
-            assert_eq!(hex(&proof.image), images[*label], "the proof is of what the label shows");
-        }
-    }
-
-    /// The payload of a batch as headquarters sends it.
-    fn payload(&self, number: u64) -> SignedBatch {
-        self.payload_of(KEY, number)
-    }
-
-    fn payload_of(&self, key: &str, number: u64) -> SignedBatch {
-        let sql = format!("SELECT payload FROM batch WHERE number = {number} AND key_id = '{key}'");
-        SignedBatch::decode(column::<Vec<u8>>(&self.scene.hq_db(), &sql)[0].as_slice()).unwrap()
-    }
-
-    /// Publishes a batch past headquarters, as anyone could who gets at its broker.
-    fn smuggle(&self, batch: &SignedBatch) {
-        let file = self.scene.path("smuggled");
-        std::fs::write(&file, batch.encode_to_vec()).unwrap();
-        let topic = format!("storewarden/v1/{CHAIN}/{STORE}/price");
-        let mut command = Command::new("mosquitto_pub");
-        command.args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &self.scene.hq_port.to_string()]);
-        let output = command.args(["-t", &topic, "-f"]).arg(&file).output();
-        let output = output.unwrap_or_else(|error| panic!("mosquitto_pub ({error}): run ./scripts/test"));
-        parties::printed(&output);
-    }
-
-    /// Waits until headquarters has `count` answers to a batch; gives the last.
-    fn answered(&self, batch: &SignedBatch, count: usize) -> BatchOutcome {
-        let outcome = eventually("the store answers", || {
-            let outcomes = self.outcomes(&batch.batch);
-            (outcomes.len() >= count).then(|| outcomes.last().cloned())
-        });
-        outcome.expect("count is above 0")
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use storewarden_proto::v1::{PriceBatch, Proof, SignedBatch};
 
 #[test]
 fn a_signed_price_reaches_its_label_and_no_other_does() {
@@ -409,6 +230,18 @@ fn people_swap_bind_and_find_labels_and_no_label_keeps_a_price_that_is_not_its_o
     label("unbind", old, &[]);
     until("it shows nothing", || image(old) == blank);
     label("find", SPARE, &[]);
+    // What is sold out says so, also over a restart, and shows its price again.
+    let stock = |act: &str, item: &str| shelf.label(act, &["--by", "小李", "--item", item]);
+    stock("out-of-stock", ITEMS[2].0);
+    until("the label says so", || image(ITEMS[2].3).as_ref() != first.get(ITEMS[2].3));
+    let sold_out = image(ITEMS[2].3);
+    until("the list says so", || shelf.label("list", &[]).contains("out of stock"));
+    agent.kill();
+    agent = shelf.scene.agent();
+    until("the agent is back", || shelf.scene.view().is_some());
+    assert_eq!(image(ITEMS[2].3), sold_out);
+    stock("in-stock", ITEMS[2].0);
+    until("the price is back", || image(ITEMS[2].3).as_ref() == first.get(ITEMS[2].3));
     // A new price goes to where the item is now.
     shelf.push(&SECOND);
     until("the new price is on the new label", || {
@@ -428,26 +261,14 @@ fn with_a_root_key_roles_limits_and_revocation_decide_and_the_trail_proves_it() 
     let hq = |arguments: &[&str]| shelf.scene.hq(arguments);
     let dir = shelf.scene.dir().to_str().unwrap();
     let path = |name: &str| shelf.scene.path(name).to_str().unwrap().to_owned();
-    let public =
-        |printed: &str| printed.lines().find_map(|line| line.strip_prefix("public = ")).unwrap().to_owned();
-    let root = public(&hq(&["price", "keygen", "--root", "--out", dir, "--id", "root"]));
+    let li = shelf.under_a_root_key();
     let zhao = public(&hq(&["price", "keygen", "--out", dir, "--id", "zhao"]));
-    let config = std::fs::read_to_string(shelf.scene.path("store.toml")).unwrap();
-    let before = config.lines().skip_while(|line| *line != "[[price_key]]").nth(2).unwrap().to_owned();
-    let li = before.strip_prefix("public = ").unwrap();
-    let config =
-        config.replace("[[price_key]]", "[[root_key]]").replace(&before, &format!("public = {root}"));
-    let config = config.replacen(&format!("id = \"{KEY}\""), "id = \"root\"", 1);
-    std::fs::write(shelf.scene.path("store.toml"), config).unwrap();
     let mut agent = shelf.scene.agent();
     let list = |revoked: &str| {
-        let text = format!(
+        shelf.send_keys(&format!(
             "large_change_percent = 30\n[[key]]\nid = \"{KEY}\"\npublic = {li}\nrole = \"price_team\"\n{revoked}\n\
              [[key]]\nid = \"zhao\"\npublic = {zhao}\nrole = \"approver\"\n"
-        );
-        std::fs::write(shelf.scene.path("keys.toml"), text).unwrap();
-        let (keys, root) = (path("keys.toml"), path("root.pem"));
-        hq(&["price", "keys", &keys, "--key", &root, "--key-id", "root", "--chain", CHAIN, "--store", STORE]);
+        ));
     };
     let refused = |number: u64, why: &str| {
         let answer = shelf.answered(&shelf.payload_of(KEY, number), 1);
@@ -510,6 +331,90 @@ fn with_a_root_key_roles_limits_and_revocation_decide_and_the_trail_proves_it() 
     assert!(said.contains("row 2 does not follow"), "{said}");
     assert_eq!(said.matches("is not what was accepted").count(), 3, "{said}");
     assert_eq!(said.matches("sha256 00: was never accepted").count(), 1, "{said}");
+}
+
+#[test]
+fn the_store_manager_marks_down_in_the_evening_and_headquarters_hears_of_it() {
+    let shelf = Shelf::start(50);
+    let hq = |arguments: &[&str]| shelf.scene.hq(arguments);
+    let li = shelf.under_a_root_key();
+    let chen =
+        public(&hq(&["price", "keygen", "--out", shelf.scene.dir().to_str().unwrap(), "--id", "chen"]));
+    let list = |limits: &str| {
+        shelf.send_keys(&format!(
+            "large_change_percent = 30\n{limits}\n[[key]]\nid = \"{KEY}\"\npublic = {li}\nrole = \"price_team\"\n\
+             [[key]]\nid = \"chen\"\npublic = {chen}\nrole = \"store_manager\"\nstores = [\"{STORE}\"]\n"
+        ));
+    };
+    let mut agent = shelf.scene.agent();
+    list("");
+    until("the list is in force", || count(&shelf.scene.journal(), "key_list") == 1);
+    shelf.push(&FIRST);
+    shelf.proven(1, [200, 650, 450]);
+    let before = shelf.on_the_shelf();
+    let key = shelf.scene.path("chen.pem");
+    let manager = ["--by", "陈芳", "--key", key.to_str().unwrap(), "--key-id", "chen"];
+    // An hour from now, by the clock on the store's wall.
+    let until_then = (chrono::Utc::now() + chrono::TimeDelta::hours(1))
+        .with_timezone(&chrono::FixedOffset::east_opt(8 * 3600).unwrap());
+    let until_then = until_then.format("%H:%M").to_string();
+    let markdown = |more: &[&str]| {
+        let output = shelf.in_store(&[&["markdown", "--until", &until_then], more, &manager].concat());
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (done, said) = markdown(&["--item", "10003", "--percent", "40"]);
+    assert!(!done && said.contains("allows stores no markdowns"), "{said}");
+    list("markdown_percent = 40\nmarkdown_hours = 4");
+    until("the new list is in force", || {
+        column::<i64>(&shelf.scene.journal(), "SELECT version FROM key_list") == [2]
+    });
+    let (done, said) = markdown(&["--item", "10003", "--percent", "41"]);
+    assert!(!done && said.contains("¥2.66 is more than 40 % below ¥4.50"), "{said}");
+    let (done, said) = markdown(&["--item", "10009", "--percent", "40"]);
+    assert!(!done && said.contains("item 10009 has no price here"), "{said}");
+    let (done, said) = markdown(&["--item", "10003", "--item", "10001", "--percent", "40"]);
+    assert!(done && said.contains("10003 红烧牛肉面: ¥2.70 until"), "{said}");
+    let number: u64 = said.lines().last().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
+    let is_proven = |label: &str, minor| {
+        shelf.proofs(number).iter().any(|proof| proof.label == label && proof.price_minor == minor)
+    };
+    until("headquarters has proof of both", || is_proven(ITEMS[2].3, 270) && is_proven(ITEMS[0].3, 120));
+    let marked = shelf.on_the_shelf();
+    assert_ne!(marked[ITEMS[2].3], before[ITEMS[2].3]);
+    assert_eq!(marked[ITEMS[1].3], before[ITEMS[1].3]);
+    // Headquarters has what was signed, and does not send it back.
+    let status = hq(&["price", "status", "--json"]);
+    let batch = status.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let batch = batch.into_iter().find(|batch| batch["key_id"] == "chen").expect("told");
+    assert_eq!((&batch["stores"][0]["accepted"], &batch["prices"]), (&Value::from(true), &Value::from(2)));
+    assert_eq!(batch["stores"][0]["sent"], Value::Null);
+    let signed = shelf.payload_of("chen", number);
+    assert_eq!(PriceBatch::decode(signed.batch.as_slice()).unwrap().by, "陈芳");
+    // It is the same after a death, and is taken back before its end.
+    agent.kill();
+    agent = shelf.scene.agent();
+    until("the agent is back", || shelf.scene.view().is_some());
+    let shown = parties::printed(&shelf.in_store(&["show", "--item", "10003"]));
+    assert!(shown.contains(&format!("¥2.70 markdown, batch {number} of chen")), "{shown}");
+    let number = number.to_string();
+    let mut taken = shelf.in_store(&[&["withdraw", "--number", &number], manager.as_slice()].concat());
+    // Time may not pass for prices until headquarters has been heard again.
+    until("the markdown is withdrawn", || {
+        taken.status.success() || {
+            taken = shelf.in_store(&[&["withdraw", "--number", &number], manager.as_slice()].concat());
+            false
+        }
+    });
+    until("the label shows its old price", || shelf.on_the_shelf() == before);
+    let trail: Vec<String> = column(
+        &shelf.scene.journal(),
+        "SELECT detail FROM audit WHERE what = 'price-batch-accepted' AND by = 'chen' ORDER BY id",
+    );
+    assert_eq!(trail.len(), 2);
+    assert!(trail.iter().all(|detail| detail.contains("made by 陈芳")), "{trail:?}");
+    assert!(trail[1].contains(&format!("withdrawing batch {number} of key chen")), "{trail:?}");
+    let (status, _) = agent.terminate();
+    assert!(status.success(), "{status}");
 }
 
 /// Each label was refreshed, and not more often than a death in the middle makes necessary.

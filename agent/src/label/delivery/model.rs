@@ -7,6 +7,8 @@ use super::*;
 #[derive(Clone, Default)]
 struct Glass {
     pages: [Option<u8>; 2],
+    /// Which of them somebody else wrote last.
+    foreign: [bool; 2],
     shown: Option<u8>,
 }
 
@@ -25,6 +27,8 @@ struct World {
     next: Option<u8>,
     sent: usize,
     next_task: u64,
+    /// Whether the label said something of itself that was lost, and that was not made good yet.
+    is_unheard: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +68,7 @@ impl World {
             next: None,
             sent: 0,
             next_task: 1,
+            is_unheard: false,
         };
         world.take(desired(1, 1));
         world
@@ -88,8 +93,12 @@ impl World {
         }
         // What is said of the label at this moment. A reset or foreign writing that has happened and is
         // still to be told of is not known yet: those may make it untrue, nothing else.
-        let is_blind =
-            self.told.iter().any(|told| matches!(told, Input::Reset { .. } | Input::Unasked { .. }));
+        // Until it shows what it should, and there is no page left to turn to that somebody else wrote.
+        let is_good = self.glass.shown == Some(self.desired)
+            && (self.pages.kept.is_none() || self.glass.foreign == [false; 2]);
+        self.is_unheard &= !is_good;
+        let is_blind = self.is_unheard
+            || self.told.iter().any(|told| matches!(told, Input::Reset { .. } | Input::Unasked { .. }));
         if is_report
             && !is_blind
             && let State::Shown(_) = self.delivery.state(LABEL)
@@ -143,7 +152,7 @@ impl World {
                 self.told.push_back(Input::Reset { label: LABEL.into() });
             }
             Event::Foreign(n) => {
-                self.glass = Glass { pages: [Some(n); 2], shown: Some(n) };
+                self.glass = Glass { pages: [Some(n); 2], foreign: [true; 2], shown: Some(n) };
                 self.told.push_back(Input::Unasked { label: LABEL.into() });
             }
             Event::ToldArrives => {
@@ -151,15 +160,15 @@ impl World {
                     self.take(told);
                 }
             }
-            // Of what labels tell by themselves nothing is lost here: who is never told cannot know.
             Event::ToldLost => {
-                if let Some(Input::Done { .. } | Input::Failed { .. }) = self.told.front() {
-                    self.told.pop_front();
-                }
+                let lost = self.told.pop_front();
+                self.is_unheard |= matches!(lost, Some(Input::Reset { .. } | Input::Unasked { .. }));
             }
             Event::ProgramRestarts => {
                 self.delivery = Delivery::new(self.next_task, true);
-                self.told.retain(|told| matches!(told, Input::Reset { .. } | Input::Unasked { .. }));
+                self.is_unheard |=
+                    self.told.iter().any(|told| matches!(told, Input::Reset { .. } | Input::Unasked { .. }));
+                self.told.clear();
                 if let Some(record) = self.record.clone() {
                     self.take(Input::Restore {
                         label: LABEL.into(),
@@ -182,6 +191,7 @@ impl World {
 
     /// Gateway and label work from here on.
     fn settle(&mut self) {
+        self.take(Input::Unheard);
         for _ in 0..40 {
             while !self.gateway.is_empty() || !self.told.is_empty() {
                 self.happen(Event::Works);
@@ -194,13 +204,17 @@ impl World {
 }
 
 impl Glass {
+    fn write(&mut self, page: u8, image: u8) {
+        (self.pages[usize::from(page)], self.foreign[usize::from(page)]) = (Some(image), false);
+    }
+
     fn obey(&mut self, step: Step) -> bool {
         match step {
             Step::Show { page, image } => {
-                self.pages[usize::from(page)] = Some(image[0]);
+                self.write(page, image[0]);
                 self.shown = Some(image[0]);
             }
-            Step::Store { page, image } => self.pages[usize::from(page)] = Some(image[0]),
+            Step::Store { page, image } => self.write(page, image[0]),
             Step::Flip { page, .. } => match self.pages[usize::from(page)] {
                 None => return false,
                 shown => self.shown = shown,

@@ -15,8 +15,13 @@ fn image(n: u8) -> Digest {
     [n; 32]
 }
 
+fn id(number: u64) -> BatchId {
+    BatchId { key: "team".into(), number }
+}
+
 fn desired(n: u8, batch: u64) -> Input {
-    let price = Price { item: "water".into(), price: Money::new(i64::from(n), Currency::Cny), batch };
+    let price =
+        Price { item: "water".into(), price: Money::new(i64::from(n), Currency::Cny), batch: id(batch) };
     Input::Desired { label: LABEL.into(), image: image(n), price, urgent: false }
 }
 
@@ -42,7 +47,7 @@ fn restore(n: u8, proof: Option<Proof>, batch: u64) -> Input {
         label: LABEL.into(),
         image: image(n),
         proof,
-        batch,
+        batch: id(batch),
         pages: Pages::default(),
         told: Told::default(),
     }
@@ -64,7 +69,7 @@ fn told(delivery: &mut Delivery, ms: i64, input: Input) -> String {
         },
         Output::Record(record) => match record.result {
             Ok(Proof::Queued) => format!("q{}", record.image[0]),
-            Ok(_) => format!("ok{}b{}", record.image[0], record.price.batch),
+            Ok(_) => format!("ok{}b{}", record.image[0], record.price.batch.number),
             Err(reason) => format!("failed{} ({reason})", record.image[0]),
         },
     });
@@ -113,6 +118,27 @@ fn the_result_of_an_older_task_confirms_nothing() {
     assert_eq!(told(&mut delivery, 4, desired(1, 9)), "q1 show1@0#3");
     assert_eq!(told(&mut delivery, 5, shown(1)), "");
     assert_eq!(told(&mut delivery, 6, shown(3)), "ok1b9");
+}
+
+#[test]
+fn a_late_result_of_what_is_not_desired_any_more_says_nothing_of_what_is() {
+    let mut delivery = Delivery::new(1, true);
+    assert_eq!(told(&mut delivery, 0, desired(1, 7)), "q1 show1@0#1");
+    let Input::Desired { image, price, .. } = desired(9, 7) else { unreachable!() };
+    for n in 0..HAND_MAX {
+        let (label, price) = (format!("{n:08}"), price.clone());
+        delivery.step(now(1), Input::Desired { label, image, price, urgent: false });
+    }
+    // All are sent again in turn, and this one stands behind the others when its price changes.
+    delivery.step(now(2), Input::GatewayRestarted);
+    assert_eq!(told(&mut delivery, 3, desired(2, 8)), "");
+    assert_eq!(told(&mut delivery, 4, shown(1)), "", "1 was shown, 2 is not");
+    assert_eq!(delivery.state(LABEL), State::Sent);
+    // Nothing was said of 1 either. Wanted again, by whatever batch, it is there.
+    let mut back = delivery.clone();
+    assert_eq!(told(&mut back, 5, desired(1, 8)), "ok1b8");
+    let again = told(&mut delivery, 5, Input::GatewayRestarted);
+    assert!(again.starts_with("q2 show2@0#201 q9 "), "it stood first in the line: {again}");
 }
 
 #[test]
@@ -186,6 +212,80 @@ fn after_a_gateway_restart_everything_unconfirmed_is_sent() {
 }
 
 #[test]
+fn what_nobody_could_hear_is_made_good_once_the_link_is_steady() {
+    const MINUTE: i64 = 60_000;
+    let mut delivery = Delivery::new(1, true);
+    told(&mut delivery, 0, desired(1, 8));
+    assert_eq!(told(&mut delivery, 5, shown(1)), "ok1b8");
+    told(&mut delivery, 6, next(2));
+    assert_eq!(told(&mut delivery, 7, shown(2)), "keeps2on0");
+    told(&mut delivery, MINUTE, Input::Unheard);
+    told(&mut delivery, MINUTE + 59_000, Input::Unheard);
+    assert_eq!(told(&mut delivery, 2 * MINUTE, Input::Tick), "", "the link comes and goes");
+    // Its image again, without a word to headquarters, and then the page that it may have lost, too.
+    assert_eq!(told(&mut delivery, 3 * MINUTE, Input::Tick), "on0 show1@0#3");
+    assert_eq!(delivery.state(LABEL), State::Shown(Proof::Refreshed), "no more doubt than before");
+    assert_eq!(told(&mut delivery, 3 * MINUTE + 1, shown(3)), "store2@1#4");
+    assert_eq!(told(&mut delivery, 3 * MINUTE + 2, shown(4)), "keeps2on0");
+    // A label that does not answer then is in doubt, and is tried again.
+    told(&mut delivery, 10 * MINUTE, Input::Unheard);
+    assert_eq!(told(&mut delivery, 11 * MINUTE, Input::Tick), "on0 show1@0#5");
+    assert_eq!(told(&mut delivery, 11 * MINUTE + 1, failed(5)), "failed1 (wrong key)");
+    assert_eq!(delivery.state(LABEL), State::Failed);
+    assert_eq!(told(&mut delivery, 12 * MINUTE + 1, Input::Tick), "q1 show1@0#6");
+}
+
+#[test]
+fn turning_to_a_page_proves_nothing_of_what_nobody_could_hear() {
+    const MINUTE: i64 = 60_000;
+    let mut delivery = Delivery::new(1, true);
+    told(&mut delivery, 0, desired(1, 8));
+    told(&mut delivery, 5, shown(1));
+    told(&mut delivery, 6, next(2));
+    told(&mut delivery, 7, shown(2));
+    // Somebody may have written to both pages. Its minute comes before that is made good.
+    told(&mut delivery, MINUTE, Input::Unheard);
+    told(&mut delivery, 2 * MINUTE - 3, Input::Next { label: LABEL.into(), image: None });
+    assert_eq!(told(&mut delivery, 2 * MINUTE - 2, desired(2, 9)), "q2 flip2@1#3");
+    assert_eq!(told(&mut delivery, 2 * MINUTE, Input::Tick), "", "under way");
+    assert_eq!(told(&mut delivery, 2 * MINUTE + 1, shown(3)), "keeps1on1 ok2b9");
+    assert_eq!(told(&mut delivery, 4 * MINUTE, Input::Unheard), "");
+    assert_eq!(told(&mut delivery, 5 * MINUTE, Input::Tick), "on1 show2@1#4");
+}
+
+#[test]
+fn a_label_shows_its_image_again_once_a_day_and_never_often() {
+    const HOUR: i64 = 3_600_000;
+    let mut delivery = Delivery::new(1, true);
+    told(&mut delivery, 0, desired(1, 8));
+    told(&mut delivery, 5, shown(1));
+    assert_eq!(told(&mut delivery, 24 * HOUR, Input::Tick), "");
+    assert_eq!(told(&mut delivery, 25 * HOUR, Input::Tick), "show1@0#2");
+    assert_eq!(told(&mut delivery, 25 * HOUR + 1, shown(2)), "");
+    // A link that goes every five minutes: four times at once, and then every six hours.
+    let (mut repeats, mut task) = (Vec::new(), 3);
+    for step in 1..=12 * 24 {
+        let at = 26 * HOUR + step * 300_000;
+        told(&mut delivery, at - 60_000, Input::Unheard);
+        if told(&mut delivery, at, Input::Tick).contains("show") {
+            repeats.push((at - 26 * HOUR) / HOUR);
+            told(&mut delivery, at + 1, shown(task));
+            task += 1;
+        }
+    }
+    assert_eq!(repeats, [0, 0, 0, 5, 11, 17, 23], "the first of the four was an hour before");
+}
+
+#[test]
+fn labels_that_ask_by_themselves_are_not_shown_their_image_again() {
+    let mut delivery = Delivery::new(1, false);
+    told(&mut delivery, 0, desired(1, 8));
+    told(&mut delivery, 5, shown(1));
+    told(&mut delivery, 6, Input::Unheard);
+    assert_eq!(told(&mut delivery, 48 * 3_600_000, Input::Tick), "");
+}
+
+#[test]
 fn a_record_is_what_headquarters_gets() {
     let mut delivery = Delivery::new(1, true);
     told(&mut delivery, 0, desired(1, 7));
@@ -193,7 +293,7 @@ fn a_record_is_what_headquarters_gets() {
     let Some(Output::Record(record)) = outputs.first().cloned() else { panic!("{outputs:?}") };
     let message = v1::LabelShown::from(record);
     assert_eq!((message.item.as_str(), message.price_minor, message.currency.as_str()), ("water", 1, "CNY"));
-    assert_eq!((message.batch, message.proof()), (7, v1::Proof::Refreshed));
+    assert_eq!((message.key_id.as_str(), message.batch, message.proof()), ("team", 7, v1::Proof::Refreshed));
     assert_eq!((message.at_ms, message.battery_mv, message.rf_dbm), (1_790_000_000_005, Some(2_900), None));
 }
 
@@ -282,7 +382,7 @@ fn a_label_that_is_looked_for_blinks_when_it_shows_its_price() {
 #[test]
 fn the_driver_has_a_hundred_tasks_at_most_and_the_urgent_first() {
     let mut delivery = Delivery::new(1, true);
-    let price = Price { item: "water".into(), price: Money::new(1, Currency::Cny), batch: 1 };
+    let price = Price { item: "water".into(), price: Money::new(1, Currency::Cny), batch: id(1) };
     let desire = |label: usize, urgent| Input::Desired {
         label: format!("{label:08}"),
         image: image(1),
@@ -316,5 +416,5 @@ fn the_driver_has_a_hundred_tasks_at_most_and_the_urgent_first() {
     assert!(delivery.line.places.is_empty());
 }
 
-#[path = "delivery_model.rs"]
+#[path = "model.rs"]
 mod model;

@@ -15,12 +15,20 @@
 //! comes. Once anything was sent, what the label shows is in doubt until a result comes: going back to the
 //! image that was confirmed before is sent again, not assumed. And a page that is being written is unknown
 //! until the label says that it has it, also over a crash: a label turns only to what it certainly keeps.
+//!
+//! A label tells once that it was reset or written to by others. Who was away then never hears it, so that what
+//! was confirmed is shown once more, behind everything else, after each time in which nothing could be heard,
+//! and once a day ([`Repeat`]).
+
+mod label;
 
 use super::canvas::Digest;
 use super::care::Care;
 use super::record::{Price, Proof, Record, Told};
+use label::{Attempt, Confirmed, Label, Repeat, Task};
 use std::collections::BTreeMap;
 use storewarden_drivers::esl::estation::task::Trouble;
+use storewarden_prices::BatchId;
 use storewarden_rules::{Millis, Mono, Now};
 
 /// First pause after a failure; it doubles with each further one.
@@ -30,6 +38,18 @@ pub const RETRY_MAX: Millis = Millis::from_mins(60);
 /// After this time without a word from the driver an attempt counts as failed. The driver ends every task,
 /// so that only a fault of ours meets it.
 pub const RESULT_WITHIN: Millis = Millis::from_mins(6 * 60);
+/// So long a gateway must have been heard without a gap before what it missed is made good: a link that comes
+/// and goes is waited for.
+pub const STEADY: Millis = Millis::from_mins(1);
+/// What a label shows is shown once more so long after it was confirmed: what nobody could hear, and what somebody
+/// else wrote, lasts no longer. A refresh costs battery: 4 a day empty one in 5.6 years, by its maker.
+pub const REPEAT_AFTER: Millis = Millis::from_mins(24 * 60);
+/// On the average a label is shown its image again no more often than this,
+const REPEAT_EVERY: Millis = Millis::from_mins(6 * 60);
+/// and so often at once.
+const REPEAT_BURST: i64 = 4;
+/// How often it is looked for labels that are to show their image again.
+const LOOK_EVERY: Millis = Millis::from_mins(1);
 /// Tasks the driver has at most: as many as a gateway is ever given.
 pub const HAND_MAX: usize = 100;
 
@@ -45,7 +65,7 @@ pub enum Input {
         /// Its result; none if the attempt failed.
         proof: Option<Proof>,
         /// Its batch.
-        batch: u64,
+        batch: BatchId,
         /// Its pages.
         pages: Pages,
         /// What it last told of itself.
@@ -108,6 +128,8 @@ pub enum Input {
     },
     /// The gateway began anew and may have forgotten what it was sent.
     GatewayRestarted,
+    /// The gateway is heard again, or for the first time: what labels told before is lost.
+    Unheard,
     /// Time has passed; to be given about once a second.
     Tick,
 }
@@ -222,6 +244,10 @@ pub struct Delivery {
     /// Labels with a task that the driver has.
     in_hand: usize,
     keeps_pages: bool,
+    /// When the gateway was last heard again, until that is made good.
+    unheard: Option<Mono>,
+    /// When it is next looked for labels that are to show their image again.
+    look: Mono,
 }
 
 /// Labels that wait for their turn, in its order.
@@ -238,58 +264,7 @@ enum Rank {
     Urgent,
     Now,
     Ahead,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Label {
-    desired: Option<(Digest, Price)>,
-    urgent: bool,
-    next: Option<Digest>,
-    /// What it shows as far as is certain; none is "unknown".
-    confirmed: Option<Confirmed>,
-    pages: Pages,
-    attempt: Attempt,
-    /// What was sent last; none since the start, or since what the label knew was lost.
-    task: Option<Task>,
-    is_looked_for: bool,
-    /// Failures in a row of what is to be done.
-    failures: u32,
-    care: Care,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Confirmed {
-    image: Digest,
-    proof: Proof,
-    told: Told,
-    /// Of the price last recorded for it.
-    batch: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Task {
-    number: u64,
-    step: Step,
-    /// What was shown before.
-    before: Option<Digest>,
-    is_done: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Attempt {
-    #[default]
-    None,
-    Waiting(Place),
-    /// The driver has it; a word of it is due by then.
-    Sent {
-        step: Step,
-        due: Mono,
-    },
-    /// It failed; the next attempt is due then.
-    Pausing {
-        step: Step,
-        due: Mono,
-    },
+    Again,
 }
 
 impl Delivery {
@@ -298,7 +273,8 @@ impl Delivery {
     /// labels do not keep pages, what comes next comes at its minute.
     pub fn new(first_task: u64, keeps_pages: bool) -> Self {
         let (labels, line) = (BTreeMap::new(), Line::default());
-        Self { labels, line, next_task: first_task, in_hand: 0, keeps_pages }
+        let (unheard, look) = (None, Mono(0));
+        Self { labels, line, next_task: first_task, in_hand: 0, keeps_pages, unheard, look }
     }
 
     /// Whether its labels keep pages.
@@ -315,7 +291,8 @@ impl Delivery {
                     image,
                     proof,
                     told,
-                    batch,
+                    batch: Some(batch),
+                    at: now.mono,
                 });
                 let state = self.labels.entry(label).or_default();
                 (state.confirmed, state.pages) = (confirmed, pages);
@@ -363,7 +340,10 @@ impl Delivery {
                     self.once_more(now, &label, &mut outputs);
                 }
             }
+            // Where labels ask for their image, one that was reset asks by itself.
+            Input::Unheard => self.unheard = self.keeps_pages.then_some(now.mono),
             Input::Tick => {
+                self.look_for_repeats(now, &mut outputs);
                 let is_late =
                     |attempt: &Attempt| matches!(attempt, Attempt::Sent { due, .. } if *due <= now.mono);
                 for label in self.under_way(is_late) {
@@ -382,6 +362,36 @@ impl Delivery {
         }
         self.hand_out(now, &mut outputs);
         outputs
+    }
+
+    /// Once a minute: which labels are to show their image again.
+    fn look_for_repeats(&mut self, now: Now, outputs: &mut Vec<Output>) {
+        if now.mono < self.look {
+            return;
+        }
+        self.look = now.mono + LOOK_EVERY;
+        let is_made_good = self.unheard.is_some_and(|at| now.mono - at >= STEADY);
+        if is_made_good {
+            self.unheard = None;
+        }
+        let mut due = Vec::new();
+        for (id, label) in &mut self.labels {
+            let Some(confirmed) = &label.confirmed else { continue };
+            let is_old = self.keeps_pages && now.mono - confirmed.at >= REPEAT_AFTER;
+            if label.repeat == Repeat::No && (is_made_good || is_old) {
+                label.repeat = Repeat::Wanted;
+            }
+            let paid = label.repeats_paid.map_or(now.mono, |paid| paid.max(now.mono));
+            let ahead = Millis(REPEAT_EVERY.0 * (REPEAT_BURST - 1));
+            if label.repeat == Repeat::Wanted && paid - now.mono <= ahead {
+                label.repeat = Repeat::Due;
+                label.repeats_paid = Some(paid + REPEAT_EVERY);
+                due.push(id.clone());
+            }
+        }
+        for label in due {
+            self.go_on(now, &label, outputs);
+        }
     }
 
     /// Labels of which something is sent or pausing.
@@ -418,7 +428,9 @@ impl Delivery {
     fn go_on(&mut self, now: Now, label: &str, outputs: &mut Vec<Output>) {
         let Some(state) = self.labels.get_mut(label) else { return };
         let goal = state.goal();
-        state.care.wants(now, goal.is_some_and(Step::is_visible));
+        // What it shows once more it shows already, as far as is known.
+        let is_wrong = goal.is_some_and(|goal| goal.is_visible() && !state.is_repeat(goal));
+        state.care.wants(now, is_wrong);
         let Some(goal) = goal else {
             if let Attempt::Waiting(_) | Attempt::Pausing { .. } = state.attempt {
                 self.line.leave(&state.attempt);
@@ -428,6 +440,7 @@ impl Delivery {
         };
         let rank = match goal {
             Step::Blink => Rank::Urgent,
+            Step::Show { .. } if state.is_repeat(goal) => Rank::Again,
             Step::Show { .. } | Step::Flip { .. } if state.urgent => Rank::Urgent,
             Step::Show { .. } | Step::Flip { .. } => Rank::Now,
             Step::Store { .. } => Rank::Ahead,
@@ -474,10 +487,17 @@ impl Delivery {
         let task = self.next_task;
         self.next_task += 1;
         self.in_hand += 1;
-        let before = state.confirmed.map(|confirmed| confirmed.image);
+        let before = state.confirmed.as_ref().map(|confirmed| confirmed.image);
         state.task = Some(Task { number: task, step, before, is_done: false });
+        let is_repeat = state.is_repeat(step);
         match step {
+            // It shows this or, if it lost it, nothing: no more doubt than before. The journal has it already.
+            Step::Show { .. } if is_repeat => state.lose_page(label, outputs),
             Step::Show { .. } | Step::Flip { .. } => {
+                // The other page is as doubtful as what is shown.
+                if state.repeat != Repeat::No && matches!(step, Step::Show { .. }) {
+                    state.lose_page(label, outputs);
+                }
                 state.confirmed = None;
                 state.record(now, label, Ok(Proof::Queued), Told::default(), outputs);
             }
@@ -485,7 +505,7 @@ impl Delivery {
             Step::Blink => state.is_looked_for = false,
         }
         state.attempt = Attempt::Sent { step, due: now.mono + RESULT_WITHIN };
-        let urgent = state.urgent || step == Step::Blink;
+        let urgent = (state.urgent && !is_repeat) || step == Step::Blink;
         outputs.push(Output::Send { label: label.to_owned(), step, task, urgent });
     }
 
@@ -500,7 +520,7 @@ impl Delivery {
     /// Where `label` stands.
     pub fn state(&self, label: &str) -> State {
         let Some(label) = self.labels.get(label) else { return State::Idle };
-        match (label.attempt, label.confirmed, &label.desired) {
+        match (label.attempt, &label.confirmed, &label.desired) {
             (_, _, None) => State::Idle,
             (_, Some(confirmed), Some((image, _))) if confirmed.image == *image => {
                 State::Shown(confirmed.proof)
@@ -536,162 +556,5 @@ impl Line {
     }
 }
 
-impl Label {
-    /// What is to be done now.
-    fn goal(&self) -> Option<Step> {
-        let shown = self.confirmed.map(|confirmed| confirmed.image);
-        if let Some((image, _)) = self.desired
-            && shown != Some(image)
-        {
-            return Some(if self.pages.kept == Some(image) {
-                Step::Flip { page: self.pages.other(), image }
-            } else {
-                Step::Show { page: self.pages.shown, image }
-            });
-        }
-        if self.is_looked_for {
-            return Some(Step::Blink);
-        }
-        // A refresh that changes nothing costs battery.
-        let next = self.next.filter(|next| shown != Some(*next) && self.pages.kept != Some(*next))?;
-        Some(Step::Store { page: self.pages.other(), image: next })
-    }
-
-    fn desire(
-        &mut self,
-        now: Now,
-        label: &str,
-        image: Digest,
-        price: Price,
-        urgent: bool,
-        outputs: &mut Vec<Output>,
-    ) {
-        let batch = price.batch;
-        self.desired = Some((image, price));
-        self.urgent = urgent;
-        // The image may stay and its price be a newer batch's: that it is on the shelf is worth a record.
-        if let Some(confirmed) = &mut self.confirmed
-            && confirmed.image == image
-            && confirmed.batch != batch
-        {
-            confirmed.batch = batch;
-            let (proof, told) = (confirmed.proof, confirmed.told);
-            self.record(now, label, Ok(proof), told, outputs);
-        }
-    }
-
-    /// The task sent last has ended well. Whether the driver had it.
-    fn done(
-        &mut self,
-        now: Now,
-        label: &str,
-        (proof, told): (Proof, Told),
-        line: &mut Line,
-        outputs: &mut Vec<Output>,
-    ) -> bool {
-        let Some(Task { step, before, is_done, .. }) = &mut self.task else { return false };
-        let (step, before) = (*step, *before);
-        if std::mem::replace(is_done, true) {
-            // A second result of the same task is news only if it is surer.
-            if let (Some(confirmed), Some((image, _))) = (&mut self.confirmed, &self.desired)
-                && confirmed.image == *image
-                && confirmed.proof < proof
-            {
-                (confirmed.proof, confirmed.told) = (proof, told);
-                self.record(now, label, Ok(proof), told, outputs);
-            }
-            return false;
-        }
-        // It may come late, when the next attempt already waits.
-        let was_in_hand = matches!(self.attempt, Attempt::Sent { .. });
-        line.leave(&self.attempt);
-        self.attempt = Attempt::None;
-        self.failures = 0;
-        self.care.done(told);
-        let pages = match step {
-            Step::Show { page, .. } => Pages { shown: page, kept: self.pages.kept },
-            Step::Flip { page, .. } => Pages { shown: page, kept: before },
-            Step::Store { image, .. } => Pages { kept: Some(image), ..self.pages },
-            Step::Blink => self.pages,
-        };
-        if pages != self.pages {
-            self.pages = pages;
-            outputs.push(Output::Pages { label: label.to_owned(), pages });
-        }
-        if let Step::Show { image, .. } | Step::Flip { image, .. } = step
-            && let Some((_, price)) = &self.desired
-        {
-            self.confirmed = Some(Confirmed { image, proof, told, batch: price.batch });
-            self.record(now, label, Ok(proof), told, outputs);
-        }
-        was_in_hand
-    }
-
-    /// The task sent last has failed. Whether the driver had it.
-    fn failed(
-        &mut self,
-        now: Now,
-        label: &str,
-        trouble: Trouble,
-        reason: String,
-        outputs: &mut Vec<Output>,
-    ) -> bool {
-        let Attempt::Sent { step, .. } = self.attempt else { return false };
-        let doublings = self.failures.min(16);
-        let pause = Millis((RETRY_FIRST.0 << doublings).min(RETRY_MAX.0));
-        self.failures = self.failures.saturating_add(1);
-        self.care.failed(trouble);
-        if trouble == Trouble::Reset {
-            (self.confirmed, self.task) = (None, None);
-        }
-        // A label that answers and does not turn has lost the page: the image is sent anew.
-        let is_page_lost = matches!(step, Step::Flip { .. })
-            && !matches!(trouble, Trouble::NoAnswer | Trouble::NoResult | Trouble::WrongKey);
-        if trouble == Trouble::Reset || is_page_lost {
-            self.lose_page(label, outputs);
-        }
-        if step.is_visible() {
-            self.record(now, label, Err(reason), Told::default(), outputs);
-        }
-        // Nobody waits an hour to see a lamp.
-        self.attempt = match self.goal() {
-            Some(goal) if step != Step::Blink => Attempt::Pausing { step: goal, due: now.mono + pause },
-            _ => Attempt::None,
-        };
-        true
-    }
-
-    fn is_last(&self, task: u64) -> bool {
-        self.task.is_some_and(|last| last.number == task)
-    }
-
-    fn lose_page(&mut self, label: &str, outputs: &mut Vec<Output>) {
-        if self.pages.kept.take().is_some() {
-            outputs.push(Output::Pages { label: label.to_owned(), pages: self.pages });
-        }
-    }
-
-    fn record(
-        &self,
-        now: Now,
-        label: &str,
-        result: Result<Proof, String>,
-        told: Told,
-        outputs: &mut Vec<Output>,
-    ) {
-        if let Some((image, price)) = &self.desired {
-            outputs.push(Output::Record(Record {
-                label: label.to_owned(),
-                image: *image,
-                price: price.clone(),
-                result,
-                told,
-                at: now.utc,
-            }));
-        }
-    }
-}
-
 #[cfg(test)]
-#[path = "delivery_tests.rs"]
 mod tests;
