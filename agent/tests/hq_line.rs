@@ -2,12 +2,15 @@
 //! alone, then not to happen with the link, at a real Mosquitto.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod free_port;
+
+use free_port::free_port;
 use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{AsyncClient, Broker as Address, Event, EventLoop, MqttOptions, PublishOptions, QoS};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storewarden::clock_trust::ClockTrust;
 use storewarden::config::AckBy;
 use storewarden::hq_link::connection::{Connection, Endpoint};
@@ -34,7 +37,7 @@ struct Broker {
 impl Broker {
     fn start(more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let text =
             format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n{more}");
         std::fs::write(dir.path().join("mosquitto.conf"), text).unwrap();
@@ -45,10 +48,11 @@ impl Broker {
     fn spawn(dir: &tempfile::TempDir, port: u16) -> Child {
         let config = dir.path().join("mosquitto.conf");
         let child = Command::new("mosquitto").arg("-c").arg(config).stderr(Stdio::null()).spawn();
-        let child = child.expect("mosquitto is installed: run ./scripts/test");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let mut child = child.expect("mosquitto is installed: run ./scripts/test");
+        until("Mosquitto listens", || {
+            assert_eq!(child.try_wait().unwrap(), None, "Mosquitto does not run");
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
         child
     }
 
@@ -79,9 +83,10 @@ impl Broker {
             .spawn()
             .unwrap();
         // It is there when it hears what is published for it.
-        while !std::fs::read_to_string(&heard).unwrap().contains("hello") {
+        until("the listener hears", || {
             self.publish("hello", "mqttv5");
-        }
+            std::fs::read_to_string(&heard).unwrap().contains("hello")
+        });
         (Listener(child), heard)
     }
 
@@ -113,6 +118,15 @@ impl Drop for Listener {
     }
 }
 
+/// Waits, without letting anything else of the test go on, until `holds`.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < end, "in {SOON:?} it did not happen that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn count(heard: &PathBuf, topic: &str) -> usize {
     std::fs::read_to_string(heard).unwrap().lines().filter(|line| line.starts_with(topic)).count()
 }
@@ -135,7 +149,9 @@ async fn connected(events: &mut EventLoop) {
 /// Polls for as long as something comes, or fails.
 async fn work(events: &mut EventLoop, until_quiet: Duration) -> Vec<String> {
     let mut faults = Vec::new();
+    let end = Instant::now() + SOON;
     while let Ok(event) = timeout(until_quiet, events.poll()).await {
+        assert!(Instant::now() < end, "the library comes to no rest; it failed with {faults:?}");
         if let Err(error) = event {
             faults.push(error.to_string());
             sleep(Duration::from_millis(50)).await;
@@ -208,7 +224,7 @@ impl Store {
 
     async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap();
+        timeout(SOON, self.task).await.expect("the link stops").unwrap();
     }
 }
 

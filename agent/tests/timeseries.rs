@@ -5,6 +5,9 @@
 #[path = "../../timeseries/tests/servers/mod.rs"]
 mod servers;
 
+mod free_port;
+
+use free_port::free_port;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use servers::{Fake, Moody, NOT_TAKEN, VictoriaMetrics, wait_for};
@@ -145,10 +148,6 @@ impl Drop for Agent {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The temperatures of these lines, tenths of a degree, in their order.

@@ -10,8 +10,9 @@ use rumqttc::mqttbytes::v5::Packet;
 use rumqttc::{AsyncClient, Broker, Event, MqttOptions, PubAckReason, PublishOptions, QoS};
 use std::io;
 use std::time::Duration;
+use storesim::port;
 use storewarden_demo::children::Part;
-use storewarden_demo::ready::{free_port, wait_for_port};
+use storewarden_demo::ready::wait_for_port;
 use storewarden_proto::topic::StoreTopics;
 use storewarden_proto::v1::{CommandOutcome, Envelope, Stream, envelope::Body};
 use tempfile::TempDir;
@@ -80,7 +81,7 @@ impl Headquarters {
     /// Starts all of it, and waits until the service takes messages.
     pub async fn open(keeper: Keeper) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let port = free_port()?;
+        let port = port::free();
         let mosquitto = Mosquitto::start(dir.path(), port)?;
         wait_for_port(port).await?;
         let (postgres, count) = match keeper {

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+use storesim::port;
 use storewarden_demo::children::{self, Part};
-use storewarden_demo::ready::{READY_LIMIT, free_port, view, wait_for_addresses, wait_for_port};
+use storewarden_demo::ready::{READY_LIMIT, view, wait_for_addresses, wait_for_port};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -146,7 +147,7 @@ impl Lab {
         store: impl FnOnce(&Place) -> String,
     ) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let (lan, hq, console) = (free_port()?, free_port()?, free_port()?);
+        let (lan, hq, console) = (port::free(), port::free(), port::free());
         let mut place = Place { lan, hq, console, bus: String::new(), public_key: String::new() };
         let (embedded, mosquitto) = match hq_broker {
             HqBroker::Embedded => (vec![lan, hq], None),

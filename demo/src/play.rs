@@ -5,8 +5,9 @@ use crate::files::{self, CHAIN, Files, KEY_ID, LABELS, Ports, STORE};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use storesim::port;
 use storewarden_demo::children::{self, Part};
-use storewarden_demo::ready::{READY_LIMIT, free_port, view, wait_for_addresses, wait_for_port};
+use storewarden_demo::ready::{READY_LIMIT, view, wait_for_addresses, wait_for_port};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -38,7 +39,7 @@ impl Play {
     pub async fn run(self) -> io::Result<()> {
         let temporary = tempfile::tempdir()?;
         let files = files::folder(self.keep.as_deref().unwrap_or(temporary.path()))?;
-        let ports = Ports { lan: free_port()?, hq: free_port()?, console: free_port()? };
+        let ports = Ports { lan: port::free(), hq: port::free(), console: port::free() };
         let db = files.path("hq.sqlite");
         println!("Storewarden demo. {}", files::acceleration_note());
         let mut account = Account::begin();

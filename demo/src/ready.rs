@@ -2,7 +2,6 @@
 
 use serde::de::DeserializeOwned;
 use std::io;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -24,11 +23,6 @@ pub async fn view<T: DeserializeOwned + Send + 'static>(console: u16) -> io::Res
         serde_json::from_str(&text).map_err(io::Error::other)
     })
     .await?
-}
-
-/// A port that nobody listens on at this moment.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Waits until somebody listens on `port`.

@@ -4,12 +4,11 @@
 
 mod parties;
 
-use parties::{
-    CHAIN, Party, STORE, Scene, column, count, eventually, free_port, program, python, script, until,
-};
+use parties::{CHAIN, Party, STORE, Scene, column, count, eventually, program, python, script, until};
 use sha2::{Digest as _, Sha256};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use storesim::port;
 use storewarden_proto::v1::{CommandOutcome, envelope::Body};
 
 /// 32 times 7; what `public` is was computed with Python's `cryptography`.
@@ -124,7 +123,7 @@ fn store(scene: &Scene) -> (Party, Party, Party) {
 }
 
 fn store_that_trusts(scene: &Scene, keys: &str) -> (Party, Party, Party) {
-    let port = free_port();
+    let port = port::free();
     let simulator = format!(
         r#"seed = 3
 [[bus]]
@@ -299,7 +298,7 @@ fn a_pushed_configuration_holds_only_if_headquarters_is_still_reached() {
     // One that reaches nobody: put back, and headquarters hears why.
     let mute = more.replace(
         &format!("mqtt://127.0.0.1:{}", scene.hq_port),
-        &format!("mqtt://127.0.0.1:{}", free_port()),
+        &format!("mqtt://127.0.0.1:{}", port::free()),
     );
     commander.order("p-5", &push(&mute, &more));
     agent.ended();

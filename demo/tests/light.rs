@@ -3,7 +3,8 @@
 
 mod parties;
 
-use parties::{Party, Scene, column, count, free_port, program, until};
+use parties::{Party, Scene, column, count, program, until};
+use storesim::port;
 
 const STORE: &str = r#"
 [[device]]
@@ -36,7 +37,7 @@ after_sunrise = "12h"
 #[test]
 fn a_broken_lamp_is_told_from_a_light_that_is_off() {
     let scene = Scene::new();
-    let port = free_port();
+    let port = port::free();
     let simulator = format!(
         r#"seed = 3
 [[bus]]

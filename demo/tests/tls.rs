@@ -4,10 +4,11 @@
 
 mod parties;
 
-use parties::{CHAIN, Party, STORE, Scene, eventually, free_port, program, until};
+use parties::{CHAIN, Party, STORE, Scene, eventually, program, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::net::TcpStream;
 use std::process::Command;
+use storesim::port;
 
 /// An authority, and the certificate of `localhost` that it signed.
 struct Authority {
@@ -79,7 +80,7 @@ fn configure(scene: &Scene, tls_port: u16, trusted: &str, more: &str) {
 
 #[test]
 fn a_store_reaches_the_broker_whose_authority_it_names() {
-    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    let (scene, tls_port, authority) = (Scene::new(), port::free(), authority());
     let _broker = broker(&scene, tls_port, &authority, "");
     let _hq = scene.headquarters();
     configure(&scene, tls_port, &authority.pem, "");
@@ -92,7 +93,7 @@ fn a_store_reaches_the_broker_whose_authority_it_names() {
 
 #[test]
 fn a_broker_of_another_authority_is_refused() {
-    let (scene, tls_port) = (Scene::new(), free_port());
+    let (scene, tls_port) = (Scene::new(), port::free());
     let _broker = broker(&scene, tls_port, &authority(), "");
     configure(&scene, tls_port, &authority().pem, "");
     let _agent = scene.agent();
@@ -107,7 +108,7 @@ fn a_broker_of_another_authority_is_refused() {
 
 #[test]
 fn a_store_shows_its_own_certificate_and_takes_a_renewed_one_without_a_restart() {
-    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    let (scene, tls_port, authority) = (Scene::new(), port::free(), authority());
     std::fs::write(scene.path("clients.pem"), &authority.pem).unwrap();
     let log = scene.path("broker.log");
     let more = format!(
@@ -138,7 +139,7 @@ fn a_store_shows_its_own_certificate_and_takes_a_renewed_one_without_a_restart()
 /// since it is bound to nothing; an agent that trusts another authority says so and reaches nobody.
 #[test]
 fn labels_are_reached_over_tls_and_through_no_other_broker() {
-    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    let (scene, tls_port, authority) = (Scene::new(), port::free(), authority());
     let _broker = broker(&scene, tls_port, &authority, "");
     std::fs::write(scene.path("lan.pem"), &authority.pem).unwrap();
     std::fs::write(scene.path("other.pem"), self::authority().pem).unwrap();
@@ -183,7 +184,7 @@ fn labels_are_reached_over_tls_and_through_no_other_broker() {
 /// What the log says of a broker that asks for a certificate: what to look at, and when it is right.
 #[test]
 fn a_broker_that_asks_for_a_certificate_gets_one_or_the_log_says_what_to_look_at() {
-    let (scene, tls_port, authority) = (Scene::new(), free_port(), authority());
+    let (scene, tls_port, authority) = (Scene::new(), port::free(), authority());
     std::fs::write(scene.path("clients.pem"), &authority.pem).unwrap();
     let more = format!("cafile {}\nrequire_certificate true\n", scene.path("clients.pem").display());
     let _broker = broker(&scene, tls_port, &authority, &more);

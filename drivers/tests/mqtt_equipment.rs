@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command as Program, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -37,12 +37,13 @@ struct Broker {
 
 impl Broker {
     fn start() -> Self {
-        // Below the ports of outgoing connections, so that it is still free after a restart.
+        // Below the ports of outgoing connections, so that it is still free after a restart. Found by
+        // knocking: a listener would be inherited by what another thread starts at that moment.
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
         let port = loop {
             let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            if TcpStream::connect(("127.0.0.1", port)).is_err() {
                 break port;
             }
         };
@@ -55,8 +56,10 @@ impl Broker {
 
     fn spawn(dir: &TempDir, port: u16) -> Child {
         let config = dir.path().join("mosquitto.conf");
-        let child = Program::new("mosquitto").arg("-c").arg(config).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            Program::new("mosquitto").arg("-c").arg(config).stderr(Stdio::null()).spawn().unwrap();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "Mosquitto does not run");
             std::thread::sleep(Duration::from_millis(20));
         }
         child

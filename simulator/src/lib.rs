@@ -19,6 +19,7 @@ pub mod frame;
 pub mod openepaperlink;
 pub mod pattern;
 pub mod physics;
+pub mod port;
 pub mod registers;
 pub mod replay;
 pub mod rtu;

@@ -24,10 +24,7 @@ const TAG: &str = "3A0001F2";
 
 /// A broker on a free port, for as long as the test's process lives.
 fn broker() -> u16 {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port();
+    let port = storesim::port::free();
     let connections = rumqttd::ConnectionSettings {
         connection_timeout_ms: 10_000,
         max_payload_size: 1_000_000,

@@ -5,7 +5,7 @@ use super::REGISTERS;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use storewarden_demo::ready::free_port;
+use storesim::port;
 use tokio::process::Command;
 
 /// Builds the agent's executable as it is installed, and says where it is.
@@ -52,7 +52,7 @@ listen = "127.0.0.1:{}"
 folder = "profiles"
 "#,
         mqtt,
-        free_port()?
+        port::free()
     );
     for (index, address) in devices.iter().enumerate() {
         let _ = write!(

@@ -20,8 +20,9 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use storesim::port;
 use storewarden_demo::children::Part;
-use storewarden_demo::ready::{free_port, wait_for_addresses, wait_for_port};
+use storewarden_demo::ready::{wait_for_addresses, wait_for_port};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -103,7 +104,7 @@ impl Subject {
 pub async fn measure() -> io::Result<Vec<Row>> {
     let agent = super::agent::build().await?;
     let dir = tempfile::tempdir()?;
-    let mqtt = free_port()?;
+    let mqtt = port::free();
     let _broker = Part::start(dir.path(), "broker", [mqtt.to_string()])?;
     wait_for_port(mqtt).await?;
     let calm = Slaves::start(dir.path(), "calm", STEP_MS).await?;

@@ -8,7 +8,7 @@ use crate::process;
 use crate::report::Row;
 use std::fmt::Write as _;
 use std::io;
-use storewarden_demo::ready::free_port;
+use storesim::port;
 
 /// The promise, MB of memory.
 const MEMORY_MB: f64 = 30.0;
@@ -35,7 +35,7 @@ const POINTS: [&str; 9] = [
 /// Runs the store for a minute and looks.
 pub async fn measure() -> io::Result<Vec<Row>> {
     // Nobody will ever listen there.
-    let nowhere = free_port()?;
+    let nowhere = port::free();
     let mut lab = Lab::open(HqBroker::Embedded, &[], |_| simulator(), |place| store(place, nowhere)).await?;
     backlog::write(&lab.path("journal.sqlite"), DAYS).await?;
     lab.start_agent().await?;

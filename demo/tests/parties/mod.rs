@@ -9,10 +9,11 @@ use nix::unistd::Pid;
 use rusqlite::{Connection, OpenFlags};
 use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+use storesim::port;
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::Envelope;
 
@@ -40,17 +41,6 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// Waits until `holds`.
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     eventually(what, || holds().then_some(()));
-}
-
-/// A free port that the system does not hand to outgoing connections (those begin at 32768), so that
-/// it is still free when a killed program comes back.
-pub fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(10_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// Python with what `scripts/requirements.txt` names.
@@ -161,9 +151,9 @@ impl Scene {
     pub fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
-            hq_port: free_port(),
-            lan_port: free_port(),
-            console: free_port(),
+            hq_port: port::free(),
+            lan_port: port::free(),
+            console: port::free(),
         }
     }
 

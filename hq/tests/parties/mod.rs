@@ -4,7 +4,7 @@
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -43,8 +43,16 @@ impl Drop for Process {
     }
 }
 
+/// A port that nobody listens on, below those of outgoing connections (32768 and up), so that nobody
+/// takes it while its server is away. Found by knocking, not by listening: a program that another thread
+/// starts at that moment would inherit the listener and hold the port until it is under way.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = fastrand::u16(10_000..32_000);
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
+            return port;
+        }
+    }
 }
 
 /// Starts Mosquitto with its configuration in `dir`.
@@ -56,9 +64,10 @@ pub fn broker(dir: &Path, port: u16) -> Process {
     )
     .unwrap();
     let child = Command::new("mosquitto").arg("-c").arg(&config).stderr(Stdio::null()).spawn().unwrap();
-    let process = Process(child);
+    let mut process = Process(child);
     let end = Instant::now() + SOON;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert_eq!(process.0.try_wait().unwrap(), None, "Mosquitto does not run");
         assert!(Instant::now() < end, "Mosquitto does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -14,11 +14,12 @@ use super::{
     store::{self, CHAIN, Places, Shelf},
     utc_ms, write_offset,
 };
+use crate::port;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     io,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
 };
 use tokio::time::{Instant, sleep};
@@ -39,7 +40,7 @@ impl Rig {
             skipped.push("full and read-only disks: this user may not mount small ones (tmpfs)".to_owned());
         }
 
-        let broker_port = free_port();
+        let broker_port = port::free();
         let broker = mosquitto(dir, "mosquitto", broker_port).await?;
         let (store_line, hq_line) = (Proxy::open(broker_port).await?, Proxy::open(broker_port).await?);
 
@@ -47,7 +48,7 @@ impl Rig {
         let shelf = match options.labels {
             0 => None,
             labels => {
-                let port = free_port();
+                let port = port::free();
                 programs.insert(Party::ShelfBroker, mosquitto(dir, "mosquitto-shelf", port).await?);
                 Some(Shelf { labels, broker: port })
             }
@@ -77,7 +78,7 @@ impl Rig {
         let shelf = shelf.map(|shelf| io::Result::Ok((shelf, keygen(dir, &file("storewarden-hq"))?)));
         let places = Places {
             broker: store_line.port(),
-            console: free_port(),
+            console: port::free(),
             bus,
             ack: options.ack.clone(),
             shelf: shelf.transpose()?,
@@ -191,15 +192,4 @@ async fn eventually<T>(what: &str, mut look: impl FnMut() -> io::Result<Option<T
         sleep(LOOK_EVERY).await;
     }
     Err(io::Error::other(format!("in {LIMIT:?} it did not happen that {what}")))
-}
-
-/// A free port that the system does not hand to outgoing connections (those begin at 32768), so that it
-/// is still free when a killed program comes back.
-fn free_port() -> u16 {
-    loop {
-        let port = fastrand::u16(10_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
