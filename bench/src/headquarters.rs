@@ -97,7 +97,10 @@ impl Headquarters {
         let mut workers = Vec::new();
         for number in 1..=count {
             let worker = format!("--worker={number}");
-            let arguments = [&db, "serve", &broker, &chain, &worker];
+            let mut arguments = vec![&db, "serve", &broker, &chain];
+            if postgres.is_some() {
+                arguments.push(&worker);
+            }
             workers.push(Part::start(dir.path(), "storewarden-hq", arguments)?);
         }
         let headquarters = Self { dir, port, mosquitto, postgres, workers };

@@ -206,6 +206,9 @@ async fn serve(place: database::Place, args: ServeArgs) -> Result<(), Failure> {
             return Err(format!("{option} {id:?}: use 1 to 64 of a-z, A-Z, 0-9, '-', '_' and '.'").into());
         }
     }
+    if args.worker.is_some() && !place.is_postgres() {
+        return Err("--worker: several workers need PostgreSQL (--db postgres://…); with a file one that stands still while it writes holds up all. Leave --worker out: one serves 2,000 stores".into());
+    }
     let (host, port) = mqtt::address(&args.broker)?;
     let credentials = match (&args.username, &args.password_file) {
         (Some(username), Some(path)) => {

@@ -3,7 +3,7 @@
 
 mod parties;
 
-use parties::{Headquarters, SOON, Store, alert, broker, free_port, telemetry};
+use parties::{CHAIN, Headquarters, SOON, Store, alert, broker, free_port, telemetry};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use storewarden_proto::v1::Stream;
@@ -157,13 +157,24 @@ async fn what_cannot_be_named_is_kept_for_people_and_harms_nobody(headquarters: 
     assert_eq!(hq.count("refused WHERE topic LIKE '%/alert' AND length(payload) = 14"), 1);
 }
 
-/// Three workers share what comes; one is killed in the middle, one stands still for a while.
-async fn workers_share_the_messages_and_what_one_leaves_the_others_take(headquarters: Make) {
+#[test]
+fn several_workers_before_a_file_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["serve", "--broker", "mqtt://127.0.0.1:1", "--chain", CHAIN, "--worker", "a"];
+    let ended = Headquarters::sqlite(dir.path(), 1).command(&args).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("several workers need PostgreSQL"), "{said}");
+}
+
+/// Three workers share what comes; one is killed in the middle, one stands still for a while, perhaps
+/// while it writes: the server then ends its transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_share_the_messages_and_what_one_leaves_the_others_take() {
     const MESSAGES: u64 = 300;
     let dir = tempfile::tempdir().unwrap();
     let port = free_port();
     let _broker = broker(dir.path(), port);
-    let hq = headquarters(dir.path(), port);
+    let hq = Headquarters::postgres(dir.path(), port);
     let mut store = Store::connect(port, "0042").await;
     let mut workers: Vec<_> = ["a", "b", "c"].map(|name| hq.serve(&["--worker", name])).into();
     store.online(9).await;
@@ -222,5 +233,4 @@ with_either_database!(
     nothing_is_acknowledged_before_it_is_committed,
     a_broker_that_lost_everything_is_found_again,
     what_cannot_be_named_is_kept_for_people_and_harms_nobody,
-    workers_share_the_messages_and_what_one_leaves_the_others_take,
 );

@@ -75,6 +75,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether it is a server that several may write to; else a file.
+    pub(crate) fn is_postgres(&self) -> bool {
+        ["postgres://", "postgresql://"].iter().any(|scheme| self.db.starts_with(scheme))
+    }
+
     /// Opens it. A commit is on the disk when it returns; another one that writes is waited for, for up
     /// to ten seconds.
     ///
@@ -82,8 +87,7 @@ impl Place {
     pub(crate) fn open(&self) -> Result<Database, OpenError> {
         let place = without_password(&self.db);
         let failed = |source| OpenError::Failed { place: place.clone(), source };
-        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| self.db.starts_with(scheme));
-        let (database, found) = if is_postgres {
+        let (database, found) = if self.is_postgres() {
             let parsed = self.db.parse::<pg::Config>();
             let mut config = parsed.map_err(|error| OpenError::Address(place.clone(), error))?;
             if let Some(path) = &self.db_password_file {

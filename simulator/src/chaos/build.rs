@@ -118,17 +118,18 @@ impl Rig {
             PriceTeam::start(desk, options.shelf_plan().steps.len())
         });
         for (party, name) in names {
-            let arguments: [OsString; 8] = [
+            let mut arguments: Vec<OsString> = vec![
                 "--db".into(),
                 OsString::clone(&address),
                 "serve".into(),
                 format!("--broker=mqtt://127.0.0.1:{}", hq_line.port()).into(),
                 "--chain".into(),
                 CHAIN.into(),
-                "--worker".into(),
-                (*name).into(),
             ];
-            let mut worker = Program::new(dir, name, headquarters.clone(), arguments.into());
+            if names.len() > 1 {
+                arguments.extend(["--worker".into(), (*name).into()]);
+            }
+            let mut worker = Program::new(dir, name, headquarters.clone(), arguments);
             worker.start()?;
             programs.insert(*party, worker);
         }
