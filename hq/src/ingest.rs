@@ -31,7 +31,6 @@ pub(crate) enum Refusal {
 
 /// What a store said.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one is handed on at a time, and never kept")]
 pub(crate) enum Incoming {
     Status(v1::Status),
     Message(Message),
@@ -52,10 +51,10 @@ pub(crate) struct Message {
 /// What a message adds to the tables beside its raw bytes.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Rows {
-    Alert(v1::Alert),
+    Alert(Box<v1::Alert>),
     Readings(Vec<PointReadings>),
     BatchOutcome(v1::BatchOutcome),
-    LabelShown(v1::LabelShown),
+    LabelsShown(Vec<v1::LabelShown>),
     /// Of a command that headquarters ordered.
     CommandOutcome(v1::CommandOutcome),
     /// The store dropped telemetry, oldest first; stands for the numbers up to the message's own.
@@ -125,7 +124,7 @@ fn agree(topic: (&str, &str), payload: (&str, &str)) -> Result<(), Refusal> {
 
 fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
     match (stream, body) {
-        (Stream::Alert, Some(Body::Alert(alert))) => Rows::Alert(alert),
+        (Stream::Alert, Some(Body::Alert(alert))) => Rows::Alert(Box::new(alert)),
         (Stream::Telemetry, Some(Body::Telemetry(telemetry))) => {
             let packed = match telemetry.packed.as_slice() {
                 [] => Vec::new(),
@@ -145,10 +144,9 @@ fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
         (Stream::Telemetry, Some(Body::Gap(gap))) if (1..=seq).contains(&gap.first_seq) => Rows::Gap(gap),
         (Stream::Telemetry, Some(Body::Gap(_))) => Rows::Fault("the gap ends before it begins"),
         (Stream::PriceResult, Some(Body::BatchOutcome(outcome))) => Rows::BatchOutcome(outcome),
-        (Stream::PriceResult, Some(Body::LabelShown(shown))) if shown.label.len() > NAME_BYTES_MAX => {
-            Rows::Fault("the label's name is longer than 256 bytes")
-        }
-        (Stream::PriceResult, Some(Body::LabelShown(shown))) => Rows::LabelShown(shown),
+        // As stores of before the next told it.
+        (Stream::PriceResult, Some(Body::LabelShown(shown))) => labels_shown(vec![shown]),
+        (Stream::PriceResult, Some(Body::LabelsShown(told))) => labels_shown(told.shown),
         (Stream::CommandResult, Some(Body::CommandOutcome(outcome))) if !outcome.id.is_empty() => {
             Rows::CommandOutcome(outcome)
         }
@@ -156,6 +154,13 @@ fn rows(stream: Stream, seq: u64, body: Option<Body>) -> Rows {
         (Stream::CommandResult, Some(Body::CommandOutcome(_))) | (_, None) => Rows::None,
         (_, Some(_)) => Rows::Fault("the body is of another kind than the stream"),
     }
+}
+
+fn labels_shown(shown: Vec<v1::LabelShown>) -> Rows {
+    if shown.iter().any(|shown| shown.label.len() > NAME_BYTES_MAX) {
+        return Rows::Fault("a label's name is longer than 256 bytes");
+    }
+    Rows::LabelsShown(shown)
 }
 
 fn point_readings(series: v1::Series) -> Result<PointReadings, &'static str> {

@@ -316,7 +316,14 @@ fn a_label_tells_only_what_it_knows() {
     // Zero degrees is a measurement and must not read as "not told".
     expected["rf_dbm"] = json!(-71);
     expected["temperature_c"] = json!(0);
-    check(shown(Some(-71), None, Some(0)), expected);
+    check(shown(Some(-71), None, Some(0)), expected.clone());
+
+    let several = v1::LabelsShown { shown: vec![shown(Some(-71), None, Some(0)), v1::LabelShown::default()] };
+    agrees(
+        "Envelope",
+        &envelope(v1::Stream::PriceResult, Body::LabelsShown(several)),
+        &envelope_json("STREAM_PRICE_RESULT", "labels_shown", json!({ "shown": [expected, {}] })),
+    );
 }
 
 #[test]

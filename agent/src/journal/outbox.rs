@@ -29,7 +29,7 @@ pub struct Row {
 fn stream_of(body: &Body) -> Stream {
     match body {
         Body::Alert(_) => Stream::Alert,
-        Body::BatchOutcome(_) | Body::LabelShown(_) => Stream::PriceResult,
+        Body::BatchOutcome(_) | Body::LabelShown(_) | Body::LabelsShown(_) => Stream::PriceResult,
         Body::CommandOutcome(_) => Stream::CommandResult,
         Body::Telemetry(_) | Body::Gap(_) => Stream::Telemetry,
     }

@@ -10,8 +10,11 @@ use std::collections::BTreeSet;
 use storewarden_prices::{Batch, BatchId, PriceBook, Source, WITHDRAWN_KEPT};
 use storewarden_proto::prost::Message as _;
 use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{BatchOutcome, LabelShown, PriceBatch, SignedBatch};
+use storewarden_proto::v1::{BatchOutcome, LabelShown, LabelsShown, PriceBatch, SignedBatch};
 use storewarden_rules::Utc;
+
+/// Labels of one message: some 20 KB.
+const LABELS_TOLD_MAX: u32 = 128;
 
 /// Commits an accepted batch as it was signed, the audit row and the answer to headquarters.
 pub fn accept(
@@ -214,20 +217,15 @@ pub fn forget(connection: &Connection, before: Utc, held: &BTreeSet<BatchId>) ->
     Ok(over.len())
 }
 
-/// Commits a label's result, and tells headquarters.
-pub fn record_label(
-    connection: &Connection,
-    identity: &Identity,
-    now: Utc,
-    record: &Record,
-) -> rusqlite::Result<()> {
+/// Commits a label's result. Headquarters is told by [`tell_labels`].
+pub fn record_label(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     let shown = LabelShown::from(record.clone());
     let proof = record.result.as_ref().ok().map(|proof| proof.name());
     connection
         .prepare_cached(
-            "INSERT INTO label VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET
+            "INSERT INTO label VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET
                image = ?2, proof = ?3, batch = ?4, at_ms = ?5,
-               battery_mv = coalesce(?6, battery_mv), rf_dbm = coalesce(?7, rf_dbm), key_id = ?8",
+               battery_mv = coalesce(?6, battery_mv), rf_dbm = coalesce(?7, rf_dbm), key_id = ?8, untold = ?9",
         )?
         .execute(params![
             record.label,
@@ -237,9 +235,34 @@ pub fn record_label(
             shown.at_ms,
             shown.battery_mv,
             shown.rf_dbm,
-            shown.key_id
-        ])?;
-    outbox::append(connection, identity, now, Body::LabelShown(shown)).map(drop)
+            shown.key_id,
+            shown.encode_to_vec()
+        ])
+        .map(drop)
+}
+
+/// Tells headquarters in one message what labels show of which it was not told, [`LABELS_TOLD_MAX`] at most and
+/// those that wait longest first; whether that were all. Of a label only its newest result is told.
+pub fn tell_labels(connection: &Connection, identity: &Identity, now: Utc) -> rusqlite::Result<bool> {
+    let mut shown = Vec::new();
+    let mut untold = connection
+        .prepare_cached("SELECT untold FROM label WHERE untold IS NOT NULL ORDER BY at_ms, label LIMIT ?1")?;
+    let mut rows = untold.query([LABELS_TOLD_MAX])?;
+    while let Some(row) = rows.next()? {
+        let label = LabelShown::decode(row.get_ref(0)?.as_blob()?);
+        shown.push(label.map_err(|fault| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(fault))
+        })?);
+    }
+    let mut told = connection.prepare_cached("UPDATE label SET untold = NULL WHERE label = ?1")?;
+    for label in &shown {
+        told.execute([&label.label])?;
+    }
+    let is_all = shown.len() < LABELS_TOLD_MAX as usize;
+    if !shown.is_empty() {
+        outbox::append(connection, identity, now, Body::LabelsShown(LabelsShown { shown }))?;
+    }
+    Ok(is_all)
 }
 
 /// Commits what is known of a label's pages.
@@ -296,7 +319,8 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use storewarden_prices::LOOKS_BACK;
+    use crate::label::record::Price;
+    use storewarden_prices::{Currency, LOOKS_BACK, Money};
     use storewarden_proto::v1;
 
     const DAY: i64 = 86_400_000;
@@ -327,6 +351,70 @@ mod tests {
             params![number.to_be_bytes(), number.cast_signed(), day * DAY, signed.encode_to_vec()],
         )
         .unwrap();
+    }
+
+    fn record(label: u32, minor: i64, at: i64) -> Record {
+        let batch = BatchId { key: "li".into(), number: minor.cast_unsigned() };
+        let price = Money::new(minor, Currency::Cny);
+        let price = Price { item: "water".into(), price, batch };
+        Record {
+            label: format!("{label:08}"),
+            image: [7; 32],
+            price,
+            result: Ok(Proof::Refreshed),
+            told: Told::default(),
+            at: Utc(at),
+        }
+    }
+
+    /// What the outbox holds: of each message the labels and their prices.
+    fn told(db: &Connection) -> Vec<Vec<(String, i64)>> {
+        let rows = outbox::rows_after(db, v1::Stream::PriceResult, 0, 100).unwrap();
+        let bodies = rows.into_iter().map(|row| v1::Envelope::decode(row.payload.as_slice()).unwrap().body);
+        let labels = bodies.map(|body| match body {
+            Some(Body::LabelsShown(told)) => told.shown,
+            other => panic!("{other:?}"),
+        });
+        labels
+            .map(|labels| labels.into_iter().map(|label| (label.label, label.price_minor)).collect())
+            .collect()
+    }
+
+    #[test]
+    fn each_label_is_told_once_and_as_it_is_at_last() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("schema.sql")).unwrap();
+        let store =
+            Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 2, reports: true };
+        assert!(tell_labels(&db, &store, Utc(1)).unwrap(), "there is none");
+        for label in 0..200 {
+            record_label(&db, &record(label, 100, 1_000 - i64::from(label))).unwrap();
+        }
+        record_label(&db, &record(5, 300, 2_000)).unwrap();
+        assert!(!tell_labels(&db, &store, Utc(1)).unwrap(), "not all at once");
+        // Shown meanwhile.
+        record_label(&db, &record(150, 400, 3_000)).unwrap();
+        assert!(tell_labels(&db, &store, Utc(1)).unwrap());
+        assert!(tell_labels(&db, &store, Utc(1)).unwrap());
+        let messages = told(&db);
+        assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [128, 73]);
+        assert_eq!(messages[0][0], ("00000199".to_owned(), 100), "what waits longest goes first");
+        let prices = |label: &str| {
+            let of = messages.iter().flatten().filter(|(name, _)| name == label);
+            of.map(|(_, price)| *price).collect::<Vec<_>>()
+        };
+        assert_eq!((prices("00000005"), prices("00000006")), (vec![300], vec![100]));
+        assert_eq!(prices("00000150"), [100, 400], "told, shown, and told again");
+
+        let nobody = Identity { reports: false, ..store };
+        record_label(&db, &record(5, 500, 4_000)).unwrap();
+        assert!(tell_labels(&db, &nobody, Utc(1)).unwrap());
+        assert!(tell_labels(&db, &nobody, Utc(1)).unwrap());
+        assert_eq!(told(&db).len(), 2);
+        let left: i64 = db
+            .query_row("SELECT count(*) FROM label WHERE untold IS NOT NULL", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, 0, "who has nobody to tell keeps nothing for it");
     }
 
     #[test]

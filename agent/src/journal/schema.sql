@@ -175,7 +175,8 @@ CREATE TABLE label (
     at_ms INTEGER NOT NULL,
     battery_mv INTEGER,               -- as it last told
     rf_dbm     INTEGER,
-    key_id     TEXT NOT NULL DEFAULT ''  -- whose batch; empty: not known
+    key_id     TEXT NOT NULL DEFAULT '', -- whose batch; empty: not known
+    untold     BLOB                      -- as headquarters will be told it (LabelShown); none once it was
 ) STRICT, WITHOUT ROWID;
 
 -- What is known of each label's two pages.

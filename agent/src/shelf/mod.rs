@@ -103,6 +103,8 @@ pub struct Shelf {
     /// When the journal is next rid of batches that are over.
     forgets_from: Mono,
     is_view_old: bool,
+    /// Headquarters was not told of every label yet.
+    is_untold: bool,
     tells: Tells,
 }
 
@@ -164,6 +166,7 @@ impl Shelf {
             started: now.mono,
             forgets_from: now.mono,
             is_view_old: true,
+            is_untold: true,
             tells,
         };
         for showing in &mut shelf.labels {
@@ -217,6 +220,7 @@ impl Shelf {
                 () = std::future::ready(()), if !self.line.is_empty() => self.look_at_some().await?,
                 _ = tick.tick() => {
                     self.on_tick().await?;
+                    self.tell().await?;
                     self.look_after_labels(self.clock.now());
                     // The page is made once a second too: a leaflet's thousands of results need no view each.
                     self.publish();
@@ -385,9 +389,9 @@ impl Shelf {
         }
         if !records.is_empty() || !pages.is_empty() {
             self.is_view_old = true;
-            let identity = self.journal.identity().clone();
+            self.is_untold |= !records.is_empty();
             let commit = move |db: &rusqlite::Connection| {
-                records.iter().try_for_each(|record| prices::record_label(db, &identity, now.utc, record))?;
+                records.iter().try_for_each(|record| prices::record_label(db, record))?;
                 pages.iter().try_for_each(|(label, pages)| prices::record_pages(db, label, *pages))
             };
             self.journal.run(commit).await?;
@@ -438,6 +442,15 @@ impl Shelf {
             }
         }
         if over.is_empty() { Ok(()) } else { self.deliver(self.clock.now(), over).await }
+    }
+
+    /// Tells headquarters what labels show. Once a second: a leaflet's thousands of results need no message each.
+    async fn tell(&mut self) -> Result<(), JournalError> {
+        while self.is_untold {
+            let (identity, now) = (self.journal.identity().clone(), self.clock.now().utc);
+            self.is_untold = !self.journal.run(move |db| prices::tell_labels(db, &identity, now)).await?;
+        }
+        Ok(())
     }
 
     /// What is to be done about each label, and of how many each condition is true.

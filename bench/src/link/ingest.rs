@@ -18,6 +18,10 @@ use tokio::time::Instant;
 const STORES: usize = 500;
 /// Alerts of each in a run.
 const ALERTS: u64 = 30;
+/// Labels of each in a run: what a change of prices makes of 5 % of a store's.
+const LABELS: u64 = 256;
+/// Labels that a store tells of in a message at most.
+const LABELS_A_MESSAGE: u64 = 128;
 /// Readings of a telemetry message: five minutes of a store of 60 devices.
 const READINGS: usize = DEVICES * POINTS.len() * 5;
 /// Measured runs of each kind, after one that is not.
@@ -26,6 +30,34 @@ const RUNS: u64 = 3;
 const ALERTS_PER_S: f64 = 5000.0;
 /// See [`ALERTS_PER_S`].
 const READINGS_PER_S: f64 = 500_000.0;
+
+/// What the messages of a run tell.
+#[derive(Clone, Copy)]
+enum Kind {
+    Alerts,
+    Readings,
+    /// So many labels a message.
+    Labels(u64),
+}
+
+impl Kind {
+    fn stream(self) -> Stream {
+        match self {
+            Self::Alerts => Stream::Alert,
+            Self::Readings => Stream::Telemetry,
+            Self::Labels(_) => Stream::PriceResult,
+        }
+    }
+
+    /// Messages of a store in a run.
+    fn each(self) -> u64 {
+        match self {
+            Self::Alerts => ALERTS,
+            Self::Readings => 1,
+            Self::Labels(count) => LABELS / count,
+        }
+    }
+}
 
 /// What a run came to.
 struct Run {
@@ -38,18 +70,21 @@ pub async fn measure() -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for keeper in [Keeper::Sqlite, Keeper::Postgres { workers: 1 }, Keeper::Postgres { workers: 2 }] {
         eprintln!("  {}", keeper.name());
-        rows.extend(report(keeper, Stream::Alert, ALERTS).await?);
-        rows.extend(report(keeper, Stream::Telemetry, 1).await?);
+        for kind in [Kind::Alerts, Kind::Readings, Kind::Labels(LABELS_A_MESSAGE), Kind::Labels(1)] {
+            rows.extend(report(keeper, kind).await?);
+        }
     }
     Ok(rows)
 }
 
-async fn report(keeper: Keeper, stream: Stream, each: u64) -> io::Result<Vec<Row>> {
-    let (runs, disk_bytes) = run_all(keeper, stream, each).await?;
-    let messages = (STORES as u64 * each) as f64;
-    let (what, unit, weight, bound) = match stream {
-        Stream::Alert => ("alerts", "alerts/s", 1.0, ALERTS_PER_S),
-        _ => ("readings", "readings/s", READINGS as f64, READINGS_PER_S),
+async fn report(keeper: Keeper, kind: Kind) -> io::Result<Vec<Row>> {
+    let (runs, disk_bytes) = run_all(keeper, kind).await?;
+    let messages = (STORES as u64 * kind.each()) as f64;
+    let (what, unit, weight, bound) = match kind {
+        Kind::Alerts => ("alerts", "alerts/s", 1.0, Some(ALERTS_PER_S)),
+        Kind::Readings => ("readings", "readings/s", READINGS as f64, Some(READINGS_PER_S)),
+        Kind::Labels(1) => ("labels, a message each,", "labels/s", 1.0, None),
+        Kind::Labels(count) => ("labels", "labels/s", count as f64, None),
     };
     let things = messages * weight;
     let of = |value: fn(&Run) -> f64| runs.iter().map(value);
@@ -59,10 +94,12 @@ async fn report(keeper: Keeper, stream: Stream, each: u64) -> io::Result<Vec<Row
     let row = |text: &str| format!("{name}: {text}");
     let core =
         row(&format!("{what} of {STORES} stores, {things} a run, for a second of the service's CPU time"));
-    let mut rows = vec![
-        Row::at_least("link-ingest", core, &rate(|run| run.cpu.service_s), unit, bound),
-        Row::at_least("link-ingest", row("the same, by the clock"), &rate(|run| run.wall_s), unit, bound),
-    ];
+    let (by_core, by_clock) = (rate(|run| run.cpu.service_s), rate(|run| run.wall_s));
+    let measured = |name, values: &[f64]| match bound {
+        Some(bound) => Row::at_least("link-ingest", name, values, unit, bound),
+        None => Row::compared("link-ingest", name, values, unit, "many a message or one"),
+    };
+    let mut rows = vec![measured(core, &by_core), measured(row("the same, by the clock"), &by_clock)];
     let compared = |text: &str, values: &[f64], unit, against: &str| {
         Row::compared("link-ingest", row(text), values, unit, against)
     };
@@ -79,7 +116,8 @@ async fn report(keeper: Keeper, stream: Stream, each: u64) -> io::Result<Vec<Row
 }
 
 /// The measured runs, and by how many bytes the database grew in each.
-async fn run_all(keeper: Keeper, stream: Stream, each: u64) -> io::Result<(Vec<Run>, f64)> {
+async fn run_all(keeper: Keeper, kind: Kind) -> io::Result<(Vec<Run>, f64)> {
+    let (stream, each) = (kind.stream(), kind.each());
     let mut hq = Headquarters::open(keeper).await?;
     let acks = Acks::listen(hq.port, CHAIN, "+").await?;
     let day = store_day::make();
@@ -88,9 +126,10 @@ async fn run_all(keeper: Keeper, stream: Stream, each: u64) -> io::Result<(Vec<R
     for run in 0..=RUNS {
         let mut messages = Vec::new();
         for seq in run * each + 1..=(run + 1) * each {
-            let body = match stream {
-                Stream::Alert => messages::alert(seq),
-                _ => messages::telemetry(&day, DEVICES, usize::try_from(seq).unwrap_or(0)),
+            let body = match kind {
+                Kind::Alerts => messages::alert(seq),
+                Kind::Readings => messages::telemetry(&day, DEVICES, usize::try_from(seq).unwrap_or(0)),
+                Kind::Labels(count) => messages::labels(seq, count),
             };
             for store in 0..STORES {
                 messages.push(Outgoing::new(&messages::store(store), 7, stream, seq, body.clone()));

@@ -1,7 +1,10 @@
 //! What many stores send: alerts and telemetry of the usual size.
 
 use super::store_day::{self, DAY_MS, Day, START};
-use storewarden_proto::v1::{AlarmState, Alert, CurveSample, Fact, ProbableCause, Telemetry, envelope::Body};
+use storewarden_proto::v1::{
+    AlarmState, Alert, CurveSample, Fact, LabelShown, LabelsShown, ProbableCause, Proof, Telemetry,
+    envelope::Body,
+};
 
 /// Samples of the curve before an alarm: four hours, every five minutes.
 const CURVE: i64 = 48;
@@ -46,6 +49,29 @@ pub fn alert(seq: u64) -> Body {
         curve: if change == 0 { (0..CURVE).map(sample).collect() } else { Vec::new() },
         ..Alert::default()
     })
+}
+
+/// The `seq`-th message (from 1) of a store's labels, of `count` of them: each shows a price of a new batch.
+pub fn labels(seq: u64, count: u64) -> Body {
+    let label = |number: u64| LabelShown {
+        label: format!("{number:08X}"),
+        item: format!("{}", 1_000_000 + number),
+        price_minor: 1_280,
+        currency: "CNY".into(),
+        batch: 7,
+        key_id: "price-team".into(),
+        image: vec![0xa5; 32],
+        proof: Proof::Refreshed.into(),
+        at_ms: START,
+        rf_dbm: Some(-71),
+        battery_mv: Some(2_950),
+        ..LabelShown::default()
+    };
+    let mut shown: Vec<_> = ((seq - 1) * count..seq * count).map(label).collect();
+    match shown.pop() {
+        Some(alone) if count == 1 => Body::LabelShown(alone),
+        last => Body::LabelsShown(LabelsShown { shown: shown.into_iter().chain(last).collect() }),
+    }
 }
 
 /// Five minutes of `devices` devices of a store-day, the `number`-th from 0; later days are the same again.

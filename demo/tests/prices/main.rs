@@ -13,8 +13,7 @@ use sha2::{Digest, Sha256};
 use shelf::{FIRST, ITEMS, KEY, SECOND, SPARE, Shelf, hex, public};
 use std::time::Duration;
 use storewarden_proto::prost::Message as _;
-use storewarden_proto::v1::envelope::Body;
-use storewarden_proto::v1::{PriceBatch, Proof, SignedBatch};
+use storewarden_proto::v1::{LabelShown, PriceBatch, Proof, SignedBatch};
 
 #[test]
 fn a_signed_price_reaches_its_label_and_no_other_does() {
@@ -107,8 +106,8 @@ fn killed_between_acceptance_and_display_every_label_is_right_in_the_end() {
     shelf.proven(3, [200, 650, 450]);
     shown_once_or_twice(&shelf.shown()[before..]);
     assert_eq!(shelf.on_the_shelf(), first, "the same prices, the same images");
-    let failed = |body: &Body| matches!(body, Body::LabelShown(shown) if shown.proof() == Proof::Failed);
-    assert!(!shelf.results().iter().any(failed), "the agent's death is no failure of a label");
+    let failed = |shown: &LabelShown| shown.proof() == Proof::Failed;
+    assert!(!shelf.told().iter().any(failed), "the agent's death is no failure of a label");
 
     until("headquarters has everything", || shelf.scene.outbox() == 0);
     let (status, _) = agent.terminate();

@@ -136,20 +136,26 @@ impl Shelf {
         ITEMS.iter().map(|item| image(item.3)).collect()
     }
 
-    pub(crate) fn results(&self) -> Vec<Body> {
+    fn results(&self) -> Vec<Body> {
         let messages = self.scene.messages(Stream::PriceResult.into());
         messages.into_iter().filter_map(|message| message.body).collect()
     }
 
+    /// What headquarters was told of labels.
+    pub(crate) fn told(&self) -> Vec<LabelShown> {
+        let shown = |body| match body {
+            Body::LabelsShown(told) => told.shown,
+            _ => Vec::new(),
+        };
+        self.results().into_iter().flat_map(shown).collect()
+    }
+
     /// The proofs at headquarters that labels show prices of a batch.
     pub(crate) fn proofs(&self, batch: u64) -> Vec<LabelShown> {
-        let shown = |body| match body {
-            Body::LabelShown(shown) if shown.batch == batch && shown.proof() >= Proof::Refreshed => {
-                Some(shown)
-            }
-            _ => None,
+        let is_proof = |shown: &LabelShown| {
+            shown.batch == batch && shown.proof() >= Proof::Refreshed && shown.proof() != Proof::Failed
         };
-        self.results().into_iter().filter_map(shown).filter(|shown| shown.proof() != Proof::Failed).collect()
+        self.told().into_iter().filter(is_proof).collect()
     }
 
     /// What the store said at headquarters of the batch with this digest.

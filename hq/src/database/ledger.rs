@@ -111,6 +111,9 @@ impl Ledger {
 /// A stream of a store: its name, its journal, the number of the stream.
 type Name = (String, u64, i32);
 
+/// A store, its label, and the number and key of a batch.
+type LabelOfBatch = (String, String, u64, String);
+
 /// What is committed together.
 struct Group<'a, 'b> {
     transaction: &'a mut Transaction<'b>,
@@ -130,6 +133,8 @@ struct Group<'a, 'b> {
     messages: Vec<Vec<Value>>,
     alerts: Vec<Vec<Value>>,
     samples: Vec<Vec<Value>>,
+    /// The newest of each, and when that was.
+    labels: BTreeMap<LabelOfBatch, (i64, Vec<Value>)>,
 }
 
 impl<'a, 'b> Group<'a, 'b> {
@@ -179,6 +184,7 @@ impl<'a, 'b> Group<'a, 'b> {
             messages: Vec::new(),
             alerts: Vec::new(),
             samples: Vec::new(),
+            labels: BTreeMap::new(),
         })
     }
 
@@ -217,7 +223,10 @@ impl<'a, 'b> Group<'a, 'b> {
             }
             Rows::Readings(points) => self.readings(&message.store, points),
             Rows::BatchOutcome(outcome) => self.batch_outcome(&message.store, outcome),
-            Rows::LabelShown(shown) => self.label_shown(&message.store, shown),
+            Rows::LabelsShown(labels) => {
+                labels.iter().for_each(|shown| self.label_shown(&message.store, shown));
+                Ok(())
+            }
             Rows::CommandOutcome(outcome) => {
                 queue::answer(self.transaction, self.chain, &message.store, outcome)
             }
@@ -359,30 +368,13 @@ impl<'a, 'b> Group<'a, 'b> {
         Ok(())
     }
 
-    fn label_shown(&mut self, store: &str, shown: &v1::LabelShown) -> Result<(), Error> {
-        self.transaction.execute(
-            "INSERT INTO label_shown AS known (chain, store, label, batch, item, price_minor, currency, proof,
-               at_ms, reason, key_id)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (chain, store, label, batch, key_id) DO UPDATE SET item = excluded.item,
-               price_minor = excluded.price_minor, currency = excluded.currency, proof = excluded.proof,
-               at_ms = excluded.at_ms, reason = excluded.reason
-             WHERE excluded.at_ms >= known.at_ms",
-            &values![
-                self.chain,
-                store,
-                &shown.label,
-                shown.batch.cast_signed(),
-                &shown.item,
-                shown.price_minor,
-                &shown.currency,
-                shown.proof,
-                shown.at_ms,
-                &shown.reason,
-                &shown.key_id
-            ],
-        )?;
-        Ok(())
+    /// The newest of what is told of a label and a batch counts.
+    fn label_shown(&mut self, store: &str, shown: &v1::LabelShown) {
+        let name = (store.to_owned(), shown.label.clone(), shown.batch, shown.key_id.clone());
+        let known = self.labels.get(&name).is_some_and(|(at_ms, _)| *at_ms > shown.at_ms);
+        if !known {
+            self.labels.insert(name, (shown.at_ms, rows::label_shown(self.chain, store, shown)));
+        }
     }
 
     /// Writes what was gathered.
@@ -390,6 +382,8 @@ impl<'a, 'b> Group<'a, 'b> {
         self.transaction.insert(&rows::MESSAGES, &self.messages)?;
         self.transaction.insert(&rows::ALERTS, &self.alerts)?;
         self.transaction.insert(&rows::SAMPLES, &self.samples)?;
+        let labels: Vec<_> = std::mem::take(&mut self.labels).into_values().map(|(_, row)| row).collect();
+        self.transaction.insert(&rows::LABELS_SHOWN, &labels)?;
         let changed = self.numbers.iter().filter(|(_, (_, is_changed))| *is_changed);
         let changed: Vec<_> =
             changed.map(|(name, (numbers, _))| number_row(self.chain, name, numbers)).collect();

@@ -227,7 +227,7 @@ impl Store {
         let stream = match body {
             Body::Alert(_) => Stream::Alert,
             Body::Telemetry(_) | Body::Gap(_) => Stream::Telemetry,
-            Body::BatchOutcome(_) | Body::LabelShown(_) => Stream::PriceResult,
+            Body::BatchOutcome(_) | Body::LabelShown(_) | Body::LabelsShown(_) => Stream::PriceResult,
             Body::CommandOutcome(_) => Stream::CommandResult,
         };
         let envelope = v1::Envelope {

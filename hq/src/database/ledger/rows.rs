@@ -61,6 +61,45 @@ pub(super) const ALERTS: Table = Table {
     conflict: "",
 };
 
+pub(super) const LABELS_SHOWN: Table = Table {
+    name: "label_shown",
+    columns: &[
+        ("chain", Type::Text),
+        ("store", Type::Text),
+        ("label", Type::Text),
+        ("batch", Type::Integer),
+        ("item", Type::Text),
+        ("price_minor", Type::Integer),
+        ("currency", Type::Text),
+        ("proof", Type::Integer),
+        ("at_ms", Type::Integer),
+        ("reason", Type::Text),
+        ("key_id", Type::Text),
+    ],
+    conflict: "ON CONFLICT (chain, store, label, batch, key_id) DO UPDATE SET item = excluded.item,
+      price_minor = excluded.price_minor, currency = excluded.currency, proof = excluded.proof,
+      at_ms = excluded.at_ms, reason = excluded.reason
+      WHERE excluded.at_ms >= label_shown.at_ms",
+};
+
+/// What a label shows, as a row of [`LABELS_SHOWN`].
+pub(super) fn label_shown(chain: &str, store: &str, shown: &v1::LabelShown) -> Vec<Value> {
+    values![
+        chain,
+        store,
+        &shown.label,
+        shown.batch.cast_signed(),
+        &shown.item,
+        shown.price_minor,
+        &shown.currency,
+        shown.proof,
+        shown.at_ms,
+        &shown.reason,
+        &shown.key_id,
+    ]
+    .to_vec()
+}
+
 /// An alarm's change, as a row of [`ALERTS`].
 pub(super) fn alert(chain: &str, message: &Message, alert: &v1::Alert, now_ms: i64) -> Vec<Value> {
     let evidence: serde_json::Map<_, _> = alert

@@ -259,6 +259,66 @@ fn an_alert_keeps_its_diagnosis_its_repair_and_its_curve_whatever_the_numbers() 
     }
 }
 
+/// What a store tells of its labels.
+fn labels(seq: u64, body: Body) -> (String, Vec<u8>) {
+    let envelope = v1::Envelope {
+        chain: "kaixin".into(),
+        store: "0042".into(),
+        stream: Stream::PriceResult.into(),
+        seq,
+        journal: 8,
+        body: Some(body),
+        ..Default::default()
+    };
+    (StoreTopics::new("kaixin", "0042").stream(Stream::PriceResult), envelope.encode_to_vec())
+}
+
+#[test]
+fn of_a_label_and_a_batch_the_newest_counts_however_it_comes() {
+    let shown = |label: &str, batch, at_ms, proof: v1::Proof| v1::LabelShown {
+        label: label.into(),
+        batch,
+        at_ms,
+        proof: proof.into(),
+        key_id: "li".into(),
+        ..Default::default()
+    };
+    let many = |shown| Body::LabelsShown(v1::LabelsShown { shown });
+    let (queued, refreshed, failed) = (v1::Proof::Queued, v1::Proof::Refreshed, v1::Proof::Failed);
+    for mut bench in Bench::each() {
+        let sent = [
+            labels(
+                1,
+                many(vec![
+                    shown("A1", 2, 20, refreshed),
+                    shown("A1", 2, 10, queued),
+                    shown("A1", 1, 5, failed),
+                    shown("A2", 2, 20, queued),
+                ]),
+            ),
+            // Of the same group, and as older stores tell it.
+            labels(2, Body::LabelShown(shown("A2", 2, 30, refreshed))),
+            labels(3, many(Vec::new())),
+        ];
+        let group = sent.iter().map(|(topic, payload)| (topic.as_str(), payload.as_slice()));
+        bench.ledger.commit(group, 1).unwrap();
+        let count = |bench: &Bench, proof: v1::Proof| {
+            bench.count(&format!("label_shown WHERE proof = {} AND key_id = 'li'", i32::from(proof)))
+        };
+        assert_eq!(bench.count("label_shown"), 3);
+        assert_eq!((count(&bench, refreshed), count(&bench, failed)), (2, 1));
+        // What comes late changes nothing, what is newer does.
+        bench.commit(labels(4, many(vec![shown("A1", 2, 19, failed), shown("A2", 2, 31, failed)]))).unwrap();
+        assert_eq!((count(&bench, refreshed), count(&bench, failed)), (1, 2));
+        assert_eq!((bench.count("message"), bench.count("refused")), (4, 0));
+        let long = "x".repeat(300);
+        bench
+            .commit(labels(5, many(vec![shown(&long, 2, 40, refreshed), shown("A3", 2, 40, refreshed)])))
+            .unwrap();
+        assert_eq!((bench.count("label_shown"), bench.count("refused")), (3, 1), "as a whole, and kept");
+    }
+}
+
 /// Four workers, each with every third message and some of the others, in any order.
 #[test]
 fn several_workers_take_each_message_once_and_step_over_no_gap() {
