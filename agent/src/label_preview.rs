@@ -106,7 +106,7 @@ fn in_store(config: &Config, label: &str) -> Result<Entry, Failure> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(Failure::outcome)?;
     let now = Utc(i64::try_from(since_1970.as_millis()).map_err(Failure::outcome)?);
     let shown = book.price_at(&known.item, now);
-    shown.map(|shown| shown.entry.clone()).ok_or_else(|| {
+    shown.map(|shown| Entry::clone(shown.entry)).ok_or_else(|| {
         Failure::Outcome(format!("item `{}` has no price in this store now; say --item", known.item))
     })
 }

@@ -9,6 +9,7 @@ use super::money::Money;
 use chrono::{DateTime, SecondsFormat};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use storewarden_proto::v1;
 use storewarden_rules::{Millis, Utc};
 
@@ -27,7 +28,7 @@ pub struct Batch {
     /// By whose rules its entries are to be judged, if it says so.
     pub jurisdiction: Option<Jurisdiction>,
     /// What it says; none in a batch that only withdraws.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Arc<Entry>>,
     /// What it takes back.
     pub withdraws: Vec<BatchId>,
 }
@@ -185,7 +186,7 @@ impl Batch {
         if wire.withdraws.len() > WITHDRAWS_MAX {
             return Err(BatchFault::Withdraws(wire.withdraws.len()));
         }
-        let mut entries: Vec<Entry> = Vec::with_capacity(wire.entries.len());
+        let mut entries = Vec::with_capacity(wire.entries.len());
         let mut faults = EntryFaults::default();
         let mut seen = HashMap::with_capacity(wire.entries.len());
         for (index, entry) in wire.entries.iter().enumerate() {
@@ -196,7 +197,7 @@ impl Batch {
                 }
             });
             match checked {
-                Ok(checked) => entries.push(checked),
+                Ok(checked) => entries.push(Arc::new(checked)),
                 Err(fault) => faults.add(Some(index), &entry.item, &fault),
             }
         }
@@ -210,7 +211,7 @@ impl Batch {
         let mut faults = Vec::new();
         // The font was looked at when it was accepted.
         let entries = wire.entries.iter().filter_map(|entry| match Entry::check(entry, &|_| true) {
-            Ok(entry) => Some(entry),
+            Ok(entry) => Some(Arc::new(entry)),
             Err(fault) => {
                 faults.push((entry.item.clone(), fault));
                 None

@@ -6,7 +6,12 @@ const HOUR: i64 = 3_600_000;
 
 fn batch(number: u64, entries: Vec<Entry>) -> Batch {
     let source = Source { issued: Utc(number.cast_signed()), key: "team".into(), number };
-    Batch { source, jurisdiction: None, entries, withdraws: Vec::new() }
+    Batch {
+        source,
+        jurisdiction: None,
+        entries: entries.into_iter().map(Arc::new).collect(),
+        withdraws: Vec::new(),
+    }
 }
 
 fn book(batches: &[Batch]) -> PriceBook {

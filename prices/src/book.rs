@@ -44,7 +44,7 @@ pub struct Source {
 struct Row {
     source: Source,
     place: usize,
-    entry: Entry,
+    entry: Arc<Entry>,
     /// Begin and end of the entry, in the zone of the book.
     from: Utc,
     until: Option<Utc>,
@@ -67,7 +67,7 @@ pub struct Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown<'a> {
     /// The entry in force.
-    pub entry: &'a Entry,
+    pub entry: &'a Arc<Entry>,
     /// The batch it came with.
     pub source: &'a Source,
 }
@@ -134,9 +134,10 @@ impl PriceBook {
     }
 
     /// Adds the entries of a batch. One that is already there changes nothing.
-    pub fn insert(&mut self, source: &Source, entries: impl IntoIterator<Item = Entry>) {
+    pub fn insert(&mut self, source: &Source, entries: impl IntoIterator<Item = impl Into<Arc<Entry>>>) {
         let withdrawn = self.withdrawn.get(&source.id()).copied();
         for (place, entry) in entries.into_iter().enumerate() {
+            let entry: Arc<Entry> = entry.into();
             let rows = match self.items.get_mut(&entry.item) {
                 Some(rows) => rows,
                 None => self.items.entry(entry.item.clone()).or_default(),

@@ -2,6 +2,7 @@
 
 use crate::config::Label;
 use crate::label::{Digest, Image, Price, Purpose, Shelf as Drawn, Templates, render};
+use std::sync::Arc;
 use storewarden_prices::{BatchId, Currency, Entry, Money, PriceBook, Shown};
 use storewarden_rules::{Millis, Utc};
 
@@ -11,7 +12,7 @@ const AHEAD: Millis = Millis::from_mins(24 * 60);
 /// A price as a label shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
     pub(super) batch: BatchId,
     /// Whether it says that the item is out of stock.
     is_out: bool,
