@@ -18,8 +18,10 @@ use tokio::time::Instant;
 const STORES: usize = 500;
 /// Alerts of each in a run.
 const ALERTS: u64 = 30;
-/// Labels of each in a run: what a change of prices makes of 5 % of a store's.
-const LABELS: u64 = 256;
+/// Messages of each in a run that tell of labels, of many labels each
+const OF_MANY_LABELS: u64 = 8;
+/// or of one: no more than the broker queues.
+const OF_ONE_LABEL: u64 = 128;
 /// Labels that a store tells of in a message at most.
 const LABELS_A_MESSAGE: u64 = 128;
 /// Readings of a telemetry message: five minutes of a store of 60 devices.
@@ -54,7 +56,8 @@ impl Kind {
         match self {
             Self::Alerts => ALERTS,
             Self::Readings => 1,
-            Self::Labels(count) => LABELS / count,
+            Self::Labels(1) => OF_ONE_LABEL,
+            Self::Labels(_) => OF_MANY_LABELS,
         }
     }
 }
