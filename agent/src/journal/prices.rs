@@ -13,8 +13,8 @@ use storewarden_proto::v1::envelope::Body;
 use storewarden_proto::v1::{BatchOutcome, LabelShown, LabelsShown, PriceBatch, SignedBatch};
 use storewarden_rules::Utc;
 
-/// Labels of one message: some 20 KB.
-const LABELS_TOLD_MAX: u32 = 128;
+/// Labels of one message at most: some 20 KB.
+const LABELS_A_MESSAGE: usize = 128;
 
 /// Commits an accepted batch as it was signed, the audit row and the answer to headquarters.
 pub fn accept(
@@ -241,28 +241,27 @@ pub fn record_label(connection: &Connection, record: &Record) -> rusqlite::Resul
         .map(drop)
 }
 
-/// Tells headquarters in one message what labels show of which it was not told, [`LABELS_TOLD_MAX`] at most and
-/// those that wait longest first; whether that were all. Of a label only its newest result is told.
-pub fn tell_labels(connection: &Connection, identity: &Identity, now: Utc) -> rusqlite::Result<bool> {
+/// Tells headquarters what labels show of which it was not told, [`LABELS_A_MESSAGE`] a message. Of a label only its
+/// newest result is told.
+pub fn tell_labels(connection: &Connection, identity: &Identity, now: Utc) -> rusqlite::Result<()> {
+    let untold = "SELECT label, untold FROM label WHERE untold IS NOT NULL ORDER BY at_ms, label";
+    let mut untold = connection.prepare_cached(untold)?;
+    let mut rows = untold.query([])?;
     let mut shown = Vec::new();
-    let mut untold = connection
-        .prepare_cached("SELECT untold FROM label WHERE untold IS NOT NULL ORDER BY at_ms, label LIMIT ?1")?;
-    let mut rows = untold.query([LABELS_TOLD_MAX])?;
     while let Some(row) = rows.next()? {
-        let label = LabelShown::decode(row.get_ref(0)?.as_blob()?);
-        shown.push(label.map_err(|fault| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(fault))
-        })?);
+        match LabelShown::decode(row.get_ref(1)?.as_blob()?) {
+            Ok(label) => shown.push(label),
+            Err(fault) => {
+                let label: String = row.get(0)?;
+                tracing::error!(%label, %fault, "what it shows cannot be read in the journal: headquarters is not told");
+            }
+        }
     }
-    let mut told = connection.prepare_cached("UPDATE label SET untold = NULL WHERE label = ?1")?;
-    for label in &shown {
-        told.execute([&label.label])?;
+    for some in shown.chunks(LABELS_A_MESSAGE) {
+        let told = LabelsShown { shown: some.to_vec() };
+        outbox::append(connection, identity, now, Body::LabelsShown(told))?;
     }
-    let is_all = shown.len() < LABELS_TOLD_MAX as usize;
-    if !shown.is_empty() {
-        outbox::append(connection, identity, now, Body::LabelsShown(LabelsShown { shown }))?;
-    }
-    Ok(is_all)
+    connection.execute("UPDATE label SET untold = NULL WHERE untold IS NOT NULL", []).map(drop)
 }
 
 /// Commits what is known of a label's pages.
@@ -386,18 +385,18 @@ mod tests {
         db.execute_batch(include_str!("schema.sql")).unwrap();
         let store =
             Identity { chain: "kaixin".into(), store: "0042".into(), boot: 1, journal: 2, reports: true };
-        assert!(tell_labels(&db, &store, Utc(1)).unwrap(), "there is none");
+        tell_labels(&db, &store, Utc(1)).unwrap();
+        assert!(told(&db).is_empty(), "there is nothing to tell");
         for label in 0..200 {
             record_label(&db, &record(label, 100, 1_000 - i64::from(label))).unwrap();
         }
         record_label(&db, &record(5, 300, 2_000)).unwrap();
-        assert!(!tell_labels(&db, &store, Utc(1)).unwrap(), "not all at once");
-        // Shown meanwhile.
+        tell_labels(&db, &store, Utc(1)).unwrap();
         record_label(&db, &record(150, 400, 3_000)).unwrap();
-        assert!(tell_labels(&db, &store, Utc(1)).unwrap());
-        assert!(tell_labels(&db, &store, Utc(1)).unwrap());
+        tell_labels(&db, &store, Utc(1)).unwrap();
+        tell_labels(&db, &store, Utc(1)).unwrap();
         let messages = told(&db);
-        assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [128, 73]);
+        assert_eq!(messages.iter().map(Vec::len).collect::<Vec<_>>(), [128, 72, 1]);
         assert_eq!(messages[0][0], ("00000199".to_owned(), 100), "what waits longest goes first");
         let prices = |label: &str| {
             let of = messages.iter().flatten().filter(|(name, _)| name == label);
@@ -406,11 +405,13 @@ mod tests {
         assert_eq!((prices("00000005"), prices("00000006")), (vec![300], vec![100]));
         assert_eq!(prices("00000150"), [100, 400], "told, shown, and told again");
 
-        let nobody = Identity { reports: false, ..store };
+        let nobody = Identity { reports: false, ..store.clone() };
         record_label(&db, &record(5, 500, 4_000)).unwrap();
-        assert!(tell_labels(&db, &nobody, Utc(1)).unwrap());
-        assert!(tell_labels(&db, &nobody, Utc(1)).unwrap());
-        assert_eq!(told(&db).len(), 2);
+        tell_labels(&db, &nobody, Utc(1)).unwrap();
+        assert_eq!(told(&db).len(), 3);
+        db.execute("UPDATE label SET untold = x'ff' WHERE label = '00000005'", []).unwrap();
+        tell_labels(&db, &store, Utc(1)).unwrap();
+        assert_eq!(told(&db).len(), 3, "what cannot be read holds up nothing");
         let left: i64 = db
             .query_row("SELECT count(*) FROM label WHERE untold IS NOT NULL", [], |row| row.get(0))
             .unwrap();

@@ -446,9 +446,10 @@ impl Shelf {
 
     /// Tells headquarters what labels show. Once a second: a leaflet's thousands of results need no message each.
     async fn tell(&mut self) -> Result<(), JournalError> {
-        while self.is_untold {
+        if self.is_untold {
             let (identity, now) = (self.journal.identity().clone(), self.clock.now().utc);
-            self.is_untold = !self.journal.run(move |db| prices::tell_labels(db, &identity, now)).await?;
+            self.journal.run(move |db| prices::tell_labels(db, &identity, now)).await?;
+            self.is_untold = false;
         }
         Ok(())
     }
