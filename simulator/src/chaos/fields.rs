@@ -10,14 +10,14 @@ pub enum Field<'a> {
     Bytes(&'a [u8]),
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
     /// Its number; 0 if it has none.
     pub fn number(&self) -> u64 {
         if let Self::Number(number) = self { *number } else { 0 }
     }
 
     /// Its bytes; none if it is a number.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &'a [u8] {
         if let Self::Bytes(bytes) = self { bytes } else { &[] }
     }
 }

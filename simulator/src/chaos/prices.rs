@@ -148,7 +148,8 @@ pub struct Prices {
     pub disturbed: usize,
     /// How often the store said that a label shows its price.
     pub confirmed: usize,
-    /// Labels that show nothing at the end; orders that the store did not take; results that headquarters has not.
+    /// Labels that show nothing at the end, or of which headquarters has no proof of what they show; orders that the
+    /// store did not take; results that headquarters has not.
     pub lost: usize,
     /// Labels that show another price than they should at the end; prices of another item, or before their
     /// minute; labels that did not show what the store said.
@@ -226,6 +227,8 @@ pub fn judge(
     for price in records.accepted.iter().filter(|price| !by_price.contains_key(price)) {
         told.unauthorised(&format!("the journal holds the price {price}, which nobody ordered"));
     }
+    let certain = records.claims.iter().filter(|claim| (REFRESHED..FAILED).contains(&claim.proof));
+    let proven: HashMap<u32, i64> = certain.map(|claim| (claim.label, claim.price)).collect();
     let last = last(&records.shown);
     for (label, offer) in due(&offers, trials.run.1) {
         match last.get(&label).copied().flatten() {
@@ -235,6 +238,9 @@ pub fn judge(
                 told.wrong(&format!(
                     "at the end the label shows {shows:?} ({image}), it should show {offer:?}"
                 ));
+            }
+            Some(_) if proven.get(&label) != Some(&offer.price) => {
+                told.lost(1, &format!("headquarters has no proof that the label shows {offer:?}"));
             }
             Some(_) => {}
         }

@@ -107,7 +107,7 @@ fn a_confirmation_of_what_the_label_does_not_show_is_seen() {
     // The first price was shown, the second is said.
     assert_eq!(counts(|records| records.claims[3].at_ms = 28_000), (0, 1, 0));
     // It was long ago: the promotion came in between.
-    assert_eq!(counts(|records| records.claims.push(claim(0, 45_000, 0))), (0, 1, 0));
+    assert_eq!(counts(|records| records.claims.insert(5, claim(0, 45_000, 0))), (0, 1, 0));
     // Another label's price, and an image that is not that of the price.
     assert_eq!(counts(|records| records.claims[3].item = 0), (0, 1, 0));
     assert_eq!(counts(|records| records.claims[3].image = picture(1)), (0, 1, 0));
@@ -116,16 +116,16 @@ fn a_confirmation_of_what_the_label_does_not_show_is_seen() {
         let spoil = |records: &mut Records| {
             (records.claims[3].at_ms, records.claims[3].proof) = (28_000, proof);
         };
-        assert_eq!(counts(spoil), (0, 0, 0));
+        assert_eq!(counts(spoil), (1, 0, 0), "and proves nothing");
     }
     // The reset may not have been told.
-    assert_eq!(counts(|records| records.claims.push(claim(1, 5_500, 0))), (0, 0, 0));
+    assert_eq!(counts(|records| records.claims.insert(2, claim(1, 5_500, 0))), (0, 0, 0));
 }
 
 #[test]
 fn a_price_that_nobody_signed_is_seen() {
     assert_eq!(counts(|records| records.shown.insert(2, shown(0, 3_000, 3))), (0, 0, 1), "on a label");
-    assert_eq!(counts(|records| records.claims.push(claim(0, 3_000, 3))), (0, 0, 1), "in what is said");
+    assert_eq!(counts(|records| records.claims.insert(1, claim(0, 3_000, 3))), (0, 0, 1), "in what is said");
     assert_eq!(counts(|records| records.accepted.push(999)), (0, 0, 1), "in the journal");
     assert_eq!(counts(|records| records.batches[3].accepted = Some(true)), (0, 0, 1), "in an answer");
 }
@@ -135,6 +135,7 @@ fn what_is_lost_is_seen() {
     let reset = |at_ms| Shown { label: 0, at_ms, image: None };
     assert_eq!(counts(|records| records.shown.push(reset(55_000))), (1, 0, 0), "a blank label");
     assert_eq!(counts(|records| records.missing = 1), (1, 0, 0), "results");
+    assert_eq!(counts(|records| drop(records.claims.pop())), (1, 0, 0), "proof of what it shows at last");
     assert_eq!(counts(|records| records.batches[1].accepted = None), (1, 0, 0), "no answer");
     assert_eq!(counts(|records| records.batches[1].accepted = Some(false)), (1, 0, 0), "refused");
     let never = |records: &mut Records| {

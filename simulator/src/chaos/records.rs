@@ -169,6 +169,11 @@ pub fn complete_to(hq: &Database, stream: i64) -> io::Result<i64> {
     hq.number(&format!("SELECT max(seq) FROM contiguous WHERE stream = {stream}"))
 }
 
+/// Labels whose result was not put into a message yet, or is not certain.
+pub fn untold(journal: &Database) -> io::Result<i64> {
+    journal.number("SELECT count(*) FROM label WHERE untold IS NOT NULL OR proof IS NULL OR proof = 'queued'")
+}
+
 /// First number of telemetry that waits in the journal, if any does.
 pub fn first_waiting(journal: &Database) -> io::Result<Option<i64>> {
     let first = journal.number(&format!("SELECT min(seq) FROM outbox WHERE stream = {TELEMETRY}"))?;
@@ -183,8 +188,8 @@ pub fn read_prices(journal: &Database, hq: &Database, shown: Vec<Shown>) -> io::
     let mut claims = Vec::new();
     for row in &messages {
         let envelope = bytes(&row[0])?;
-        for (_, body) in fields(&envelope)?.iter().filter(|(id, _)| *id == 19) {
-            let claim = fields(body.bytes())?;
+        for claim in labels_shown(&envelope)? {
+            let claim = fields(claim)?;
             let image = claim.iter().find(|(id, _)| *id == 6).map_or(&[][..], |(_, image)| image.bytes());
             claims.push(Claim {
                 label: number_of_label(&text_of(&claim, 1)),
@@ -209,6 +214,15 @@ pub fn read_prices(journal: &Database, hq: &Database, shown: Vec<Shown>) -> io::
         refused: usize::try_from(refused).map_err(io::Error::other)?,
         missing: usize::try_from(last).map_err(io::Error::other)?.saturating_sub(messages.len()),
     })
+}
+
+/// The labels that a message tells of.
+fn labels_shown(envelope: &[u8]) -> io::Result<Vec<&[u8]>> {
+    let mut shown = Vec::new();
+    for (_, body) in fields(envelope)?.iter().filter(|(id, _)| *id == 22) {
+        shown.extend(fields(body.bytes())?.iter().filter(|(id, _)| *id == 1).map(|(_, label)| label.bytes()));
+    }
+    Ok(shown)
 }
 
 /// The queue of headquarters.

@@ -61,7 +61,8 @@ impl Rig {
         if prices::last_edge(offers, now_ms + EDGE_MS) >= now_ms {
             return Ok(false);
         }
-        let is_told = complete_to(&self.hq, records::PRICES)? >= last_number(&self.journal, records::PRICES)?;
+        let is_told = records::untold(&self.journal)? == 0
+            && complete_to(&self.hq, records::PRICES)? >= last_number(&self.journal, records::PRICES)?;
         let shown = records::read_truth(&self.dir.join("truth.jsonl"), now_ms)?.shown;
         let last = prices::last(&shown);
         let is_right = |(label, offer): (u32, &Offer)| {
